@@ -1,0 +1,212 @@
+//! Reads the members of a JSON body into values that cannot be wrong, and notes every fault before the first is answered.
+
+use std::collections::BTreeMap;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{Error, Result, error::Fault};
+
+/// More faults than this are not listed: nobody reads them.
+const MAX_FAULTS: usize = 100;
+
+/// One JSON value. Numbers are kept as the text that was sent, so that no digit is lost to a float.
+#[derive(Debug)]
+pub enum Json<'a> {
+    Null,
+    Bool,
+    Number(&'a str),
+    String(String),
+    Array,
+    Object,
+}
+
+impl<'a> Json<'a> {
+    /// `None` for a string that no Unicode text corresponds to, such as a lone surrogate.
+    fn new(raw: &'a RawValue) -> Option<Self> {
+        let text = raw.get();
+        Some(match text.as_bytes().first()? {
+            b'"' => Self::String(serde_json::from_str(text).ok()?),
+            b'[' => Self::Array,
+            b'{' => Self::Object,
+            b'n' => Self::Null,
+            b't' | b'f' => Self::Bool,
+            _ => Self::Number(text),
+        })
+    }
+}
+
+/// A value that one member of a body can hold. The error says what the member must be.
+pub trait FromJson: Sized {
+    fn from_json(json: Json<'_>) -> Result<Self, String>;
+}
+
+/// An input that is read member by member. `None` when a member was faulty; the faults are in `fields`.
+pub trait FromFields: Sized {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+/// The members of a JSON object that have not been read yet, and the faults found so far.
+pub struct Fields<'a> {
+    members: BTreeMap<String, &'a RawValue>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a whole body. Members that `T` does not read are faults too.
+    pub fn parse<T: FromFields>(body: &'a [u8]) -> Result<T> {
+        let raw: &RawValue = serde_json::from_slice(body).map_err(|error| Error::MalformedJson(error.to_string()))?;
+        if !raw.get().starts_with('{') {
+            return Err(Fault::new("", "must be an object").into());
+        }
+        let object: Object<'a> = serde_json::from_str(raw.get()).map_err(|error| Error::MalformedJson(error.to_string()))?;
+        let mut fields = Self {
+            members: object.members,
+            faults: object.repeated.iter().map(|name| Fault::new(pointer(name), "must not be repeated")).collect(),
+        };
+
+        let value = T::from_fields(&mut fields);
+        let unread: Vec<_> = fields.members.keys().map(|name| pointer(name)).collect();
+        for pointer in unread {
+            fields.faults.push(Fault::new(pointer, "is not a field that can be set here"));
+        }
+        fields.faults.truncate(MAX_FAULTS);
+        match value {
+            Some(value) if fields.faults.is_empty() => Ok(value),
+            _ => Err(Error::Invalid(fields.faults)),
+        }
+    }
+
+    /// A member that must be there.
+    pub fn required<T: FromJson>(&mut self, name: &str) -> Option<T> {
+        if !self.members.contains_key(name) {
+            self.faults.push(Fault::new(pointer(name), "is required"));
+            return None;
+        }
+        self.optional(name)?
+    }
+
+    /// A member that may be left out: `Some(None)` if it is.
+    #[expect(clippy::option_option, reason = "absent and faulty are different things")]
+    pub fn optional<T: FromJson>(&mut self, name: &str) -> Option<Option<T>> {
+        let Some(raw) = self.members.remove(name) else {
+            return Some(None);
+        };
+        let read = match Json::new(raw) {
+            Some(json) => T::from_json(json),
+            None => Err("must be Unicode text".into()),
+        };
+        match read {
+            Ok(value) => Some(Some(value)),
+            Err(detail) => {
+                self.faults.push(Fault::new(pointer(name), detail));
+                None
+            }
+        }
+    }
+
+    /// Notes a fault of the body as a whole.
+    pub fn fault(&mut self, detail: &str) {
+        self.faults.push(Fault::new("", detail));
+    }
+
+    /// Whether nothing has been found wrong so far.
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty() && self.members.is_empty()
+    }
+}
+
+/// A JSON pointer (RFC 6901) to a member of the body.
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// An object's members as they were sent, and the names that came more than once.
+struct Object<'a> {
+    members: BTreeMap<String, &'a RawValue>,
+    repeated: Vec<String>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut members = BTreeMap::new();
+                let mut repeated = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    if members.insert(name.clone(), value).is_some() {
+                        repeated.push(name);
+                    }
+                }
+                Ok(Object { members, repeated })
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Money;
+
+    #[derive(Debug)]
+    struct Pair(Money, Option<Money>);
+
+    impl FromFields for Pair {
+        fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+            let one = fields.required("one");
+            let two = fields.optional("two");
+            Some(Self(one?, two?))
+        }
+    }
+
+    fn faults(body: &str) -> Vec<String> {
+        match Fields::parse::<Pair>(body.as_bytes()) {
+            Err(Error::Invalid(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_keep_the_digits_that_were_sent() {
+        let Pair(one, two) = Fields::parse(br#"{"one": 0.30, "two": "9999999999.99"}"#).unwrap();
+        assert_eq!(one.to_string(), "0.30");
+        assert_eq!(two.unwrap().to_string(), "9999999999.99");
+    }
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        assert_eq!(faults(r#"{"two": "x", "a/b~c": 1}"#), ["/one", "/two", "/a~1b~0c"]);
+        assert_eq!(faults(r#"{"one": 1, "one": 2}"#), ["/one"]);
+        assert_eq!(faults(r#"{"one": "\ud800"}"#), ["/one"]);
+        assert_eq!(faults(r#"{"one": 1e400}"#), ["/one"]);
+        assert_eq!(faults("[]"), [""]);
+        assert_eq!(faults("null"), [""]);
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_apart() {
+        for body in [&b""[..], b"{", b"{\"one\": NaN}", b"{\"one\": 01}", b"{} {}", b"\xff", b"{\"\xff\": 1}", b"{\"one\": 1,}"] {
+            assert!(matches!(Fields::parse::<Pair>(body), Err(Error::MalformedJson(_))), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_faults_is_cut() {
+        let body = format!("{{{}}}", (0..5000).map(|n| format!("\"x{n}\":0")).collect::<Vec<_>>().join(","));
+        assert_eq!(faults(&body).len(), MAX_FAULTS);
+    }
+}

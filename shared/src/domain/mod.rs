@@ -1,0 +1,17 @@
+//! The shop's own types and rules: values that cannot be wrong once they exist. Nothing here waits, reads a clock or knows a wire.
+
+mod fields;
+mod folded;
+mod id;
+mod money;
+mod product;
+mod timestamp;
+mod user;
+
+pub use fields::{Fields, FromFields, FromJson, Json};
+pub use folded::Folded;
+pub use id::{ProductId, UserId};
+pub use money::Money;
+pub use product::{Description, NamePrefix, NewProduct, Product, ProductChange, ProductName, Stock};
+pub use timestamp::Timestamp;
+pub use user::{Caller, Role};

@@ -1,0 +1,241 @@
+//! A product and the inputs that make and change it.
+
+use serde::Serialize;
+
+use super::{
+    fields::{Fields, FromFields, FromJson, Json},
+    folded::Folded,
+    id::ProductId,
+    money::Money,
+    timestamp::Timestamp,
+};
+use crate::{Result, error::Fault};
+
+/// Something the shop sells, and how much of it there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Product {
+    pub product_id: ProductId,
+    pub name: ProductName,
+    pub description: Description,
+    pub price: Money,
+    /// What can still be sold.
+    pub quantity: Stock,
+    /// What PENDING and CONFIRMED orders hold.
+    pub reserved: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Grows with every write; what the `ETag` is made of.
+    #[serde(skip)]
+    pub version: u64,
+}
+
+impl Product {
+    pub fn new(product_id: ProductId, new: NewProduct, now: Timestamp) -> Self {
+        Self {
+            product_id,
+            name: new.name,
+            description: new.description,
+            price: new.price,
+            quantity: new.quantity,
+            reserved: 0,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
+}
+
+/// What a product is made from.
+#[derive(Debug, Clone)]
+pub struct NewProduct {
+    pub name: ProductName,
+    pub description: Description,
+    pub price: Money,
+    pub quantity: Stock,
+}
+
+impl FromFields for NewProduct {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let name = fields.required("name");
+        let description = fields.optional("description");
+        let price = fields.required("price");
+        let quantity = fields.required("quantity");
+        Some(Self { name: name?, description: description?.unwrap_or_default(), price: price?, quantity: quantity? })
+    }
+}
+
+/// New values for some of a product's fields; the others keep theirs. At least one is set.
+#[derive(Debug, Clone)]
+pub struct ProductChange {
+    pub name: Option<ProductName>,
+    pub description: Option<Description>,
+    pub price: Option<Money>,
+    pub quantity: Option<Stock>,
+}
+
+impl FromFields for ProductChange {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let name = fields.optional("name");
+        let description = fields.optional("description");
+        let price = fields.optional("price");
+        let quantity = fields.optional("quantity");
+        let change = Self { name: name?, description: description?, price: price?, quantity: quantity? };
+        let empty = change.name.is_none() && change.description.is_none() && change.price.is_none() && change.quantity.is_none();
+        if empty && fields.is_sound() {
+            fields.fault("must set at least one of name, description, price and quantity");
+        }
+        Some(change)
+    }
+}
+
+/// 1 to 200 characters without surrounding space and without control characters. Unique in the catalogue when folded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProductName(String);
+
+impl ProductName {
+    pub const MAX_CHARS: usize = 200;
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let name = text.trim();
+        if name.is_empty() || name.chars().count() > Self::MAX_CHARS {
+            return Err(format!("must have 1 to {} characters", Self::MAX_CHARS));
+        }
+        if name.chars().any(char::is_control) {
+            return Err("must not contain control characters".into());
+        }
+        // Some single characters fold to 18; the folded name must still fit the index.
+        let folded = Folded::new(name);
+        if folded.as_str().len() > Folded::MAX_BYTES {
+            return Err(format!("must have at most {} bytes after NFKC and case folding", Folded::MAX_BYTES));
+        }
+        if folded.as_str().trim().is_empty() {
+            return Err("must not be blank".into());
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn folded(&self) -> Folded {
+        Folded::new(&self.0)
+    }
+}
+
+impl FromJson for ProductName {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::String(text) => Self::parse(&text),
+            _ => Err("must be a string".into()),
+        }
+    }
+}
+
+/// The beginning of product names, folded as they are; empty for all names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamePrefix(Folded);
+
+impl NamePrefix {
+    pub fn parse(text: &str) -> Result<Self> {
+        let prefix = Folded::new(text.trim_start());
+        if text.chars().count() > ProductName::MAX_CHARS || prefix.as_str().len() > Folded::MAX_BYTES {
+            let detail = format!("must have at most {} characters", ProductName::MAX_CHARS);
+            return Err(Fault::new("?prefix", detail).into());
+        }
+        Ok(Self(prefix))
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Up to 2,000 characters, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Description(Option<String>);
+
+impl Description {
+    pub const MAX_CHARS: usize = 2_000;
+
+    pub fn parse(text: Option<String>) -> Result<Self, String> {
+        match text {
+            Some(text) if text.chars().count() > Self::MAX_CHARS => {
+                Err(format!("must have at most {} characters", Self::MAX_CHARS))
+            }
+            text => Ok(Self(text)),
+        }
+    }
+
+    pub fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl FromJson for Description {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::Null => Ok(Self(None)),
+            Json::String(text) => Self::parse(Some(text)),
+            _ => Err("must be a string or null".into()),
+        }
+    }
+}
+
+/// Pieces on the shelf: 0 to 1,000,000,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Stock(u64);
+
+impl Stock {
+    pub const MAX: u64 = 1_000_000_000;
+
+    pub fn new(pieces: u64) -> Option<Self> {
+        (pieces <= Self::MAX).then_some(Self(pieces))
+    }
+
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromJson for Stock {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::Number(text) => text.parse().ok().and_then(Self::new),
+            _ => None,
+        }
+        .ok_or_else(|| format!("must be an integer from 0 to {}", Self::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_and_bounded_in_characters() {
+        assert_eq!(ProductName::parse("  Pen\u{a0}").unwrap().as_str(), "Pen");
+        assert!(ProductName::parse(&"𝄞".repeat(200)).is_ok());
+        for bad in ["", " \t ", "a\nb", "a\u{0}", "a\u{7f}", "a\u{85}b", &"x".repeat(201), &"\u{fdfa}".repeat(200)] {
+            assert!(ProductName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn stock_is_a_plain_integer() {
+        let read = |text| Stock::from_json(Json::Number(text)).ok().map(Stock::get);
+        assert_eq!(read("0"), Some(0));
+        assert_eq!(read("1000000000"), Some(1_000_000_000));
+        for bad in ["-1", "-0", "1.0", "1e3", "1000000001", "99999999999999999999999"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert!(Stock::from_json(Json::String("1".into())).is_err());
+    }
+
+    #[test]
+    fn a_change_sets_something() {
+        assert!(Fields::parse::<ProductChange>(b"{}").is_err());
+        let change: ProductChange = Fields::parse(br#"{"description": null}"#).unwrap();
+        assert_eq!(change.description, Some(Description(None)));
+    }
+}

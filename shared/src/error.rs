@@ -1,0 +1,96 @@
+//! Everything that can keep a request from being answered as asked, in the shop's own words.
+
+/// Shorthand for what almost every function here returns.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Why a request was not carried out. `http::problem` gives each variant its status and code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body is not JSON; the text says where it stops being JSON.
+    #[error("the body is not valid JSON: {0}")]
+    MalformedJson(String),
+
+    /// The body is not declared as JSON.
+    #[error("the body must be sent as application/json")]
+    NotDeclaredJson,
+
+    /// The body is larger than this API reads.
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge { limit: usize },
+
+    /// One or more fields of the request cannot be accepted.
+    #[error("{} of the request cannot be accepted", if .0.len() == 1 { "a field" } else { "fields" })]
+    Invalid(Vec<Fault>),
+
+    /// The cursor was made for another list, or not by us.
+    #[error("the cursor does not belong to this list")]
+    InvalidCursor,
+
+    /// The idempotency key is empty, too long or not printable ASCII.
+    #[error("an idempotency key is 1 to 255 printable ASCII characters, bare or quoted")]
+    InvalidIdempotencyKey,
+
+    /// The key was used before for something else.
+    #[error("this idempotency key was used for another request in the last 24 hours")]
+    IdempotencyKeyReused,
+
+    /// Not a refusal: the request was carried out before, and this is the answer it got.
+    #[error("the request was carried out before")]
+    AlreadyDone(String),
+
+    /// Nobody known is asking.
+    #[error("this route needs an access token")]
+    Unauthenticated,
+
+    /// The caller is known and may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+
+    /// What was asked for does not exist, or not for this caller.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+
+    /// The path is one of ours, the method is not; the text lists those that are.
+    #[error("this path answers {allowed} only")]
+    MethodNotAllowed { allowed: String },
+
+    /// Another product has this name.
+    #[error("another product has this name")]
+    NameTaken,
+
+    /// Orders hold stock of the product.
+    #[error("{reserved} of this product are reserved by orders")]
+    ProductInUse { reserved: u64 },
+
+    /// What the caller saw is not what is there now.
+    #[error("it has changed since it was read")]
+    Stale,
+
+    /// The database does not answer, or not in time. Nothing is known about the effect; repeating is safe with an idempotency key.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+
+    /// A fault of ours.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Fault {
+    /// JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl Fault {
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(vec![fault])
+    }
+}

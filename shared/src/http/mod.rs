@@ -1,0 +1,13 @@
+//! The wire: API Gateway events in, responses and problems out.
+
+mod page;
+mod precondition;
+mod problem;
+mod request;
+mod response;
+mod serve;
+
+pub use page::{Cursor, PageRequest};
+pub use request::Request;
+pub use response::{Response, cacheable, created, no_content, ok, page};
+pub use serve::{Fatal, serve};

@@ -1,0 +1,95 @@
+//! The one place that gives errors a status: RFC 9457 problems.
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::response::{Response, json};
+use crate::{Error, error::Fault};
+
+/// What `Retry-After` says of a database that is away, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a [Fault]>,
+}
+
+/// The status, the code for programs and the title for people.
+fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON"),
+        Error::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid-idempotency-key", "The idempotency key is not valid"),
+        Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed"),
+        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+        Error::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+        Error::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
+        Error::ProductInUse { .. } => (StatusCode::CONFLICT, "product-in-use", "The product is in use"),
+        Error::Stale => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
+        Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
+        Error::NotDeclaredJson => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
+        }
+        Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid"),
+        Error::InvalidCursor => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-cursor", "The cursor is not valid"),
+        Error::IdempotencyKeyReused => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The idempotency key was used before")
+        }
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
+        Error::Internal(_) | Error::AlreadyDone(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
+        }
+    }
+}
+
+/// The answer to a request that was not carried out. Logs what is our fault; its text stays in the log.
+pub fn response(error: &Error, request_id: &str) -> Response {
+    let (status, code, title) = kind(error);
+    let detail = match error {
+        Error::Unavailable(text) => {
+            tracing::warn!(request_id, code, error = text, "the database is not available");
+            "the database did not answer in time; the same request may be sent again".to_owned()
+        }
+        Error::Internal(text) => {
+            tracing::error!(request_id, code, error = text, "a request failed");
+            format!("the fault is logged under the request id {request_id}")
+        }
+        refusal => refusal.to_string(),
+    };
+    let problem = Problem {
+        r#type: format!("urn:problem:{code}"),
+        title,
+        status: status.as_u16(),
+        detail,
+        code,
+        request_id,
+        errors: match error {
+            Error::Invalid(faults) => Some(faults),
+            _ => None,
+        },
+    };
+
+    let mut response = json(status, &problem);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    match error {
+        Error::Unavailable(_) => {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        Error::MethodNotAllowed { allowed } => {
+            headers.extend(HeaderValue::from_str(allowed).map(|value| (header::ALLOW, value)));
+        }
+        Error::Unauthenticated => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        _ => {}
+    }
+    response
+}

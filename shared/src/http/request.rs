@@ -1,0 +1,195 @@
+//! A request, parsed piece by piece as the handler asks for it.
+
+use std::{borrow::Cow, str::FromStr};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use lambda_http::{
+    RequestExt,
+    http::{HeaderName, Method, header},
+    request::RequestContext,
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    page::{Cursor, PageRequest},
+    precondition::Tags,
+    response::{Response, keep},
+};
+use crate::{
+    Error, Result,
+    domain::{Caller, Fields, FromFields, Timestamp},
+    error::Fault,
+    store::Idempotency,
+};
+
+/// Largest body that is read, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// An HTTP request as API Gateway hands it to the function.
+pub struct Request(lambda_http::Request);
+
+impl Request {
+    pub(super) fn new(request: lambda_http::Request) -> Self {
+        Self(request)
+    }
+
+    pub fn method(&self) -> &Method {
+        self.0.method()
+    }
+
+    /// The path as it was sent.
+    pub fn path(&self) -> &str {
+        self.0.raw_http_path()
+    }
+
+    /// The gateway's id of this request: in its access log, in our log line, in `X-Request-Id` and in every problem.
+    pub fn id(&self) -> &str {
+        match self.0.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref(),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    /// The route as template.yaml has it, such as `GET /products/{product_id}`.
+    pub fn route(&self) -> &str {
+        match self.0.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref(),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    /// Who is asking, as the authorizer found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`] if it found nobody. There is no anonymous caller to fall back to.
+    pub fn caller(&self) -> Result<Caller> {
+        let Some(RequestContext::ApiGatewayV2(context)) = self.0.request_context_ref() else {
+            return Err(Error::Unauthenticated);
+        };
+        let field = |name| context.authorizer.as_ref()?.fields.get(name)?.as_str();
+        let caller = || Some(Caller { user_id: field("user_id")?.parse().ok()?, role: field("role")?.parse().ok()? });
+        caller().ok_or(Error::Unauthenticated)
+    }
+
+    /// An id in the path. One that is none cannot exist: no need to ask the database.
+    pub fn path_id<T: FromStr>(&self, parameter: &str, what: &'static str) -> Result<T> {
+        let parameters = self.0.path_parameters_ref();
+        parameters.and_then(|all| all.first(parameter)?.parse().ok()).ok_or(Error::NotFound(what))
+    }
+
+    /// A query parameter, decoded. Given twice, the values are joined by a comma, as the gateway does.
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        let query = self.0.uri().query()?;
+        form_urlencoded::parse(query.as_bytes())
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value)
+            .reduce(|joined, value| joined + "," + value)
+    }
+
+    /// `limit` and `cursor`. `list` names the list and its filters: the cursor must have been made for the same.
+    pub fn page(&self, list: &str) -> Result<PageRequest> {
+        let limit = match self.query("limit") {
+            None => PageRequest::DEFAULT_LIMIT,
+            Some(text)
+                if !text.is_empty()
+                    && text.bytes().all(|byte| byte.is_ascii_digit())
+                    && text.bytes().any(|byte| byte != b'0') =>
+            {
+                text.parse().map_or(PageRequest::MAX_LIMIT, |limit: u16| limit.min(PageRequest::MAX_LIMIT))
+            }
+            Some(_) => return Err(Fault::new("?limit", "must be an integer from 1 to 100").into()),
+        };
+        let after = self.query("cursor").map(|text| Cursor::read(&text, list)).transpose()?;
+        Ok(PageRequest { limit, after })
+    }
+
+    /// This request's path and query with one parameter set.
+    pub(super) fn path_with(&self, name: &str, value: &str) -> String {
+        let query = self.0.uri().query().unwrap_or_default();
+        let mut serializer = form_urlencoded::Serializer::new(String::new());
+        serializer.extend_pairs(form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != name));
+        serializer.append_pair(name, value);
+        format!("{}?{}", self.path(), serializer.finish())
+    }
+
+    /// The body as an input of the domain.
+    pub fn json<T: FromFields>(&self) -> Result<T> {
+        let body: &[u8] = self.0.body();
+        if body.len() > MAX_BODY {
+            return Err(Error::BodyTooLarge { limit: MAX_BODY });
+        }
+        let declared = self.header(&header::CONTENT_TYPE).unwrap_or_default();
+        let media_type = declared.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(Error::NotDeclaredJson);
+        }
+        Fields::parse(body)
+    }
+
+    /// The versions that `If-Match` allows; `None` if every version will do.
+    pub fn if_match(&self) -> Option<Vec<u64>> {
+        match Tags::parse(self.header(&header::IF_MATCH)?, false) {
+            Tags::Any => None,
+            Tags::Versions(versions) => Some(versions),
+        }
+    }
+
+    /// Whether the caller already has this version.
+    pub(super) fn if_none_match(&self, version: u64) -> bool {
+        match self.header(&header::IF_NONE_MATCH).map(|header| Tags::parse(header, true)) {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::Versions(versions)) => versions.contains(&version),
+        }
+    }
+
+    /// What makes this request have its effect once, if it carries an `Idempotency-Key`; `answer` is remembered for repetitions.
+    pub fn idempotency(&self, caller: &Caller, answer: &Response, now: Timestamp) -> Result<Option<Idempotency>> {
+        let Some(value) = self.0.headers().get(IDEMPOTENCY_KEY) else {
+            return Ok(None);
+        };
+        let key = value.to_str().ok().and_then(idempotency_key).ok_or(Error::InvalidIdempotencyKey)?;
+        let body: &[u8] = self.0.body();
+        let mut hash = Sha256::new();
+        hash.update(format!("{} {}\n", self.method(), self.path()));
+        hash.update(body);
+        Ok(Some(Idempotency {
+            user_id: caller.user_id,
+            key: key.to_owned(),
+            fingerprint: BASE64_URL_SAFE_NO_PAD.encode(hash.finalize()),
+            answer: keep(answer)?,
+            now,
+        }))
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
+    }
+}
+
+/// The key without its quotes, if it may be one.
+fn idempotency_key(header: &str) -> Option<&str> {
+    let bare = header.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(header);
+    let printable = bare.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    (printable && (1..=255).contains(&bare.len())).then_some(bare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idempotency_key_is_bare_or_quoted() {
+        assert_eq!(idempotency_key("abc"), Some("abc"));
+        assert_eq!(idempotency_key("\"a b\""), Some("a b"));
+        assert_eq!(idempotency_key(&"x".repeat(255)).map(str::len), Some(255));
+        for bad in ["", "\"\"", "a\tb", &"x".repeat(256)] {
+            assert_eq!(idempotency_key(bad), None, "{bad:?}");
+        }
+    }
+}

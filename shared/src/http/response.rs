@@ -1,0 +1,141 @@
+//! Answers: entities with their `ETag`, pages with their cursor, and what a repeated request gets again.
+
+use lambda_http::{
+    Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{page::Cursor, request::Request};
+use crate::{Error, Result, domain::Product};
+
+/// What a handler answers.
+pub type Response = lambda_http::Response<Body>;
+
+/// An entity that is answered with a strong `ETag`.
+pub trait Versioned {
+    fn version(&self) -> u64;
+}
+
+impl Versioned for Product {
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+/// 200 with the entity and its `ETag`.
+pub fn ok<T: Serialize + Versioned>(entity: &T) -> Result<Response> {
+    Ok(tagged(StatusCode::OK, entity))
+}
+
+/// 200 with a public entity that clients and proxies may keep if they ask each time whether it has changed; 304 if it has not.
+pub fn cacheable<T: Serialize + Versioned>(request: &Request, entity: &T) -> Result<Response> {
+    let mut response = if request.if_none_match(entity.version()) {
+        let mut response = empty(StatusCode::NOT_MODIFIED);
+        response.headers_mut().insert(header::ETAG, etag(entity.version()));
+        response
+    } else {
+        tagged(StatusCode::OK, entity)
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// 201 with the new entity, its `ETag` and its path.
+pub fn created<T: Serialize + Versioned>(path: &str, entity: &T) -> Result<Response> {
+    let mut response = tagged(StatusCode::CREATED, entity);
+    let location = HeaderValue::from_str(path).map_err(|_| Error::Internal(format!("{path:?} is no path")))?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+/// 204.
+pub fn no_content() -> Result<Response> {
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// 200 with one page of a list: `{"<name>": […], "next_cursor": …}`, and a `Link` to the next page.
+pub fn page<T: Serialize>(request: &Request, name: &'static str, entries: &[T], next: Option<Cursor>) -> Result<Response> {
+    let next = next.map(|cursor| cursor.to_string());
+    let mut object = serde_json::Map::new();
+    let entries = serde_json::to_value(entries).map_err(|error| Error::Internal(error.to_string()))?;
+    object.insert(name.into(), entries);
+    object.insert("next_cursor".into(), next.as_deref().into());
+    let mut response = json(StatusCode::OK, &object);
+    if let Some(next) = next {
+        let link = format!("<{}>; rel=\"next\"", request.path_with("cursor", &next));
+        response.headers_mut().extend(HeaderValue::from_str(&link).map(|link| (header::LINK, link)));
+    }
+    Ok(response)
+}
+
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    // Our own types always have a JSON form; an empty body would show at once if one had not.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn tagged<T: Serialize + Versioned>(status: StatusCode, entity: &T) -> Response {
+    let mut response = json(status, entity);
+    response.headers_mut().insert(header::ETAG, etag(entity.version()));
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    response
+}
+
+/// Versions are never used twice under one path, so that they serve as strong validators (RFC 9110, 8.8.3).
+fn etag(version: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// An answer as an idempotency record keeps it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    body: String,
+}
+
+/// The text under which an answer is remembered.
+pub(super) fn keep(response: &Response) -> Result<String> {
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let kept = Kept {
+        status: response.status().as_u16(),
+        location: header(header::LOCATION),
+        etag: header(header::ETAG),
+        body: match response.body() {
+            Body::Text(text) => text.clone(),
+            _ => String::new(),
+        },
+    };
+    serde_json::to_string(&kept).map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// The answer that was remembered, marked as a repetition.
+pub(super) fn replay(kept: &str) -> Result<Response> {
+    let broken = |error: &dyn std::fmt::Display| Error::Internal(format!("a remembered answer cannot be read: {error}"));
+    let kept: Kept = serde_json::from_str(kept).map_err(|error| broken(&error))?;
+    let mut response = Response::new(Body::Text(kept.body));
+    *response.status_mut() = StatusCode::from_u16(kept.status).map_err(|error| broken(&error))?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    for (name, value) in [(header::LOCATION, kept.location), (header::ETAG, kept.etag)] {
+        if let Some(value) = value {
+            headers.insert(name, HeaderValue::from_str(&value).map_err(|error| broken(&error))?);
+        }
+    }
+    Ok(response)
+}

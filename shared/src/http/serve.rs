@@ -1,0 +1,94 @@
+//! The life of a request, from the event to the response: the same for every function.
+
+use std::{
+    any::Any,
+    future::Future,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use lambda_http::{
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    service_fn,
+};
+
+use super::{
+    problem,
+    request::Request,
+    response::{Response, replay},
+};
+use crate::{Error, Result, app::FromEnvironment};
+
+/// A function that could not start.
+pub type Fatal = lambda_http::Error;
+
+/// The longest that a request may take. Two database calls may each stay within their own limits and still be too long together.
+const DEADLINE: Duration = Duration::from_millis(3_500);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Runs `handler` for every request until Lambda stops the environment.
+///
+/// Whatever the handler does, the caller gets a response: errors, panics and requests that take too long become problems.
+pub async fn serve<A, F, Fut>(handler: F) -> Result<(), Fatal>
+where
+    A: FromEnvironment + Sync + 'static,
+    F: Fn(&'static A, Request) -> Fut,
+    Fut: Future<Output = Result<Response>> + Send + 'static,
+{
+    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).init();
+    // One per environment, for as long as the process lives.
+    let app: &'static A = Box::leak(Box::new(A::from_environment()?));
+    let handler = &handler;
+    lambda_http::run(service_fn(move |event: lambda_http::Request| {
+        let request = Request::new(event);
+        let (request_id, route) = (request.id().to_owned(), request.route().to_owned());
+        let carried_out = carry_out(handler(app, request));
+        async move { Ok::<_, std::convert::Infallible>(answer(carried_out, request_id, route).await) }
+    }))
+    .await
+}
+
+/// Waits for the handler, not for ever and not trusting it.
+async fn carry_out(handler: impl Future<Output = Result<Response>>) -> Result<Response> {
+    match tokio::time::timeout(DEADLINE, AssertUnwindSafe(handler).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(Error::Internal(format!("panicked: {}", message(&*panic)))),
+        Err(_) => Err(Error::Unavailable("the request took too long".into())),
+    }
+}
+
+async fn answer(carried_out: impl Future<Output = Result<Response>>, request_id: String, route: String) -> Response {
+    let start = Instant::now();
+    let mut response = match carried_out.await {
+        Err(Error::AlreadyDone(kept)) => replay(&kept).unwrap_or_else(|error| problem::response(&error, &request_id)),
+        Err(error) => problem::response(&error, &request_id),
+        Ok(response) => response,
+    };
+    on_every_answer(response.headers_mut(), &request_id);
+    tracing::info!(
+        request_id,
+        route,
+        status = response.status().as_u16(),
+        duration_ms = start.elapsed().as_secs_f64() * 1000.0,
+        "request"
+    );
+    response
+}
+
+fn on_every_answer(headers: &mut HeaderMap, request_id: &str) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
+    headers.extend(HeaderValue::from_str(request_id).map(|id| (REQUEST_ID, id)));
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}

@@ -1,0 +1,16 @@
+//! What all functions are made of: the domain, the table behind it and the wire in front of it.
+//!
+//! Each module may import only what stands above it in this list.
+
+pub mod error;
+
+pub mod domain;
+
+pub mod store;
+
+pub mod app;
+
+pub mod http;
+
+pub use app::App;
+pub use error::{Error, Result};

@@ -1,0 +1,164 @@
+//! Builds update and condition expressions. Attribute names are always aliased, because DynamoDB reserves hundreds of words.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::key::Item;
+
+/// A value that an expression compares or sets.
+pub struct Value(AttributeValue);
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self(AttributeValue::S(text.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self(AttributeValue::S(text))
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self(AttributeValue::N(number.to_string()))
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self(AttributeValue::N(number.to_string()))
+    }
+}
+
+/// What to change about one item, and under which conditions. All conditions must hold.
+#[derive(Default)]
+pub struct Expression {
+    names: HashMap<String, String>,
+    values: Item,
+    set: Vec<String>,
+    remove: Vec<String>,
+    add: Vec<String>,
+    conditions: Vec<String>,
+}
+
+impl Expression {
+    /// Condition: there is an item with this key.
+    pub fn exists() -> Self {
+        let mut expression = Self::default();
+        let pk = expression.name("pk");
+        expression.conditions.push(format!("attribute_exists({pk})"));
+        expression
+    }
+
+    /// Condition: there is no item with this key.
+    pub fn absent() -> Self {
+        let mut expression = Self::default();
+        let pk = expression.name("pk");
+        expression.conditions.push(format!("attribute_not_exists({pk})"));
+        expression
+    }
+
+    /// Condition: there is no item with this key, or only one that expired before `now` (epoch seconds) and was not swept yet.
+    pub fn absent_or_expired(now: i64) -> Self {
+        let mut expression = Self::default();
+        let (pk, expires_at, now) = (expression.name("pk"), expression.name("expires_at"), expression.value(now));
+        expression.conditions.push(format!("(attribute_not_exists({pk}) OR {expires_at} < {now})"));
+        expression
+    }
+
+    /// Condition: the attribute has this value.
+    pub fn equal(mut self, attribute: &str, value: impl Into<Value>) -> Self {
+        let (name, value) = (self.name(attribute), self.value(value));
+        self.conditions.push(format!("{name} = {value}"));
+        self
+    }
+
+    /// Condition: the attribute has one of these values; never true of none.
+    pub fn one_of(mut self, attribute: &str, values: impl IntoIterator<Item = u64>) -> Self {
+        let name = self.name(attribute);
+        let mut values: Vec<_> = values.into_iter().map(|value| self.value(value)).collect();
+        if values.is_empty() {
+            // No attribute of ours is a null, and `IN ()` is no expression.
+            self.values.insert(":none".into(), AttributeValue::Null(true));
+            values.push(":none".into());
+        }
+        self.conditions.push(format!("{name} IN ({})", values.join(", ")));
+        self
+    }
+
+    /// Sets the attribute.
+    pub fn set(mut self, attribute: &str, value: impl Into<Value>) -> Self {
+        let (name, value) = (self.name(attribute), self.value(value));
+        self.set.push(format!("{name} = {value}"));
+        self
+    }
+
+    /// Removes the attribute.
+    pub fn remove(mut self, attribute: &str) -> Self {
+        let name = self.name(attribute);
+        self.remove.push(name);
+        self
+    }
+
+    /// Adds to a number; one that is not there counts as 0.
+    pub fn add(mut self, attribute: &str, amount: i64) -> Self {
+        let (name, amount) = (self.name(attribute), self.value(amount));
+        self.add.push(format!("{name} {amount}"));
+        self
+    }
+
+    pub fn update(&self) -> String {
+        [("SET", &self.set), ("REMOVE", &self.remove), ("ADD", &self.add)]
+            .into_iter()
+            .filter(|(_, clauses)| !clauses.is_empty())
+            .map(|(verb, clauses)| format!("{verb} {}", clauses.join(", ")))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    pub fn condition(&self) -> Option<String> {
+        (!self.conditions.is_empty()).then(|| self.conditions.join(" AND "))
+    }
+
+    /// `None` when there are none: DynamoDB refuses empty maps.
+    pub fn names(&self) -> Option<HashMap<String, String>> {
+        (!self.names.is_empty()).then(|| self.names.clone())
+    }
+
+    pub fn values(&self) -> Option<Item> {
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+
+    fn name(&mut self, attribute: &str) -> String {
+        let alias = format!("#{attribute}");
+        self.names.insert(alias.clone(), attribute.to_owned());
+        alias
+    }
+
+    fn value(&mut self, value: impl Into<Value>) -> String {
+        let alias = format!(":{}", self.values.len());
+        self.values.insert(alias.clone(), value.into().0);
+        alias
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_are_joined_and_names_aliased() {
+        let expression = Expression::exists().equal("status", "PENDING").one_of("version", [1, 2]);
+        let expression = expression.set("name", "Pen").set("price", 5_i64).remove("description").add("version", 1);
+        assert_eq!(expression.update(), "SET #name = :3, #price = :4 REMOVE #description ADD #version :5");
+        assert_eq!(expression.condition().unwrap(), "attribute_exists(#pk) AND #status = :0 AND #version IN (:1, :2)");
+        assert_eq!(expression.values().unwrap().len(), 6);
+        assert_eq!(
+            Expression::exists().one_of("version", []).condition().unwrap(),
+            "attribute_exists(#pk) AND #version IN (:none)"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! The table, the calls to single items, and what errors of the SDK mean to us.
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::update_item::UpdateItemError,
+    types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    expression::Expression,
+    key::{Item, Key},
+    retry::Backoff,
+};
+use crate::{Error, Result};
+
+/// The one DynamoDB table, and a connection to it.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub(super) client: Client,
+    pub(super) name: String,
+}
+
+/// What became of a write under conditions.
+pub(super) enum Write<T> {
+    /// The item as it is now.
+    Done(T),
+    /// A condition failed; the item as it was found, if there was one.
+    Refused(Option<T>),
+}
+
+impl Table {
+    pub fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+
+    /// Reads one item, as it is after every write that was answered before.
+    pub(super) async fn read<T: DeserializeOwned>(&self, key: Key<'_>) -> Result<Option<T>> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(fault)?;
+        output.item.map(from_item).transpose()
+    }
+
+    /// Changes one item if the conditions hold.
+    pub(super) async fn update<T: DeserializeOwned>(&self, key: Key<'_>, expression: &Expression) -> Result<Write<T>> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .update_expression(expression.update())
+            .set_condition_expression(expression.condition())
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+
+        let mut backoff = Backoff::new();
+        loop {
+            match request.clone().send().await {
+                Ok(output) => return from_item(output.attributes.unwrap_or_default()).map(Write::Done),
+                Err(error) => match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                        return failed.item.clone().map(from_item).transpose().map(Write::Refused);
+                    }
+                    Some(UpdateItemError::TransactionConflictException(_)) if backoff.again().await => {}
+                    Some(UpdateItemError::TransactionConflictException(_)) => return Err(contended()),
+                    _ => return Err(fault(error)),
+                },
+            }
+        }
+    }
+}
+
+/// The refusal of a write that lost every attempt against others.
+pub(super) fn contended() -> Error {
+    Error::Unavailable("other writes to the same items kept coming in between".into())
+}
+
+/// An item as its row type. A failure means that somebody else wrote to the table.
+pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T> {
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| Error::Internal(format!("an item cannot be read: {error}")))
+}
+
+/// A row as an item.
+pub(super) fn to_item(row: impl Serialize) -> Result<Item> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(row).map_err(|error| Error::Internal(format!("an item cannot be written: {error}")))
+}
+
+/// What a failed call means: DynamoDB is away, slow or overloaded, or we asked for something wrong.
+pub(super) fn fault<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let away = match &error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(service) => {
+            service.raw().status().is_server_error()
+                || matches!(
+                    service.err().code(),
+                    Some(
+                        "ProvisionedThroughputExceededException"
+                            | "RequestLimitExceeded"
+                            | "ThrottlingException"
+                            | "TransactionInProgressException"
+                    )
+                )
+        }
+        _ => false,
+    };
+    let text = DisplayErrorContext(&error).to_string();
+    if away { Error::Unavailable(text) } else { Error::Internal(text) }
+}
