@@ -4,19 +4,22 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::{
     Client, Config,
-    config::{BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
 };
 use aws_smithy_http_client::{Builder, tls};
 use uuid::Uuid;
 
-use crate::{domain::Timestamp, store::Table};
+use crate::{domain::Timestamp, keys::Keys, store::Table};
 
 /// A start that failed: the environment is not what template.yaml makes it.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {0} is not set")]
 pub struct Missing(&'static str);
 
-/// What a handler is built on. A function that needs less than [`App`] links less.
+/// What a handler is built on, made once per environment. A function that needs less links less.
 pub trait FromEnvironment: Sized {
     fn from_environment() -> Result<Self, Missing>;
 }
@@ -54,34 +57,69 @@ impl FromEnvironment for App {
     }
 }
 
+/// An [`App`] that can sign and check tokens.
+#[derive(Debug)]
+pub struct TokenApp {
+    pub app: App,
+    pub keys: Keys,
+}
+
+impl FromEnvironment for TokenApp {
+    fn from_environment() -> Result<Self, Missing> {
+        let mut config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
+            .region(Region::new(variable("AWS_REGION")?))
+            .credentials_provider(credentials()?)
+            .http_client(http_client())
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Ok(endpoint) = variable("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
+            config = config.endpoint_url(endpoint);
+        }
+        let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
+        Ok(Self { app: App::from_environment()?, keys: Keys::new(client, variable("SIGNING_SECRET_ARN")?) })
+    }
+}
+
 /// How to reach DynamoDB, from the variables that Lambda sets. No credentials or region chain: it would be code and start-up
 /// time for answers that never vary here.
 fn dynamodb() -> Result<Config, Missing> {
-    let credentials = Credentials::new(
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-        variable("AWS_SESSION_TOKEN").ok(),
-        None,
-        "environment",
-    );
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(variable("AWS_REGION")?))
-        .credentials_provider(credentials)
-        .http_client(Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(1))
-                .operation_attempt_timeout(Duration::from_secs(1))
-                .operation_timeout(Duration::from_secs(3))
-                .build(),
-        )
-        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25)))
+        .credentials_provider(credentials()?)
+        .http_client(http_client())
+        .timeout_config(timeouts())
+        .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Ok(endpoint) = variable("AWS_ENDPOINT_URL_DYNAMODB") {
         config = config.endpoint_url(endpoint);
     }
     Ok(config.build())
+}
+
+fn credentials() -> Result<Credentials, Missing> {
+    let session_token = variable("AWS_SESSION_TOKEN").ok();
+    let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
+    Ok(Credentials::new(id, secret, session_token, None, "environment"))
+}
+
+fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
+}
+
+/// Short enough that a service that hangs is told apart from one that is slow before the request's deadline.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(1))
+        .operation_timeout(Duration::from_secs(3))
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -42,6 +42,14 @@ pub enum Error {
     #[error("this route needs an access token")]
     Unauthenticated,
 
+    /// The token is ours and its time is over.
+    #[error("the access token has expired")]
+    TokenExpired,
+
+    /// The token is ours and its session is over.
+    #[error("the session of this access token has ended")]
+    TokenRevoked,
+
     /// The caller is known and may not do this.
     #[error("{0}")]
     Forbidden(&'static str),

@@ -6,6 +6,10 @@ pub mod error;
 
 pub mod domain;
 
+pub mod auth;
+
+pub mod keys;
+
 pub mod store;
 
 pub mod app;

@@ -47,6 +47,8 @@ ids! {
     ProductId
     /// Names a user account.
     UserId
+    /// Names one login of an account, until it logs out or seven days have passed.
+    SessionId
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod user;
 
 pub use fields::{Fields, FromFields, FromJson, Json};
 pub use folded::Folded;
-pub use id::{ProductId, UserId};
+pub use id::{ProductId, SessionId, UserId};
 pub use money::Money;
 pub use product::{Description, NamePrefix, NewProduct, Product, ProductChange, ProductName, Stock};
 pub use timestamp::Timestamp;

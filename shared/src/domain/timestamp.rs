@@ -14,16 +14,16 @@ const RFC_3339_MILLIS: &[FormatItem<'_>] =
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    pub fn from_millis(millis: i64) -> Self {
+    pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    pub fn millis(self) -> i64 {
+    pub const fn millis(self) -> i64 {
         self.0
     }
 
     /// Seconds since the Unix epoch, rounded down: the unit of DynamoDB's TTL and of JWT claims.
-    pub fn seconds(self) -> i64 {
+    pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 }

@@ -2,11 +2,14 @@
 
 use std::str::FromStr;
 
-use super::id::UserId;
+use serde::{Deserialize, Serialize};
+
+use super::id::{SessionId, UserId};
 use crate::{Error, Result};
 
 /// What an account may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     Customer,
     Admin,
@@ -38,6 +41,7 @@ impl FromStr for Role {
 pub struct Caller {
     pub user_id: UserId,
     pub role: Role,
+    pub session_id: SessionId,
 }
 
 impl Caller {

@@ -27,6 +27,8 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON"),
         Error::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid-idempotency-key", "The idempotency key is not valid"),
         Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed"),
+        Error::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The access token has expired"),
+        Error::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The session has ended"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
         Error::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
@@ -88,6 +90,10 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         }
         Error::Unauthenticated => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // RFC 6750, 3.1: tells clients to refresh, where a bare challenge would tell them to log in.
+        Error::TokenExpired | Error::TokenRevoked => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
         }
         _ => {}
     }

@@ -11,6 +11,7 @@ use lambda_http::{
 use sha2::{Digest, Sha256};
 
 use super::{
+    authorize::Verdict,
     page::{Cursor, PageRequest},
     precondition::Tags,
     response::{Response, keep},
@@ -66,14 +67,13 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`Error::Unauthenticated`] if it found nobody. There is no anonymous caller to fall back to.
+    /// Whatever reason it gave for naming nobody, or [`Error::Unauthenticated`]. There is no anonymous caller to fall back to.
     pub fn caller(&self) -> Result<Caller> {
         let Some(RequestContext::ApiGatewayV2(context)) = self.0.request_context_ref() else {
             return Err(Error::Unauthenticated);
         };
-        let field = |name| context.authorizer.as_ref()?.fields.get(name)?.as_str();
-        let caller = || Some(Caller { user_id: field("user_id")?.parse().ok()?, role: field("role")?.parse().ok()? });
-        caller().ok_or(Error::Unauthenticated)
+        let authorizer = context.authorizer.as_ref().ok_or(Error::Unauthenticated)?;
+        Verdict::from_context(|name| authorizer.fields.get(name)?.as_str())
     }
 
     /// An id in the path. One that is none cannot exist: no need to ask the database.

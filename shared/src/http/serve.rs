@@ -37,9 +37,7 @@ where
     F: Fn(&'static A, Request) -> Fut,
     Fut: Future<Output = Result<Response>> + Send + 'static,
 {
-    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).init();
-    // One per environment, for as long as the process lives.
-    let app: &'static A = Box::leak(Box::new(A::from_environment()?));
+    let app: &'static A = start()?;
     let handler = &handler;
     lambda_http::run(service_fn(move |event: lambda_http::Request| {
         let request = Request::new(event);
@@ -48,6 +46,12 @@ where
         async move { Ok::<_, std::convert::Infallible>(answer(carried_out, request_id, route).await) }
     }))
     .await
+}
+
+/// What every function does first: a log of JSON lines, and its app for as long as the process lives.
+pub(super) fn start<A: FromEnvironment>() -> Result<&'static A, Fatal> {
+    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).init();
+    Ok(Box::leak(Box::new(A::from_environment()?)))
 }
 
 /// Waits for the handler, not for ever and not trusting it.

@@ -1,0 +1,39 @@
+//! `$default`: whatever has no route. 405 where the path has routes for other methods, 404 everywhere else.
+
+use shared::{
+    Error, Result,
+    http::{self, Request, Response},
+};
+
+/// Every path of template.yaml with the methods it answers.
+const ROUTES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/routes.rs"));
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), http::Fatal> {
+    http::serve(handle).await
+}
+
+async fn handle((): &(), request: Request) -> Result<Response> {
+    let known = ROUTES.iter().find(|(path, _)| matches(path, request.path()));
+    Err(match known {
+        Some((_, allowed)) => Error::MethodNotAllowed { allowed: (*allowed).to_owned() },
+        None => Error::NotFound("path"),
+    })
+}
+
+/// Whether `path` is one that `template`, such as `/products/{product_id}`, stands for.
+fn matches(template: &str, path: &str) -> bool {
+    let (mut segments, mut templates) = (path.split('/'), template.split('/'));
+    loop {
+        match (segments.next(), templates.next()) {
+            (None, None) => return true,
+            (Some(segment), Some(template)) if template.starts_with('{') => {
+                if segment.is_empty() {
+                    return false;
+                }
+            }
+            (Some(segment), Some(template)) if segment == template => {}
+            _ => return false,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The authorizer's side of the wire: what it is asked by the gateway, and how its answer reaches the functions.
+
+use std::collections::HashMap;
+
+use futures_util::FutureExt;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+
+use super::serve::{Fatal, start};
+use crate::{Error, Result, app::FromEnvironment, auth::Grant, domain::Caller};
+
+/// What the authorizer makes of a token.
+#[derive(Debug)]
+pub enum Verdict {
+    /// A caller with a session.
+    Known(Caller),
+    /// A token that we issued and that is good no more, or cannot be checked now. The request is let through to its function
+    /// without a caller, and the function answers this error: the gateway alone could only say 403.
+    Nobody(Error),
+    /// Not a token of ours: the gateway answers 403.
+    Denied,
+}
+
+impl From<Grant> for Caller {
+    fn from(grant: Grant) -> Self {
+        Self { user_id: grant.user_id, role: grant.role, session_id: grant.session_id }
+    }
+}
+
+impl Verdict {
+    /// What the functions find in `requestContext.authorizer.lambda`.
+    fn context(&self) -> Option<HashMap<&'static str, String>> {
+        match self {
+            Self::Known(caller) => Some(HashMap::from([
+                ("user_id", caller.user_id.to_string()),
+                ("role", caller.role.as_str().to_owned()),
+                ("session_id", caller.session_id.to_string()),
+            ])),
+            Self::Nobody(error) => {
+                let reason = match error {
+                    Error::TokenExpired => "expired",
+                    Error::TokenRevoked => "revoked",
+                    _ => "unavailable",
+                };
+                Some(HashMap::from([("refused", reason.to_owned())]))
+            }
+            Self::Denied => None,
+        }
+    }
+
+    /// Reads the caller back out of that context. Anything but a whole caller is nobody.
+    pub(super) fn from_context<'a>(field: impl Fn(&'static str) -> Option<&'a str>) -> Result<Caller> {
+        match field("refused") {
+            Some("expired") => return Err(Error::TokenExpired),
+            Some("revoked") => return Err(Error::TokenRevoked),
+            Some("unavailable") => return Err(Error::Unavailable("the token could not be checked".into())),
+            Some(_) => return Err(Error::Unauthenticated),
+            None => {}
+        }
+        let caller = || {
+            Some(Caller {
+                user_id: field("user_id")?.parse().ok()?,
+                role: field("role")?.parse().ok()?,
+                session_id: field("session_id")?.parse().ok()?,
+            })
+        };
+        caller().ok_or(Error::Unauthenticated)
+    }
+}
+
+/// The part of the gateway's question (payload 2.0) that matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Question {
+    /// The headers that template.yaml names as identity, here `Authorization`.
+    #[serde(default)]
+    identity_source: Vec<String>,
+}
+
+/// The "simple response" of a Lambda authorizer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    is_authorized: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<HashMap<&'static str, String>>,
+}
+
+/// Runs `handler` for the bearer token of every request until Lambda stops the environment. A failing handler lets nobody in.
+pub async fn authorize<A, F, Fut>(handler: F) -> Result<(), Fatal>
+where
+    A: FromEnvironment + Sync + 'static,
+    F: Fn(&'static A, String) -> Fut,
+    Fut: Future<Output = Result<Verdict>>,
+{
+    let app: &'static A = start()?;
+    let handler = &handler;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Question>| async move {
+        let verdict = match bearer(&event.payload.identity_source) {
+            // Boxed: the types of the futures below are nested deeper than the compiler follows.
+            Some(token) => handler(app, token.to_owned()).boxed_local().await.unwrap_or_else(|error| {
+                tracing::error!(error = error.to_string(), "a token could not be checked");
+                Verdict::Nobody(error)
+            }),
+            None => Verdict::Denied,
+        };
+        Ok::<_, Fatal>(Answer { is_authorized: !matches!(verdict, Verdict::Denied), context: verdict.context() })
+    }))
+    .await
+}
+
+/// The token of `Authorization: Bearer <token>`; the scheme is case-insensitive (RFC 9110, 11.1).
+fn bearer(identity_source: &[String]) -> Option<&str> {
+    let [header] = identity_source else {
+        return None;
+    };
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Role;
+
+    fn read_back(verdict: &Verdict) -> Result<Caller> {
+        let context = verdict.context().unwrap_or_default();
+        Verdict::from_context(|name| context.get(name).map(String::as_str))
+    }
+
+    #[test]
+    fn only_a_whole_caller_comes_through() {
+        let caller = Caller {
+            user_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f".parse().unwrap(),
+            role: Role::Admin,
+            session_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e10".parse().unwrap(),
+        };
+        assert_eq!(read_back(&Verdict::Known(caller)).unwrap(), caller);
+        assert!(matches!(read_back(&Verdict::Nobody(Error::TokenExpired)), Err(Error::TokenExpired)));
+        assert!(matches!(read_back(&Verdict::Nobody(Error::TokenRevoked)), Err(Error::TokenRevoked)));
+        assert!(matches!(read_back(&Verdict::Nobody(Error::Internal(String::new()))), Err(Error::Unavailable(_))));
+        assert!(matches!(read_back(&Verdict::Denied), Err(Error::Unauthenticated)));
+
+        let whole = Verdict::Known(caller).context().unwrap();
+        for missing in whole.keys() {
+            let part = |name| whole.get(name).map(String::as_str).filter(|_| name != *missing);
+            assert!(matches!(Verdict::from_context(part), Err(Error::Unauthenticated)), "without {missing}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_bearer() {
+        let token = |header: &str| bearer(&[header.to_owned()]).map(str::to_owned);
+        assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(token("bearer  abc ").as_deref(), Some("abc"));
+        assert_eq!(token("Basic abc"), None);
+        assert_eq!(token("abc"), None);
+        assert_eq!(bearer(&[]), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! Where the signing keys come from: one secret in AWS Secrets Manager. Another key service would be another file like this.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_secretsmanager::{Client, error::SdkError, operation::get_secret_value::GetSecretValueError};
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, Result,
+    auth::{Grant, Key, Keyring, Kind, Refused},
+    domain::Timestamp,
+};
+
+/// Keys are asked for again after this many milliseconds, so that a rotated secret comes to sign without a restart.
+const MAX_AGE: i64 = 5 * 60 * 1000;
+
+/// The least time between two refetches for tokens with a key that we do not know, in milliseconds: anybody can send such tokens.
+const COOL_DOWN: i64 = 30 * 1000;
+
+/// A new version signs when it is this old, in milliseconds, and its predecessor until then. Longer than the cool-down, so that
+/// whoever verifies can have read the new version before the first token that needs it.
+const SETTLED: i64 = 2 * COOL_DOWN;
+
+/// The signing keys, read once per environment and again when there is a reason to.
+#[derive(Debug)]
+pub struct Keys {
+    client: Client,
+    secret_id: String,
+    known: Mutex<Option<Known>>,
+    /// When a token with an unknown key last made us read again.
+    surprised: Mutex<Option<Timestamp>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    ring: Arc<Keyring>,
+    fetched: Timestamp,
+}
+
+/// One version of the secret.
+struct Version {
+    key: Key,
+    created: Timestamp,
+}
+
+impl Keys {
+    pub fn new(client: Client, secret_id: String) -> Self {
+        Self { client, secret_id, known: Mutex::new(None), surprised: Mutex::new(None) }
+    }
+
+    /// The keys to sign with.
+    pub async fn ring(&self, now: Timestamp) -> Result<Arc<Keyring>> {
+        match self.known() {
+            Some(known) if now.millis() - known.fetched.millis() < MAX_AGE => Ok(known.ring),
+            Some(known) => match self.fetch(now).await {
+                Ok(ring) => Ok(ring),
+                // What we have still verifies: better than nothing while the key service is away.
+                Err(Error::Unavailable(_)) => Ok(known.ring),
+                Err(error) => Err(error),
+            },
+            None => self.fetch(now).await,
+        }
+    }
+
+    /// Checks a token. One signed with a key that we do not know may be newer than what we know: the keys are read once more.
+    pub async fn verify(&self, kind: Kind, token: &str, now: Timestamp) -> Result<Result<Grant, Refused>> {
+        let verdict = self.ring(now).await?.verify(kind, token, now);
+        if verdict != Err(Refused::UnknownKey) {
+            return Ok(verdict);
+        }
+        {
+            let mut surprised = self.surprised.lock().unwrap_or_else(PoisonError::into_inner);
+            if surprised.is_some_and(|last| now.millis() - last.millis() < COOL_DOWN) {
+                return Ok(Err(Refused::NeverIssued));
+            }
+            *surprised = Some(now);
+        }
+        Ok(self.fetch(now).await?.verify(kind, token, now))
+    }
+
+    fn known(&self) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn fetch(&self, now: Timestamp) -> Result<Arc<Keyring>> {
+        let current = self.version("AWSCURRENT").await?;
+        let current = current.ok_or_else(|| Error::Internal("the signing secret has no current version".into()))?;
+        let settled = now.millis() - current.created.millis() >= SETTLED;
+        let ring = Arc::new(match self.version("AWSPREVIOUS").await? {
+            Some(previous) if settled => Keyring::new(current.key, Some(previous.key)),
+            Some(previous) => Keyring::new(previous.key, Some(current.key)),
+            None => Keyring::new(current.key, None),
+        });
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { ring: Arc::clone(&ring), fetched: now });
+        Ok(ring)
+    }
+
+    /// The version of the secret with this label; `None` if there is none, as before the first rotation.
+    async fn version(&self, stage: &str) -> Result<Option<Version>> {
+        let answer = self.client.get_secret_value().secret_id(&self.secret_id).version_stage(stage).send().await;
+        match answer {
+            Ok(output) => {
+                let secret = Zeroizing::new(output.secret_string.unwrap_or_default());
+                // HMAC keys shorter than the hash weaken it (RFC 7518, 3.2).
+                if secret.len() < 32 {
+                    return Err(Error::Internal("the signing secret has fewer than 32 characters".into()));
+                }
+                Ok(Some(Version {
+                    key: Key::new(output.version_id.unwrap_or_default(), secret.as_bytes()),
+                    created: Timestamp::from_millis(
+                        output.created_date.and_then(|date| date.to_millis().ok()).unwrap_or_default(),
+                    ),
+                }))
+            }
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetSecretValueError::ResourceNotFoundException(_)) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::Unavailable(format!(
+                "the signing secret cannot be read: {}",
+                aws_sdk_secretsmanager::error::DisplayErrorContext(error)
+            ))),
+        }
+    }
+}
