@@ -42,6 +42,7 @@ struct Route {
     method: Option<String>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "Cargo tells build scripts through the environment where to write")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={TEMPLATE}");
     let template: Template = serde_saphyr::from_str(&fs::read_to_string(TEMPLATE)?)?;

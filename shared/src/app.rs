@@ -49,6 +49,11 @@ impl App {
     pub fn new_id<T: From<Uuid>>(&self) -> T {
         Uuid::now_v7().into()
     }
+
+    /// A name for an access token (`jti`).
+    pub fn new_token_id(&self) -> String {
+        Uuid::now_v7().to_string()
+    }
 }
 
 impl FromEnvironment for App {

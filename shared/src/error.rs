@@ -70,6 +70,30 @@ pub enum Error {
     #[error("{reserved} of this product are reserved by orders")]
     ProductInUse { reserved: u64 },
 
+    /// Another account has this e-mail address.
+    #[error("another account has this e-mail address")]
+    EmailTaken,
+
+    /// Another account has this username.
+    #[error("another account has this username")]
+    UsernameTaken,
+
+    /// The password is short or easily guessed; the fault says how.
+    #[error("the password {}", .0.detail)]
+    WeakPassword(Fault),
+
+    /// The name, the password, or the account behind them: which, is not told.
+    #[error("the account or the password is wrong")]
+    InvalidCredentials,
+
+    /// The account, if there is one, is closed to logins for some seconds.
+    #[error("too many attempts to log in have failed")]
+    TooManyAttempts { retry_after: i64 },
+
+    /// The refresh token is not ours, was replaced, or its session has ended.
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+
     /// What the caller saw is not what is there now.
     #[error("it has changed since it was read")]
     Stale,

@@ -16,5 +16,7 @@ pub mod app;
 
 pub mod http;
 
+pub mod operator;
+
 pub use app::App;
 pub use error::{Error, Result};

@@ -1,5 +1,9 @@
-//! Proofs of who somebody is: tokens, made and checked without a database or a wire.
+//! Proofs of who somebody is: passwords and tokens, made and checked without a database or a wire.
 
+mod credentials;
+mod password;
 mod token;
 
+pub use credentials::{Credentials, LogoutRequest, RefreshRequest, Registration};
+pub use password::{Password, PasswordHash};
 pub use token::{Grant, Key, Keyring, Kind, Refused};

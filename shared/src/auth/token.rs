@@ -13,7 +13,7 @@ use signature::{Signer, Verifier};
 
 use crate::{
     Error, Result,
-    domain::{Role, SessionId, Timestamp, UserId},
+    domain::{Role, Session, SessionId, Timestamp, Tokens, UserId},
 };
 
 /// Who signs, and whom the tokens are for. Stacks are told apart by their keys.
@@ -135,6 +135,19 @@ impl Keyring {
         };
         jsonwebtoken::encode(&header(kind, &self.signing.kid), &claims, &self.signing.encoding)
             .map_err(|error| Error::Internal(format!("a token cannot be signed: {error}")))
+    }
+
+    /// Makes the pair of tokens that a session has at this moment. The refresh token is the same whenever it is asked for.
+    pub fn mint_pair(&self, session: &Session, role: Role, jti: String, now: Timestamp) -> Result<Tokens> {
+        let grant = Grant { user_id: session.user_id, session_id: session.session_id, role, counter: session.counter };
+        let access_expires = session.access_expires(now);
+        let refresh_jti = format!("{}.{}", session.session_id, session.counter);
+        Ok(Tokens {
+            access_token: self.mint(Kind::Access, &grant, jti, now, access_expires)?,
+            refresh_token: self.mint(Kind::Refresh, &grant, refresh_jti, session.rotated_at, session.expires_at)?,
+            token_type: "Bearer",
+            expires_in: access_expires.seconds() - now.seconds(),
+        })
     }
 
     /// Checks a token: one algorithm, a key of ours, its kind, every claim, and the time.

@@ -17,7 +17,7 @@ const MAX_FAULTS: usize = 100;
 #[derive(Debug)]
 pub enum Json<'a> {
     Null,
-    Bool,
+    Bool(bool),
     Number(&'a str),
     String(String),
     Array,
@@ -33,7 +33,8 @@ impl<'a> Json<'a> {
             b'[' => Self::Array,
             b'{' => Self::Object,
             b'n' => Self::Null,
-            b't' | b'f' => Self::Bool,
+            b't' => Self::Bool(true),
+            b'f' => Self::Bool(false),
             _ => Self::Number(text),
         })
     }
@@ -42,6 +43,15 @@ impl<'a> Json<'a> {
 /// A value that one member of a body can hold. The error says what the member must be.
 pub trait FromJson: Sized {
     fn from_json(json: Json<'_>) -> Result<Self, String>;
+}
+
+impl FromJson for bool {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::Bool(flag) => Ok(flag),
+            _ => Err("must be true or false".into()),
+        }
+    }
 }
 
 /// An input that is read member by member. `None` when a member was faulty; the faults are in `fields`.
@@ -90,7 +100,6 @@ impl<'a> Fields<'a> {
     }
 
     /// A member that may be left out: `Some(None)` if it is.
-    #[expect(clippy::option_option, reason = "absent and faulty are different things")]
     pub fn optional<T: FromJson>(&mut self, name: &str) -> Option<Option<T>> {
         let Some(raw) = self.members.remove(name) else {
             return Some(None);

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::fields::{FromJson, Json};
+
 /// The text is no UUID in the usual form of 36 characters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotAnId;
@@ -31,6 +33,16 @@ macro_rules! ids {
                     return Err(NotAnId);
                 }
                 Uuid::try_parse(text).map(Self).map_err(|_| NotAnId)
+            }
+        }
+
+        impl FromJson for $name {
+            fn from_json(json: Json<'_>) -> Result<Self, String> {
+                match json {
+                    Json::String(text) => text.parse().ok(),
+                    _ => None,
+                }
+                .ok_or_else(|| "must be a UUID".into())
             }
         }
 

@@ -5,6 +5,7 @@ mod folded;
 mod id;
 mod money;
 mod product;
+mod session;
 mod timestamp;
 mod user;
 
@@ -13,5 +14,6 @@ pub use folded::Folded;
 pub use id::{ProductId, SessionId, UserId};
 pub use money::Money;
 pub use product::{Description, NamePrefix, NewProduct, Product, ProductChange, ProductName, Stock};
+pub use session::{Freshness, Session, Tokens};
 pub use timestamp::Timestamp;
-pub use user::{Caller, Role};
+pub use user::{AccountName, AccountOrder, Caller, Email, Login, Role, User, Username};

@@ -10,6 +10,8 @@ mod serve;
 
 pub use authorize::{Verdict, authorize};
 pub use page::{Cursor, PageRequest};
+pub use problem::code;
 pub use request::Request;
-pub use response::{Response, cacheable, created, no_content, ok, page};
+pub use response::{Response, cacheable, created, no_content, ok, page, plain, plainly_created};
+pub(crate) use serve::start;
 pub use serve::{Fatal, serve};

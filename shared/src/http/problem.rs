@@ -21,6 +21,11 @@ struct Problem<'a> {
     errors: Option<&'a [Fault]>,
 }
 
+/// The stable name of an error, for programs.
+pub fn code(error: &Error) -> &'static str {
+    kind(error).1
+}
+
 /// The status, the code for programs and the title for people.
 fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
@@ -29,10 +34,14 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed"),
         Error::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The access token has expired"),
         Error::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The session has ended"),
+        Error::InvalidCredentials => (StatusCode::UNAUTHORIZED, "invalid-credentials", "The login failed"),
+        Error::InvalidRefreshToken => (StatusCode::UNAUTHORIZED, "invalid-refresh-token", "The refresh token is not valid"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
         Error::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
         Error::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
+        Error::EmailTaken => (StatusCode::CONFLICT, "email-taken", "The e-mail address is taken"),
+        Error::UsernameTaken => (StatusCode::CONFLICT, "username-taken", "The username is taken"),
         Error::ProductInUse { .. } => (StatusCode::CONFLICT, "product-in-use", "The product is in use"),
         Error::Stale => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
         Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
@@ -40,10 +49,12 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
         }
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid"),
+        Error::WeakPassword(_) => (StatusCode::UNPROCESSABLE_ENTITY, "weak-password", "The password is too weak"),
         Error::InvalidCursor => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-cursor", "The cursor is not valid"),
         Error::IdempotencyKeyReused => {
             (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The idempotency key was used before")
         }
+        Error::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
         Error::Internal(_) | Error::AlreadyDone(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
@@ -74,6 +85,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         request_id,
         errors: match error {
             Error::Invalid(faults) => Some(faults),
+            Error::WeakPassword(fault) => Some(std::slice::from_ref(fault)),
             _ => None,
         },
     };
@@ -85,10 +97,13 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         Error::Unavailable(_) => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
+        Error::TooManyAttempts { retry_after } => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+        }
         Error::MethodNotAllowed { allowed } => {
             headers.extend(HeaderValue::from_str(allowed).map(|value| (header::ALLOW, value)));
         }
-        Error::Unauthenticated => {
+        Error::Unauthenticated | Error::InvalidCredentials | Error::InvalidRefreshToken => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         // RFC 6750, 3.1: tells clients to refresh, where a bare challenge would tell them to log in.

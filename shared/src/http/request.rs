@@ -131,6 +131,12 @@ impl Request {
         Fields::parse(body)
     }
 
+    /// The body as an input of the domain, or its default if there is no body at all.
+    pub fn json_or_default<T: FromFields + Default>(&self) -> Result<T> {
+        let body: &[u8] = self.0.body();
+        if body.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
     /// The versions that `If-Match` allows; `None` if every version will do.
     pub fn if_match(&self) -> Option<Vec<u64>> {
         match Tags::parse(self.header(&header::IF_MATCH)?, false) {

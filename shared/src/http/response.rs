@@ -49,6 +49,16 @@ pub fn created<T: Serialize + Versioned>(path: &str, entity: &T) -> Result<Respo
     Ok(response)
 }
 
+/// 200 with something that has no `ETag`.
+pub fn plain(value: &impl Serialize) -> Result<Response> {
+    Ok(json(StatusCode::OK, value))
+}
+
+/// 201 with something that has neither an `ETag` nor a path of its own.
+pub fn plainly_created(value: &impl Serialize) -> Result<Response> {
+    Ok(json(StatusCode::CREATED, value))
+}
+
 /// 204.
 pub fn no_content() -> Result<Response> {
     Ok(empty(StatusCode::NO_CONTENT))

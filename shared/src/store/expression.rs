@@ -21,6 +21,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self(AttributeValue::Bool(flag))
+    }
+}
+
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self(AttributeValue::N(number.to_string()))
@@ -86,6 +92,29 @@ impl Expression {
             values.push(":none".into());
         }
         self.conditions.push(format!("{name} IN ({})", values.join(", ")));
+        self
+    }
+
+    /// Condition: no failures are counted, or fewer than `max` in a window that has not ended.
+    pub fn in_open_window(mut self, now: i64, max: u64) -> Self {
+        let (pk, failures, expires_at) = (self.name("pk"), self.name("failures"), self.name("expires_at"));
+        let (now, max) = (self.value(now), self.value(max));
+        self.conditions.push(format!("(attribute_not_exists({pk}) OR ({failures} < {max} AND {expires_at} > {now}))"));
+        self
+    }
+
+    /// Condition: no failures are counted, or fewer than `max`, or their window has ended.
+    pub fn open_or_over(mut self, now: i64, max: u64) -> Self {
+        let (pk, failures, expires_at) = (self.name("pk"), self.name("failures"), self.name("expires_at"));
+        let (now, max) = (self.value(now), self.value(max));
+        self.conditions.push(format!("(attribute_not_exists({pk}) OR {failures} < {max} OR {expires_at} <= {now})"));
+        self
+    }
+
+    /// Sets the attribute if there is none.
+    pub fn set_if_absent(mut self, attribute: &str, value: impl Into<Value>) -> Self {
+        let (name, value) = (self.name(attribute), self.value(value));
+        self.set.push(format!("{name} = if_not_exists({name}, {value})"));
         self
     }
 

@@ -31,7 +31,7 @@ struct Row {
     expires_at: i64,
 }
 
-impl<'a> Transaction<'a> {
+impl Transaction<'_> {
     /// Makes the transaction happen once per key. Added first, so that a repetition is told before anything it meets of its own effect.
     pub fn once(self, idempotency: Option<&Idempotency>) -> Self {
         let Some(Idempotency { user_id, key, fingerprint, answer, now }) = idempotency else {

@@ -4,6 +4,10 @@
 //! |---|---|---|---|
 //! | product | `PRODUCT#<product id>` | `PRODUCT` | `PRODUCTS` / `<folded name>` |
 //! | product name | `PRODUCT_NAME#<folded name>` | `OWNER` | |
+//! | user | `USER#<user id>` | `USER` | |
+//! | e-mail address, username | `EMAIL#<folded>`, `USERNAME#<folded>` | `OWNER` | |
+//! | failed attempts to log in | `EMAIL#<folded>`, `USERNAME#<folded>` | `ATTEMPTS` | |
+//! | session | `USER#<user id>` | `SESSION#<session id>` | |
 //! | idempotency record | `IDEMPOTENCY#<user id>#<key>` | `IDEMPOTENCY` | |
 //!
 //! | question | answered by |
@@ -11,13 +15,16 @@
 //! | this product | `GetItem` of its key |
 //! | the catalogue by name, names with a prefix | `Query` of `gsi1` for `PRODUCTS`, `begins_with` |
 //! | is this name taken | the condition on the name's `OWNER` item |
+//! | whose login is this, and may it be tried | `Query` of its `pk`: `OWNER` and `ATTEMPTS` together |
+//! | is this session alive | `GetItem` of its key |
+//! | all sessions of a user | `Query` of `USER#<user id>`, `begins_with(sk, "SESSION#")` |
 //! | was this request carried out before | the condition on its idempotency record |
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::domain::{Folded, ProductId, UserId};
+use crate::domain::{Folded, Login, ProductId, SessionId, UserId};
 
 /// An item as DynamoDB hands it over.
 pub type Item = HashMap<String, AttributeValue>;
@@ -34,17 +41,39 @@ pub enum Key<'a> {
     Product(ProductId),
     /// Whoever owns the name; there while the product is.
     ProductName(&'a Folded),
+    User(UserId),
+    /// Whoever owns the e-mail address.
+    Email(&'a Folded),
+    /// Whoever owns the username.
+    Username(&'a Folded),
+    /// Failed attempts to log in with an e-mail address or username.
+    Attempts(&'a Login),
+    Session(UserId, SessionId),
     Idempotency {
         user_id: UserId,
         key: &'a str,
     },
 }
 
-impl Key<'_> {
+impl<'a> Key<'a> {
+    pub const SESSION_PREFIX: &'static str = "SESSION#";
+
+    /// The item that says whose e-mail address or username it is.
+    pub fn owner(login: &'a Login) -> Self {
+        match login {
+            Login::Email(email) => Self::Email(email),
+            Login::Username(username) => Self::Username(username),
+        }
+    }
+
     pub fn pk(&self) -> String {
         match self {
             Self::Product(id) => format!("PRODUCT#{id}"),
             Self::ProductName(name) => format!("PRODUCT_NAME#{name}"),
+            Self::User(id) | Self::Session(id, _) => format!("USER#{id}"),
+            Self::Email(email) => format!("EMAIL#{email}"),
+            Self::Username(username) => format!("USERNAME#{username}"),
+            Self::Attempts(login) => Self::owner(login).pk(),
             Self::Idempotency { user_id, key } => format!("IDEMPOTENCY#{user_id}#{key}"),
         }
     }
@@ -52,7 +81,10 @@ impl Key<'_> {
     pub fn sk(&self) -> String {
         match self {
             Self::Product(_) => "PRODUCT",
-            Self::ProductName(_) => "OWNER",
+            Self::ProductName(_) | Self::Email(_) | Self::Username(_) => "OWNER",
+            Self::User(_) => "USER",
+            Self::Attempts(_) => "ATTEMPTS",
+            Self::Session(_, id) => return format!("{}{id}", Self::SESSION_PREFIX),
             Self::Idempotency { .. } => "IDEMPOTENCY",
         }
         .to_owned()
@@ -61,6 +93,16 @@ impl Key<'_> {
     /// The product that a `pk` names.
     pub fn product_of(pk: &str) -> Option<ProductId> {
         pk.strip_prefix("PRODUCT#")?.parse().ok()
+    }
+
+    /// The user that a `pk` names.
+    pub fn user_of(pk: &str) -> Option<UserId> {
+        pk.strip_prefix("USER#")?.parse().ok()
+    }
+
+    /// The session that an `sk` names.
+    pub fn session_of(sk: &str) -> Option<SessionId> {
+        sk.strip_prefix(Self::SESSION_PREFIX)?.parse().ok()
     }
 
     /// The two key attributes, as every call wants them.

@@ -5,8 +5,10 @@ mod idempotency;
 mod key;
 pub mod products;
 mod retry;
+pub mod sessions;
 mod table;
 mod transaction;
+pub mod users;
 
 pub use idempotency::Idempotency;
 pub use table::Table;

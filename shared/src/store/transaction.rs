@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        CancellationReason, Delete, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+        CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update,
     },
 };
 use serde::Serialize;
@@ -95,6 +96,21 @@ impl<'a> Transaction<'a> {
         self.with(write, refusal)
     }
 
+    /// Changes nothing, under conditions.
+    pub fn check(self, key: Key<'_>, expression: &Expression, refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a) -> Self {
+        let write = ConditionCheck::builder()
+            .table_name(&self.table.name)
+            .set_key(Some(key.attributes()))
+            .set_condition_expression(expression.condition())
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map(|check| TransactWriteItem::builder().condition_check(check).build())
+            .map_err(|error| Error::Internal(error.to_string()));
+        self.with(write, refusal)
+    }
+
     fn with(mut self, write: Result<TransactWriteItem>, refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a) -> Self {
         self.writes = self.writes.and_then(|mut writes| {
             writes.push(write?);
@@ -124,10 +140,7 @@ impl<'a> Transaction<'a> {
 
         let mut backoff = Backoff::new();
         loop {
-            let error = match request.clone().send().await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+            let Err(error) = request.clone().send().await else { return Ok(()) };
             let reasons = match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled.cancellation_reasons(),
                 _ => return Err(fault(error)),

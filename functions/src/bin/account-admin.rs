@@ -1,0 +1,28 @@
+//! No route, invoked with IAM rights: an operator sets an account's role or activity, and its sessions end.
+//!
+//! `{"email" | "username" | "user_id", "role"?, "is_active"?}` is answered with the account. The only way to become an admin.
+
+use shared::{
+    App, Error, Result,
+    domain::{AccountName, AccountOrder, User},
+    http, operator,
+    store::{sessions, users},
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), http::Fatal> {
+    operator::serve(handle).await
+}
+
+async fn handle(app: &App, order: AccountOrder) -> Result<User> {
+    let user_id = match &order.account {
+        AccountName::Id(user_id) => *user_id,
+        AccountName::Login(login) => users::owner(&app.table, login).await?.ok_or(Error::NotFound("account"))?,
+    };
+
+    let user = users::administer(&app.table, user_id, order.role, order.is_active, app.now()).await?;
+    // After the change: a login that was under way saw the account before it, and its session is among these.
+    sessions::end_all(&app.table, user_id).await?;
+
+    Ok(user)
+}

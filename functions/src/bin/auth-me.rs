@@ -1,0 +1,20 @@
+//! `GET /auth/me`: the caller sees their own account.
+
+use shared::{
+    App, Error, Result,
+    http::{self, Request, Response},
+    store::users,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), http::Fatal> {
+    http::serve(handle).await
+}
+
+async fn handle(app: &App, request: Request) -> Result<Response> {
+    let caller = request.caller()?;
+
+    let account = users::find(&app.table, caller.user_id).await?.ok_or(Error::Unauthenticated)?;
+
+    http::plain(&account.user)
+}

@@ -1,0 +1,99 @@
+//! What clients send to get an account, to log in, and to stay logged in.
+
+use zeroize::Zeroizing;
+
+use super::Password;
+use crate::domain::{Email, Fields, Folded, FromFields, FromJson, Json, Login, Username};
+
+/// What an account is made from.
+#[derive(Debug)]
+pub struct Registration {
+    pub email: Email,
+    pub username: Username,
+    pub password: Password,
+}
+
+impl FromFields for Registration {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let email = fields.required("email");
+        let username = fields.required("username");
+        let password = fields.required("password");
+        Some(Self { email: email?, username: username?, password: password? })
+    }
+}
+
+/// A login: an e-mail address or a username, and the password.
+#[derive(Debug)]
+pub struct Credentials {
+    pub login: Login,
+    pub password: Password,
+}
+
+impl FromFields for Credentials {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let email = fields.optional::<Typed>("email");
+        let username = fields.optional::<Typed>("username");
+        let password = fields.required("password");
+        let login = match (email?, username?) {
+            (Some(Typed(email)), None) => Login::Email(email),
+            (None, Some(Typed(username))) => Login::Username(username),
+            _ => {
+                fields.fault("must have either email or username");
+                return None;
+            }
+        };
+        Some(Self { login, password: password? })
+    }
+}
+
+/// What somebody typed for a name. It need not be a valid one: then there is no such account, like any other.
+struct Typed(Folded);
+
+impl FromJson for Typed {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        let Json::String(text) = json else {
+            return Err("must be a string".into());
+        };
+        let folded = Folded::new(text.trim());
+        if text.chars().count() > Email::MAX_CHARS || folded.as_str().len() > Folded::MAX_BYTES {
+            return Err(format!("must have at most {} characters", Email::MAX_CHARS));
+        }
+        Ok(Self(folded))
+    }
+}
+
+/// The body of a refresh.
+pub struct RefreshRequest {
+    pub refresh_token: Zeroizing<String>,
+}
+
+impl FromFields for RefreshRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let Token(refresh_token) = fields.required("refresh_token")?;
+        Some(Self { refresh_token })
+    }
+}
+
+struct Token(Zeroizing<String>);
+
+impl FromJson for Token {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::String(text) => Ok(Self(Zeroizing::new(text))),
+            _ => Err("must be a string".into()),
+        }
+    }
+}
+
+/// The body of a logout; may be left out.
+#[derive(Debug, Default)]
+pub struct LogoutRequest {
+    /// Whether every session of the account ends, not only this one.
+    pub all: bool,
+}
+
+impl FromFields for LogoutRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { all: fields.optional("all")?.unwrap_or_default() })
+    }
+}
