@@ -1,6 +1,7 @@
 //! The wire: API Gateway events in, responses and problems out.
 
 mod authorize;
+mod event;
 mod page;
 mod precondition;
 mod problem;

@@ -3,15 +3,11 @@
 use std::{borrow::Cow, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use lambda_http::{
-    RequestExt,
-    http::{HeaderName, Method, header},
-    request::RequestContext,
-};
 use sha2::{Digest, Sha256};
 
 use super::{
     authorize::Verdict,
+    event::Event,
     page::{Cursor, PageRequest},
     precondition::Tags,
     response::{Response, keep},
@@ -26,41 +22,34 @@ use crate::{
 /// Largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
 /// An HTTP request as API Gateway hands it to the function.
-pub struct Request(lambda_http::Request);
+pub struct Request {
+    event: Event,
+    body: Vec<u8>,
+}
 
 impl Request {
-    pub(super) fn new(request: lambda_http::Request) -> Self {
-        Self(request)
+    pub(super) fn new(mut event: Event) -> Self {
+        Self { body: event.take_body(), event }
     }
 
-    pub fn method(&self) -> &Method {
-        self.0.method()
+    pub fn method(&self) -> &str {
+        &self.event.request_context.http.method
     }
 
-    /// The path as it was sent.
+    /// The path as the gateway tells it.
     pub fn path(&self) -> &str {
-        self.0.raw_http_path()
+        &self.event.raw_path
     }
 
     /// The gateway's id of this request: in its access log, in our log line, in `X-Request-Id` and in every problem.
     pub fn id(&self) -> &str {
-        match self.0.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref(),
-            _ => None,
-        }
-        .unwrap_or_default()
+        &self.event.request_context.request_id
     }
 
     /// The route as template.yaml has it, such as `GET /products/{product_id}`.
     pub fn route(&self) -> &str {
-        match self.0.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref(),
-            _ => None,
-        }
-        .unwrap_or_default()
+        &self.event.route_key
     }
 
     /// Who is asking, as the authorizer found.
@@ -69,23 +58,20 @@ impl Request {
     ///
     /// Whatever reason it gave for naming nobody, or [`Error::Unauthenticated`]. There is no anonymous caller to fall back to.
     pub fn caller(&self) -> Result<Caller> {
-        let Some(RequestContext::ApiGatewayV2(context)) = self.0.request_context_ref() else {
-            return Err(Error::Unauthenticated);
-        };
-        let authorizer = context.authorizer.as_ref().ok_or(Error::Unauthenticated)?;
-        Verdict::from_context(|name| authorizer.fields.get(name)?.as_str())
+        let authorizer = self.event.request_context.authorizer.as_ref();
+        let said = authorizer.and_then(|authorizer| authorizer.lambda.as_ref()).ok_or(Error::Unauthenticated)?;
+        Verdict::from_context(|name| said.get(name)?.as_str())
     }
 
     /// An id in the path. One that is none cannot exist: no need to ask the database.
     pub fn path_id<T: FromStr>(&self, parameter: &str, what: &'static str) -> Result<T> {
-        let parameters = self.0.path_parameters_ref();
-        parameters.and_then(|all| all.first(parameter)?.parse().ok()).ok_or(Error::NotFound(what))
+        let text = self.event.path_parameters.get(parameter);
+        text.and_then(|text| text.parse().ok()).ok_or(Error::NotFound(what))
     }
 
     /// A query parameter, decoded. Given twice, the values are joined by a comma, as the gateway does.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let query = self.0.uri().query()?;
-        form_urlencoded::parse(query.as_bytes())
+        form_urlencoded::parse(self.event.raw_query_string.as_bytes())
             .filter(|(key, _)| key == name)
             .map(|(_, value)| value)
             .reduce(|joined, value| joined + "," + value)
@@ -110,7 +96,7 @@ impl Request {
 
     /// This request's path and query with one parameter set.
     pub(super) fn path_with(&self, name: &str, value: &str) -> String {
-        let query = self.0.uri().query().unwrap_or_default();
+        let query = &self.event.raw_query_string;
         let mut serializer = form_urlencoded::Serializer::new(String::new());
         serializer.extend_pairs(form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != name));
         serializer.append_pair(name, value);
@@ -119,27 +105,25 @@ impl Request {
 
     /// The body as an input of the domain.
     pub fn json<T: FromFields>(&self) -> Result<T> {
-        let body: &[u8] = self.0.body();
-        if body.len() > MAX_BODY {
+        if self.body.len() > MAX_BODY {
             return Err(Error::BodyTooLarge { limit: MAX_BODY });
         }
-        let declared = self.header(&header::CONTENT_TYPE).unwrap_or_default();
+        let declared = self.header("content-type").unwrap_or_default();
         let media_type = declared.split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("application/json") {
             return Err(Error::NotDeclaredJson);
         }
-        Fields::parse(body)
+        Fields::parse(&self.body)
     }
 
     /// The body as an input of the domain, or its default if there is no body at all.
     pub fn json_or_default<T: FromFields + Default>(&self) -> Result<T> {
-        let body: &[u8] = self.0.body();
-        if body.is_empty() { Ok(T::default()) } else { self.json() }
+        if self.body.is_empty() { Ok(T::default()) } else { self.json() }
     }
 
     /// The versions that `If-Match` allows; `None` if every version will do.
     pub fn if_match(&self) -> Option<Vec<u64>> {
-        match Tags::parse(self.header(&header::IF_MATCH)?, false) {
+        match Tags::parse(self.header("if-match")?, false) {
             Tags::Any => None,
             Tags::Versions(versions) => Some(versions),
         }
@@ -147,7 +131,7 @@ impl Request {
 
     /// Whether the caller already has this version.
     pub(super) fn if_none_match(&self, version: u64) -> bool {
-        match self.header(&header::IF_NONE_MATCH).map(|header| Tags::parse(header, true)) {
+        match self.header("if-none-match").map(|header| Tags::parse(header, true)) {
             None => false,
             Some(Tags::Any) => true,
             Some(Tags::Versions(versions)) => versions.contains(&version),
@@ -156,14 +140,13 @@ impl Request {
 
     /// What makes this request have its effect once, if it carries an `Idempotency-Key`; `answer` is remembered for repetitions.
     pub fn idempotency(&self, caller: &Caller, answer: &Response, now: Timestamp) -> Result<Option<Idempotency>> {
-        let Some(value) = self.0.headers().get(IDEMPOTENCY_KEY) else {
+        let Some(value) = self.header("idempotency-key") else {
             return Ok(None);
         };
-        let key = value.to_str().ok().and_then(idempotency_key).ok_or(Error::InvalidIdempotencyKey)?;
-        let body: &[u8] = self.0.body();
+        let key = idempotency_key(value).ok_or(Error::InvalidIdempotencyKey)?;
         let mut hash = Sha256::new();
         hash.update(format!("{} {}\n", self.method(), self.path()));
-        hash.update(body);
+        hash.update(&self.body);
         Ok(Some(Idempotency {
             user_id: caller.user_id,
             key: key.to_owned(),
@@ -173,8 +156,9 @@ impl Request {
         }))
     }
 
-    fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.0.headers().get(name)?.to_str().ok()
+    /// A header, by its name in lower case.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.event.headers.get(name).map(String::as_str)
     }
 }
 

@@ -8,12 +8,11 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use lambda_http::{
-    http::{HeaderMap, HeaderName, HeaderValue, header},
-    service_fn,
-};
+use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, header};
+use lambda_runtime::{LambdaEvent, service_fn};
 
 use super::{
+    event::{self, Event},
     problem,
     request::Request,
     response::{Response, replay},
@@ -35,15 +34,16 @@ pub async fn serve<A, F, Fut>(handler: F) -> Result<(), Fatal>
 where
     A: FromEnvironment + Sync + 'static,
     F: Fn(&'static A, Request) -> Fut,
-    Fut: Future<Output = Result<Response>> + Send + 'static,
+    Fut: Future<Output = Result<Response>>,
 {
     let app: &'static A = start()?;
     let handler = &handler;
-    lambda_http::run(service_fn(move |event: lambda_http::Request| {
-        let request = Request::new(event);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
+        let request = Request::new(event.payload);
         let (request_id, route) = (request.id().to_owned(), request.route().to_owned());
-        let carried_out = carry_out(handler(app, request));
-        async move { Ok::<_, std::convert::Infallible>(answer(carried_out, request_id, route).await) }
+        // Boxed: the types of the futures below are nested deeper than the compiler follows.
+        let carried_out = carry_out(handler(app, request)).boxed_local();
+        Ok::<_, Fatal>(event::answer(answer(carried_out, request_id, route).await))
     }))
     .await
 }

@@ -1,0 +1,96 @@
+//! Builds the functions and learns from cargo itself where their binaries are.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::Command;
+
+use crate::error::{Error, Result};
+
+/// The parts of cargo's messages that matter here.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Builds every function of the workspace; returns the binaries' paths by their names.
+pub async fn build(workspace: &Path, profile: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
+    let mut child = Command::new(cargo)
+        .args(["build", "--package", "functions", "--bins", "--quiet"])
+        .args(["--message-format", "json-render-diagnostics", "--color", color])
+        .args(profile.into_iter().flat_map(|profile| ["--profile", profile]))
+        .current_dir(workspace)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| Error::Cargo(error.to_string()))?;
+    let bar = progress();
+    let (binaries, ()) = tokio::join!(follow(child.stdout.take(), &bar), pass_on(child.stderr.take(), &bar));
+    let status = child.wait().await.map_err(|error| Error::Cargo(error.to_string()))?;
+    bar.finish_and_clear();
+    if status.success() { Ok(binaries) } else { Err(Error::Cargo("the functions do not build".into())) }
+}
+
+/// Only drawn on a terminal.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} built  {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Reads cargo's messages to their end.
+async fn follow(output: Option<impl AsyncRead + Unpin>, bar: &ProgressBar) -> BTreeMap<String, PathBuf> {
+    let mut binaries = BTreeMap::new();
+    let Some(output) = output else {
+        return binaries;
+    };
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let Ok(Message { reason, target: Some(target), executable }) = serde_json::from_str(&line) else {
+            continue;
+        };
+        if reason != "compiler-artifact" {
+            continue;
+        }
+        bar.inc(1);
+        bar.set_message(target.name.clone());
+        if let Some(path) = executable
+            && target.kind.iter().any(|kind| kind == "bin")
+        {
+            binaries.insert(target.name, path);
+        }
+    }
+    binaries
+}
+
+/// Shows what cargo has to say, which with `--quiet` is only about faults.
+async fn pass_on(output: Option<impl AsyncRead + Unpin>, bar: &ProgressBar) {
+    let Some(output) = output else {
+        return;
+    };
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        bar.suspend(|| eprintln!("{line}"));
+    }
+}

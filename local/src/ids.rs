@@ -1,0 +1,35 @@
+//! Ids that look like those AWS gives out.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use uuid::Uuid;
+
+/// The gateway's id of a request, such as `JKJaXmPLvHcESHA=`.
+pub fn request_id() -> String {
+    URL_SAFE.encode(rand::random::<[u8; 11]>())
+}
+
+/// The id of an invocation or of a secret's version.
+pub fn uuid() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// An X-Ray trace header that starts here, such as `Root=1-67891233-abcdef012345678912345678`.
+pub fn trace() -> String {
+    let seconds = now_millis() / 1000;
+    let random: u128 = rand::random();
+    format!("Root=1-{seconds:08x}-{:024x}", random >> 32)
+}
+
+/// An access key, such as `AKIA0123456789ABCDEF`.
+pub fn access_key() -> String {
+    format!("AKIA{:016X}", rand::random::<u64>())
+}
+
+/// Milliseconds since 1970.
+pub fn now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

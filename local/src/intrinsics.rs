@@ -1,0 +1,448 @@
+//! The functions of a template (`Ref`, `Fn::Sub`, `Fn::If`, …) on one machine: physical names, parameters and conditions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::template::scalar;
+
+pub const REGION: &str = "us-east-1";
+pub const ACCOUNT: &str = "000000000000";
+
+/// What is wrong with the template, and where.
+#[derive(Debug)]
+pub struct Fault {
+    pub place: String,
+    pub reason: String,
+}
+
+impl Fault {
+    pub fn new(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { place: place.into(), reason: reason.into() }
+    }
+}
+
+/// What a template's expressions can refer to.
+pub struct Scope<'t> {
+    stack: String,
+    parameters: BTreeMap<String, Value>,
+    conditions: BTreeMap<String, bool>,
+    resources: BTreeMap<&'t str, &'t Value>,
+}
+
+impl<'t> Scope<'t> {
+    pub fn new(document: &'t Value, stack: &str, overrides: &BTreeMap<String, String>) -> Result<Self, Fault> {
+        let mut scope = Self {
+            stack: stack.to_owned(),
+            parameters: parameters(section(document, "Parameters")?, overrides)?,
+            conditions: BTreeMap::new(),
+            resources: BTreeMap::new(),
+        };
+        let conditions = section(document, "Conditions")?;
+        for name in conditions.into_iter().flat_map(Map::keys) {
+            scope.settle(name, conditions, &mut Vec::new())?;
+        }
+        for (id, resource) in section(document, "Resources")?.into_iter().flatten() {
+            let exists = match resource.get("Condition") {
+                None => true,
+                Some(name) => scope.condition(name, &format!("Resources.{id}.Condition"))?,
+            };
+            if exists {
+                scope.resources.insert(id, resource);
+            }
+        }
+        Ok(scope)
+    }
+
+    /// The resources that exist under the parameters given, by logical id.
+    pub fn resources(&self) -> impl Iterator<Item = (&'t str, &'t Value)> {
+        self.resources.iter().map(|(&id, &resource)| (id, resource))
+    }
+
+    /// The properties of a resource, unresolved; null when it has none.
+    pub fn properties(&self, id: &str) -> &'t Value {
+        self.resources.get(id).map_or(&Value::Null, |resource| &resource["Properties"])
+    }
+
+    /// The value with every function in it called, or nothing when it comes to `AWS::NoValue`.
+    pub fn resolve(&self, value: &Value, at: &str) -> Result<Option<Value>, Fault> {
+        match value {
+            Value::Array(items) => {
+                let mut resolved = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    resolved.extend(self.resolve(item, &format!("{at}[{index}]"))?);
+                }
+                Ok(Some(resolved.into()))
+            }
+            Value::Object(fields) => {
+                if let Some((function, argument)) = call(fields) {
+                    return self.call(function, argument, at);
+                }
+                let mut resolved = Map::new();
+                for (key, field) in fields {
+                    if let Some(field) = self.resolve(field, &format!("{at}.{key}"))? {
+                        resolved.insert(key.clone(), field);
+                    }
+                }
+                Ok(Some(resolved.into()))
+            }
+            plain => Ok(Some(plain.clone())),
+        }
+    }
+
+    fn call(&self, function: &str, argument: &Value, at: &str) -> Result<Option<Value>, Fault> {
+        match function {
+            "Ref" => match self.text(argument, at)?.as_str() {
+                "AWS::NoValue" => Ok(None),
+                name => self.look_up(name, at).map(Some),
+            },
+            "Fn::GetAtt" => {
+                let path = match argument {
+                    Value::Array(parts) => parts.iter().map(|part| self.text(part, at)).collect::<Result<Vec<_>, _>>()?.join("."),
+                    other => self.text(other, at)?,
+                };
+                self.attribute(&path, at).map(|value| Some(value.into()))
+            }
+            "Fn::Sub" => self.substitute(argument, at).map(|text| Some(text.into())),
+            "Fn::Join" => {
+                let Some(Value::Array(parts)) = self.resolve(argument, at)? else {
+                    return Err(Fault::new(at, "Fn::Join takes [separator, [texts]]"));
+                };
+                match parts.as_slice() {
+                    [Value::String(separator), Value::Array(texts)] => {
+                        let texts: Option<Vec<_>> = texts.iter().map(scalar).collect();
+                        texts
+                            .map(|texts| Some(texts.join(separator).into()))
+                            .ok_or_else(|| Fault::new(at, "Fn::Join can only join texts"))
+                    }
+                    _ => Err(Fault::new(at, "Fn::Join takes [separator, [texts]]")),
+                }
+            }
+            "Fn::If" => match argument.as_array().map(Vec::as_slice) {
+                Some([condition, then, otherwise]) => {
+                    let chosen = if self.condition(condition, at)? { then } else { otherwise };
+                    self.resolve(chosen, at)
+                }
+                _ => Err(Fault::new(at, "Fn::If takes [condition, value, value]")),
+            },
+            "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => self.test(function, argument, at).map(|holds| Some(holds.into())),
+            unknown => Err(Fault::new(at, format!("{unknown} is not understood here"))),
+        }
+    }
+
+    /// The text that an argument comes to.
+    fn text(&self, value: &Value, at: &str) -> Result<String, Fault> {
+        self.resolve(value, at)?.as_ref().and_then(scalar).ok_or_else(|| Fault::new(at, "a text is expected here"))
+    }
+
+    /// What `!Ref` of a parameter, pseudo parameter or resource gives.
+    fn look_up(&self, name: &str, at: &str) -> Result<Value, Fault> {
+        if let Some(value) = self.parameters.get(name) {
+            return Ok(value.clone());
+        }
+        let pseudo = match name {
+            "AWS::Region" => REGION,
+            "AWS::AccountId" => ACCOUNT,
+            "AWS::Partition" => "aws",
+            "AWS::StackName" => &self.stack,
+            "AWS::URLSuffix" => "amazonaws.com",
+            _ => return self.reference(name, at).map(Value::from),
+        };
+        Ok(pseudo.into())
+    }
+
+    /// What `!Ref` of a resource gives: the ARN of a secret, the physical name of anything else.
+    pub fn reference(&self, id: &str, at: &str) -> Result<String, Fault> {
+        match self.kind(id, at)? {
+            "AWS::SecretsManager::Secret" => self.arn(id, at),
+            _ => self.name(id, at),
+        }
+    }
+
+    /// The physical name: the one the resource asks for, otherwise `<stack>-<logical id>`.
+    pub fn name(&self, id: &str, at: &str) -> Result<String, Fault> {
+        let key = match self.kind(id, at)? {
+            "AWS::Serverless::Function" => "FunctionName",
+            "AWS::DynamoDB::Table" => "TableName",
+            "AWS::SecretsManager::Secret" => "Name",
+            _ => "",
+        };
+        match self.properties(id).get(key) {
+            Some(name) => self.text(name, at),
+            None => Ok(format!("{}-{id}", self.stack)),
+        }
+    }
+
+    pub fn arn(&self, id: &str, at: &str) -> Result<String, Fault> {
+        let kind = self.kind(id, at)?;
+        let name = self.name(id, at)?;
+        let (service, resource) = match kind {
+            "AWS::Serverless::Function" => ("lambda", format!("function:{name}")),
+            "AWS::DynamoDB::Table" => ("dynamodb", format!("table/{name}")),
+            // Secrets Manager ends every ARN in a dash and six characters of its own.
+            "AWS::SecretsManager::Secret" => ("secretsmanager", format!("secret:{name}-000000")),
+            "AWS::Logs::LogGroup" => ("logs", format!("log-group:{name}:*")),
+            other => {
+                let service = other.split("::").nth(1).unwrap_or(other).to_ascii_lowercase();
+                return Ok(format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{name}"));
+            }
+        };
+        Ok(format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"))
+    }
+
+    /// The logical id of the function that has this ARN.
+    pub fn function_of(&self, arn: &str) -> Option<&'t str> {
+        self.resources()
+            .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
+            .map(|(id, _)| id)
+            .find(|id| self.arn(id, id).is_ok_and(|its| its == arn))
+    }
+
+    fn attribute(&self, path: &str, at: &str) -> Result<String, Fault> {
+        let (id, attribute) = path.split_once('.').ok_or_else(|| Fault::new(at, format!("{path:?} names no attribute")))?;
+        match (self.kind(id, at)?, attribute) {
+            (_, "Arn") => self.arn(id, at),
+            ("AWS::DynamoDB::Table", "StreamArn") => Ok(format!("{}/stream/2000-01-01T00:00:00.000", self.arn(id, at)?)),
+            ("AWS::SQS::Queue", "QueueName") => self.name(id, at),
+            (kind, _) => Err(Fault::new(at, format!("{kind} has no attribute {attribute} here"))),
+        }
+    }
+
+    fn kind(&self, id: &str, at: &str) -> Result<&'t str, Fault> {
+        self.resources
+            .get(id)
+            .and_then(|resource| resource["Type"].as_str())
+            .ok_or_else(|| Fault::new(at, format!("{id} is neither a parameter nor a resource that exists")))
+    }
+
+    fn substitute(&self, argument: &Value, at: &str) -> Result<String, Fault> {
+        let (pattern, variables) = match argument {
+            Value::String(pattern) => (pattern, None),
+            Value::Array(parts) => match parts.as_slice() {
+                [Value::String(pattern), Value::Object(variables)] => (pattern, Some(variables)),
+                _ => return Err(Fault::new(at, "Fn::Sub takes a text or [text, {name: value}]")),
+            },
+            _ => return Err(Fault::new(at, "Fn::Sub takes a text or [text, {name: value}]")),
+        };
+        let mut result = String::new();
+        let mut rest = pattern.as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            result.push_str(before);
+            let (name, after) = after.split_once('}').ok_or_else(|| Fault::new(at, "${ without its }"))?;
+            rest = after;
+            if let Some(literal) = name.strip_prefix('!') {
+                result.extend(["${", literal, "}"]);
+            } else if let Some(value) = variables.and_then(|variables| variables.get(name)) {
+                result.push_str(&self.text(value, at)?);
+            } else if name.contains('.') {
+                result.push_str(&self.attribute(name, at)?);
+            } else {
+                let value = self.look_up(name, at)?;
+                let text = scalar(&value).ok_or_else(|| Fault::new(at, format!("{name} is not a text")))?;
+                result.push_str(&text);
+            }
+        }
+        Ok(result + rest)
+    }
+
+    /// Whether a condition holds: the name of one, or an expression.
+    fn condition(&self, value: &Value, at: &str) -> Result<bool, Fault> {
+        match value {
+            Value::String(name) => self.named_condition(name, at),
+            Value::Object(fields) => match call(fields) {
+                Some((function, argument)) => self.test(function, argument, at),
+                None => Err(Fault::new(at, "a condition is expected here")),
+            },
+            _ => Err(Fault::new(at, "a condition is expected here")),
+        }
+    }
+
+    fn test(&self, function: &str, argument: &Value, at: &str) -> Result<bool, Fault> {
+        let operands = argument.as_array().map(Vec::as_slice).unwrap_or_default();
+        match (function, operands) {
+            ("Condition", _) => self.named_condition(&self.text(argument, at)?, at),
+            ("Fn::Equals", [left, right]) => Ok(self.text(left, at)? == self.text(right, at)?),
+            ("Fn::Not", [operand]) => Ok(!self.condition(operand, at)?),
+            ("Fn::And", operands) => operands.iter().try_fold(true, |all, operand| Ok(self.condition(operand, at)? && all)),
+            ("Fn::Or", operands) => operands.iter().try_fold(false, |any, operand| Ok(self.condition(operand, at)? || any)),
+            _ => Err(Fault::new(at, format!("{function} cannot be a condition like this"))),
+        }
+    }
+
+    fn named_condition(&self, name: &str, at: &str) -> Result<bool, Fault> {
+        self.conditions.get(name).copied().ok_or_else(|| Fault::new(at, format!("there is no condition {name}")))
+    }
+
+    /// Decides a condition after those it is made of.
+    fn settle<'c>(&mut self, name: &'c str, all: Option<&'c Map<String, Value>>, trail: &mut Vec<&'c str>) -> Result<(), Fault> {
+        let at = format!("Conditions.{name}");
+        if self.conditions.contains_key(name) {
+            return Ok(());
+        }
+        if trail.contains(&name) {
+            return Err(Fault::new(at, "depends on itself"));
+        }
+        let Some(expression) = all.and_then(|all| all.get(name)) else {
+            return Err(Fault::new(at, "does not exist"));
+        };
+        trail.push(name);
+        for needed in conditions_in(expression) {
+            self.settle(needed, all, trail)?;
+        }
+        trail.pop();
+        let holds = self.condition(expression, &at)?;
+        self.conditions.insert(name.to_owned(), holds);
+        Ok(())
+    }
+}
+
+/// An object of one key that names a function is a call of it.
+fn call(fields: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (name, argument) = fields.iter().next().filter(|_| fields.len() == 1)?;
+    (name == "Ref" || name == "Condition" || name.starts_with("Fn::")).then_some((name, argument))
+}
+
+/// The conditions that an expression mentions by name.
+fn conditions_in(expression: &Value) -> Vec<&str> {
+    match expression {
+        Value::Array(items) => items.iter().flat_map(conditions_in).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, value)| match value.as_str() {
+                Some(name) if key == "Condition" => vec![name],
+                _ => conditions_in(value),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn section<'t>(document: &'t Value, name: &str) -> Result<Option<&'t Map<String, Value>>, Fault> {
+    match &document[name] {
+        Value::Null => Ok(None),
+        Value::Object(section) => Ok(Some(section)),
+        _ => Err(Fault::new(name, "is not a mapping")),
+    }
+}
+
+fn parameters(
+    declared: Option<&Map<String, Value>>,
+    overrides: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Value>, Fault> {
+    if let Some(name) = overrides.keys().find(|name| declared.is_none_or(|declared| !declared.contains_key(*name))) {
+        return Err(Fault::new(format!("Parameters.{name}"), "does not exist"));
+    }
+    declared
+        .into_iter()
+        .flatten()
+        .map(|(name, parameter)| {
+            let at = format!("Parameters.{name}");
+            let text = match overrides.get(name) {
+                Some(text) => text.clone(),
+                None => parameter
+                    .get("Default")
+                    .and_then(scalar)
+                    .ok_or_else(|| Fault::new(&at, "has no default and no value was given"))?,
+            };
+            if let Some(allowed) = parameter["AllowedValues"].as_array()
+                && !allowed.iter().any(|value| scalar(value).as_ref() == Some(&text))
+            {
+                return Err(Fault::new(at, format!("{text:?} is not one of its AllowedValues")));
+            }
+            let list = parameter["Type"].as_str().is_some_and(|kind| kind == "CommaDelimitedList" || kind.starts_with("List<"));
+            let value = if list { text.split(',').map(str::trim).collect() } else { text.into() };
+            Ok((name.clone(), value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::yaml;
+
+    const TEMPLATE: &str = "
+Parameters:
+  Stage: {Type: String, Default: dev, AllowedValues: [dev, prod]}
+  Names: {Type: CommaDelimitedList, Default: 'a, b'}
+Conditions:
+  Quiet: !And [!Condition Dev, !Not [!Condition Prod]]
+  Dev: !Equals [!Ref Stage, dev]
+  Prod: !Not [!Condition Dev]
+  Either: !Or [!Condition Dev, !Condition Prod]
+Resources:
+  Table: {Type: AWS::DynamoDB::Table}
+  Named: {Type: AWS::DynamoDB::Table, Properties: {TableName: !Sub 'x-${Stage}'}}
+  Function: {Type: AWS::Serverless::Function}
+  Secret: {Type: AWS::SecretsManager::Secret}
+  OnlyProd: {Type: AWS::SNS::Topic, Condition: Prod}
+";
+
+    fn resolve(expression: &str) -> Result<Option<Value>, String> {
+        let document = yaml::parse(TEMPLATE).unwrap();
+        let scope = Scope::new(&document, "shop", &BTreeMap::new()).map_err(|fault| fault.reason)?;
+        scope.resolve(&yaml::parse(expression).unwrap(), "here").map_err(|fault| format!("{}: {}", fault.place, fault.reason))
+    }
+
+    #[test]
+    fn functions_resolve() {
+        for (expression, expected) in [
+            ("!Ref Stage", json!("dev")),
+            ("!Ref Names", json!(["a", "b"])),
+            ("!Ref AWS::Region", json!("us-east-1")),
+            ("!Ref Table", json!("shop-Table")),
+            ("!Ref Named", json!("x-dev")),
+            ("!Ref Function", json!("shop-Function")),
+            ("!Ref Secret", json!("arn:aws:secretsmanager:us-east-1:000000000000:secret:shop-Secret-000000")),
+            ("!GetAtt Table.Arn", json!("arn:aws:dynamodb:us-east-1:000000000000:table/shop-Table")),
+            ("Fn::GetAtt: [Function, Arn]", json!("arn:aws:lambda:us-east-1:000000000000:function:shop-Function")),
+            (
+                "!Sub '${Table.Arn}/index/${Stage}-${!Kept}'",
+                json!("arn:aws:dynamodb:us-east-1:000000000000:table/shop-Table/index/dev-${Kept}"),
+            ),
+            ("!Sub ['${A}@${AWS::StackName}', {A: !Ref Stage}]", json!("dev@shop")),
+            ("!Join ['-', [a, !Ref Stage, 1]]", json!("a-dev-1")),
+            ("!If [Prod, 1, !If [Quiet, 2, 3]]", json!(2)),
+            ("!If [Either, {a: !Ref AWS::NoValue, b: [!Ref AWS::NoValue, 1]}, 0]", json!({"b": [1]})),
+            ("Fn::Join: [',', !Ref Names]", json!("a,b")),
+        ] {
+            assert_eq!(resolve(expression), Ok(Some(expected)), "{expression}");
+        }
+        assert_eq!(resolve("!If [Prod, 1, !Ref AWS::NoValue]"), Ok(None));
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        for (expression, message) in [
+            ("a: [!Ref Missing]", "here.a[0]: Missing is neither a parameter nor a resource that exists"),
+            ("!Ref OnlyProd", "here: OnlyProd is neither a parameter nor a resource that exists"),
+            ("a: !Select [0, [1]]", "here.a: Fn::Select is not understood here"),
+            ("!If [Missing, 1, 2]", "here: there is no condition Missing"),
+            ("!Sub '${Stage'", "here: ${ without its }"),
+            ("!GetAtt Table.Colour", "here: AWS::DynamoDB::Table has no attribute Colour here"),
+        ] {
+            assert_eq!(resolve(expression), Err(message.to_owned()), "{expression}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let document = yaml::parse("Parameters: {Stage: {Type: String, AllowedValues: [dev]}}").unwrap();
+        for (given, place) in [
+            (BTreeMap::new(), "Parameters.Stage"),
+            (BTreeMap::from([("Stage".to_owned(), "x".to_owned())]), "Parameters.Stage"),
+            (BTreeMap::from([("Other".to_owned(), "x".to_owned())]), "Parameters.Other"),
+        ] {
+            assert_eq!(Scope::new(&document, "shop", &given).err().unwrap().place, place);
+        }
+    }
+
+    #[test]
+    fn a_condition_cannot_depend_on_itself() {
+        let document = yaml::parse("Conditions: {A: !Not [!Condition B], B: !Not [!Condition A]}").unwrap();
+        let fault = Scope::new(&document, "shop", &BTreeMap::new()).err().unwrap();
+        assert_eq!(fault.reason, "depends on itself");
+    }
+}

@@ -1,0 +1,34 @@
+//! The whole API on one machine, from template.yaml: gateway, functions, DynamoDB and secrets.
+
+#![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
+
+mod answer;
+mod authorizer;
+pub mod cargo;
+mod cors;
+mod database;
+mod environment;
+mod error;
+mod event;
+mod gateway;
+mod ids;
+mod intrinsics;
+mod invoke;
+mod lambda;
+mod log;
+mod meter;
+mod routes;
+mod secrets;
+pub mod seed;
+mod server;
+mod shop;
+pub mod template;
+pub mod watch;
+mod yaml;
+
+pub use database::Store;
+pub use error::{Error, Result};
+pub use lambda::{Failure, Invocation, Outcome};
+pub use log::{LogLine, RequestRecord};
+pub use meter::Calls;
+pub use shop::{Options, Shop};

@@ -1,0 +1,183 @@
+//! What happened lately: a line per request on stdout, the functions' own lines on stderr, and both in memory.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use console::style;
+use tokio::sync::watch;
+
+use crate::meter::Calls;
+
+/// How many requests and how many lines are remembered.
+const REMEMBERED: usize = 10_000;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RequestRecord {
+    pub request_id: String,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    /// From the end of the request's head to the start of the answer.
+    pub duration: Duration,
+    /// The binary that answered, if the request came as far as that.
+    pub function: Option<String>,
+    /// Whether an environment had to be started for it.
+    pub cold: bool,
+    /// What the function and its authorizer asked DynamoDB for.
+    pub calls: u32,
+    pub operations: Vec<String>,
+    pub read_units: f64,
+    pub write_units: f64,
+}
+
+impl RequestRecord {
+    pub fn add(&mut self, calls: Calls) {
+        self.calls += u32::try_from(calls.operations.len()).unwrap_or(u32::MAX);
+        self.operations.extend(calls.operations);
+        self.read_units += calls.read_units;
+        self.write_units += calls.write_units;
+    }
+}
+
+/// `POST /products 201  4.2 ms  product-create  warm  2 calls  0.5 RCU  6 WCU`
+impl fmt::Display for RequestRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = match self.status {
+            200..400 => style(self.status).green(),
+            400..500 => style(self.status).yellow(),
+            _ => style(self.status).red(),
+        };
+        let millis = self.duration.as_secs_f64() * 1000.0;
+        write!(f, "{} {} {status}  {millis:.1} ms", self.method, self.path)?;
+        if let Some(function) = &self.function {
+            let start = if self.cold { style("cold").cyan() } else { style("warm").dim() };
+            write!(f, "  {function}  {start}")?;
+        }
+        match self.calls {
+            0 => {}
+            1 => write!(f, "  1 call")?,
+            calls => write!(f, "  {calls} calls")?,
+        }
+        for (units, name) in [(self.read_units, "RCU"), (self.write_units, "WCU")] {
+            if units > 0.0 {
+                write!(f, "  {units} {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line that a function wrote, or that Lambda wrote about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    pub time: SystemTime,
+    /// The function's binary.
+    pub function: String,
+    pub text: String,
+}
+
+pub struct Log {
+    quiet: bool,
+    requests: Mutex<VecDeque<RequestRecord>>,
+    lines: Mutex<VecDeque<LogLine>>,
+    /// Changes with every line.
+    arrived: watch::Sender<()>,
+}
+
+impl Log {
+    /// A quiet log remembers and prints nothing.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet, requests: Mutex::default(), lines: Mutex::default(), arrived: watch::Sender::default() }
+    }
+
+    pub fn request(&self, record: RequestRecord) {
+        if !self.quiet {
+            // A closed terminal is no reason to stop serving.
+            let _ = writeln!(std::io::stdout(), "{record}");
+        }
+        remember(&self.requests, record);
+    }
+
+    pub fn line(&self, function: &str, text: &str) {
+        if !self.quiet {
+            let name = style(format!("[{function}]")).for_stderr().dim();
+            let _ = writeln!(std::io::stderr(), "{name} {text}");
+        }
+        let line = LogLine { time: SystemTime::now(), function: function.to_owned(), text: text.to_owned() };
+        remember(&self.lines, line);
+        self.arrived.send_replace(());
+    }
+
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        lock(&self.requests).iter().cloned().collect()
+    }
+
+    pub fn find(&self, request_id: &str) -> Option<RequestRecord> {
+        let requests = lock(&self.requests);
+        requests.iter().rev().find(|record| record.request_id == request_id).cloned()
+    }
+
+    /// The first line that is wanted, there already or still to come.
+    pub async fn line_like(&self, wanted: impl Fn(&LogLine) -> bool) -> Option<LogLine> {
+        let mut arrived = self.arrived.subscribe();
+        loop {
+            let found = lock(&self.lines).iter().find(|line| wanted(line)).cloned();
+            if found.is_some() {
+                return found;
+            }
+            arrived.changed().await.ok()?;
+        }
+    }
+
+    pub fn lines(&self) -> Vec<LogLine> {
+        lock(&self.lines).iter().cloned().collect()
+    }
+}
+
+fn remember<T>(ring: &Mutex<VecDeque<T>>, item: T) {
+    let mut ring = lock(ring);
+    if ring.len() == REMEMBERED {
+        ring.pop_front();
+    }
+    ring.push_back(item);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks can be left half done, so a panic elsewhere does no harm.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_line() {
+        console::set_colors_enabled(false);
+        let mut record = RequestRecord {
+            method: "POST".into(),
+            path: "/products".into(),
+            status: 201,
+            duration: Duration::from_micros(4_240),
+            ..RequestRecord::default()
+        };
+        assert_eq!(record.to_string(), "POST /products 201  4.2 ms");
+
+        record.function = Some("product-create".into());
+        record.add(Calls { operations: vec!["GetItem".into(), "PutItem".into()], read_units: 0.5, write_units: 6.0 });
+        assert_eq!(record.to_string(), "POST /products 201  4.2 ms  product-create  warm  2 calls  0.5 RCU  6 WCU");
+    }
+
+    #[test]
+    fn only_the_latest_are_remembered() {
+        let ring = Mutex::default();
+        for number in 0..REMEMBERED + 5 {
+            remember(&ring, number);
+        }
+        let ring = lock(&ring);
+        assert_eq!((ring.len(), ring.front()), (REMEMBERED, Some(&5)));
+    }
+}

@@ -1,0 +1,116 @@
+//! `cargo run -p local`: builds the functions and runs the whole API on this machine.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use local::{Error, Options, Result, Shop, Store, cargo, seed, watch};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The whole API on one machine, from template.yaml
+#[derive(Parser)]
+#[command(name = "local", version)]
+struct Cli {
+    /// The gateway's port; the Invoke API and DynamoDB take the next two, and 0 takes free ones for all
+    #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u16).range(..=65533))]
+    port: u16,
+    /// Keep the data in memory and forget it at the end
+    #[arg(long, conflicts_with_all = ["data", "dynamodb"])]
+    memory: bool,
+    /// The file that keeps the data
+    #[arg(long, value_name = "FILE", default_value = ".stockroom/data.sqlite", conflicts_with = "dynamodb")]
+    data: PathBuf,
+    /// An emulator that is running already, instead of the embedded one
+    #[arg(long, value_name = "URL")]
+    dynamodb: Option<String>,
+    /// Start an empty shop, without demonstration data
+    #[arg(long)]
+    no_seed: bool,
+    /// The cargo profile that the functions are built with
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Build again when a source changes
+    #[arg(long)]
+    watch: bool,
+    /// The template to run; the workspace's own unless given
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// A value for one of the template's parameters; may be repeated
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("must be NAME=VALUE"),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tokio::select! {
+        ended = run(cli) => match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        // Dropping the shop ends every function.
+        Ok(()) = interrupted() => ExitCode::SUCCESS,
+    }
+}
+
+async fn run(cli: Cli) -> Result {
+    let workspace = workspace();
+    let binaries = cargo::build(&workspace, cli.profile.as_deref()).await?;
+    let next = |distance| if cli.port == 0 { 0 } else { cli.port + distance };
+    let shop = Shop::start(Options {
+        template: cli.template.unwrap_or_else(|| workspace.join("template.yaml")),
+        binaries,
+        parameters: BTreeMap::from_iter(cli.parameters),
+        port: cli.port,
+        invoke_port: next(1),
+        dynamodb_port: next(2),
+        store: match cli.dynamodb {
+            Some(url) => Store::Url(url),
+            None if cli.memory => Store::Memory,
+            None => Store::File(cli.data),
+        },
+        ..Options::default()
+    })
+    .await?;
+    say(&format!("API       {}", shop.url()));
+    say(&format!("Lambda    {}", shop.invoke_url()));
+    say(&format!("DynamoDB  {}", shop.dynamodb_url()));
+    if !cli.no_seed {
+        seed::run(&shop).await?;
+    }
+    say(&format!("ready {}", shop.url()));
+    if cli.watch { watch::run(&workspace, cli.profile.as_deref(), &shop).await } else { std::future::pending().await }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() -> Result {
+    let mut terminated = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.map_err(Error::Runtime),
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+/// The workspace around the working directory, otherwise the one that this program was built in.
+fn workspace() -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    let around = here.ancestors().find(|folder| folder.join("Cargo.lock").exists());
+    around.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), Path::to_path_buf)
+}
+
+fn say(line: &str) {
+    // A closed pipe is no reason to stop serving.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,256 @@
+//! The functions' way to DynamoDB: forwards every call as it is and notes which environment made it and what it cost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::serve::Listener;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::ids;
+
+/// The access key that DynamoDB sees from everybody: DynamoDB Local keeps separate data for each key.
+pub const SHARED_ACCESS_KEY: &str = "AKIALOCAL";
+
+/// What somebody asked DynamoDB for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Calls {
+    pub operations: Vec<String>,
+    pub read_units: f64,
+    pub write_units: f64,
+}
+
+/// The calls of every environment since they were last taken, by access key.
+#[derive(Default)]
+pub struct Ledger(Mutex<HashMap<String, Calls>>);
+
+impl Ledger {
+    /// Opens an account under an access key of its own.
+    pub fn open(self: &Arc<Self>) -> Account {
+        let access_key = ids::access_key();
+        self.lock().insert(access_key.clone(), Calls::default());
+        Account { access_key, ledger: Arc::clone(self) }
+    }
+
+    fn note(&self, access_key: &str, operation: &str, units: f64) {
+        // Calls of strangers are forwarded but nobody asks for their cost.
+        if let Some(calls) = self.lock().get_mut(access_key) {
+            calls.operations.push(operation.to_owned());
+            if reads(operation) {
+                calls.read_units += units;
+            } else {
+                calls.write_units += units;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Calls>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One environment's account; closed when it is dropped.
+pub struct Account {
+    access_key: String,
+    ledger: Arc<Ledger>,
+}
+
+impl Account {
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// The calls since the last time.
+    pub fn take(&self) -> Calls {
+        let mut accounts = self.ledger.lock();
+        accounts.get_mut(&self.access_key).map(std::mem::take).unwrap_or_default()
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.ledger.lock().remove(&self.access_key);
+    }
+}
+
+pub struct Meter {
+    ledger: Arc<Ledger>,
+    upstream: Uri,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// Why a connection is dropped without an answer.
+type Dropped = Box<dyn std::error::Error + Send + Sync>;
+
+impl Meter {
+    pub fn new(upstream: Uri, ledger: Arc<Ledger>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self { ledger, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
+    }
+
+    pub async fn serve(self: Arc<Self>, mut listener: TcpListener, stop: CancellationToken) {
+        while let Some((stream, _)) = stop.run_until_cancelled(Listener::accept(&mut listener)).await {
+            // Only slower without it.
+            let _ = stream.set_nodelay(true);
+            let meter = Arc::clone(&self);
+            let service = service_fn(move |request| Arc::clone(&meter).forward(request));
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                // A connection ends in an error when either side drops it, which is theirs to report.
+                let _ = stop.run_until_cancelled(connection).await;
+            });
+        }
+    }
+
+    /// When DynamoDB refuses or drops the connection, the error returned here drops the client's too: no status is
+    /// invented, and the SDK sees what it would have seen without a meter.
+    async fn forward(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
+        let (mut head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let access_key = share_access_key(&mut head.headers)?;
+        let operation = head
+            .headers
+            .get("x-amz-target")
+            .and_then(|target| target.to_str().ok())
+            .and_then(|target| target.rsplit('.').next())
+            .unwrap_or("Unknown")
+            .to_owned();
+        let mut target = self.upstream.clone().into_parts();
+        target.path_and_query = head.uri.into_parts().path_and_query;
+        head.uri = Uri::from_parts(target)?;
+        // The client writes the one that fits the upstream.
+        head.headers.remove(HOST);
+
+        let response = self.client.request(Request::from_parts(head, Full::new(body))).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        if let Some(access_key) = access_key {
+            self.ledger.note(&access_key, &operation, consumed(&body));
+        }
+        Ok(Response::from_parts(head, Full::new(body)))
+    }
+}
+
+/// Replaces the access key in the request's signature by the shared one and returns it.
+fn share_access_key(headers: &mut HeaderMap) -> Result<Option<String>, Dropped> {
+    let Some((before, access_key, after)) =
+        headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(split_credential)
+    else {
+        return Ok(None);
+    };
+    let access_key = access_key.to_owned();
+    let shared = HeaderValue::from_str(&format!("{before}{SHARED_ACCESS_KEY}{after}"))?;
+    headers.insert(AUTHORIZATION, shared);
+    Ok(Some(access_key))
+}
+
+/// `AWS4-HMAC-SHA256 Credential=<key>/<date>/…` as what stands before the key, the key, and the rest.
+fn split_credential(authorization: &str) -> Option<(&str, &str, &str)> {
+    const FIELD: &str = "Credential=";
+    let start = authorization.find(FIELD)? + FIELD.len();
+    let (before, rest) = authorization.split_at(start);
+    let end = rest.find('/')?;
+    let (access_key, after) = rest.split_at(end);
+    Some((before, access_key, after))
+}
+
+fn reads(operation: &str) -> bool {
+    matches!(operation, "GetItem" | "BatchGetItem" | "TransactGetItems" | "Query" | "Scan")
+}
+
+/// The capacity that an answer says was consumed.
+fn consumed(body: &[u8]) -> f64 {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        consumed_capacity: Consumed,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Consumed {
+        One(Capacity),
+        PerTable(Vec<Capacity>),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Capacity {
+        capacity_units: f64,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Answer { consumed_capacity: Consumed::One(capacity) }) => capacity.capacity_units,
+        Ok(Answer { consumed_capacity: Consumed::PerTable(tables) }) => {
+            tables.iter().map(|capacity| capacity.capacity_units).sum()
+        }
+        // An error, or an operation that costs nothing.
+        Err(_) => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_access_key_is_found() {
+        for (header, expected) in [
+            ("AWS4-HMAC-SHA256 Credential=AKIA1/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host", Some("AKIA1")),
+            ("AWS4-HMAC-SHA256 Credential=/x", Some("")),
+            ("AWS4-HMAC-SHA256 Credential=AKIA1", None),
+            ("Bearer token", None),
+            ("", None),
+        ] {
+            assert_eq!(split_credential(header).map(|(_, key, _)| key), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_access_key_is_shared() {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("AWS4 Credential=A/1, Signature=b"));
+        assert_eq!(share_access_key(&mut headers).unwrap().as_deref(), Some("A"));
+        assert_eq!(headers[AUTHORIZATION], "AWS4 Credential=AKIALOCAL/1, Signature=b");
+    }
+
+    #[test]
+    fn capacity_is_summed() {
+        for (body, expected) in [
+            (r#"{"ConsumedCapacity": {"TableName": "t", "CapacityUnits": 0.5}}"#, 0.5),
+            (r#"{"ConsumedCapacity": [{"CapacityUnits": 2}, {"CapacityUnits": 4.0}]}"#, 6.0),
+            (r#"{"Item": {}}"#, 0.0),
+            (r#"{"ConsumedCapacity": null}"#, 0.0),
+            ("<html>", 0.0),
+        ] {
+            assert!((consumed(body.as_bytes()) - expected).abs() < f64::EPSILON, "{body}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_separate_and_end() {
+        let ledger = Arc::new(Ledger::default());
+        let (one, other) = (ledger.open(), ledger.open());
+        ledger.note(one.access_key(), "Query", 0.5);
+        ledger.note(one.access_key(), "TransactWriteItems", 6.0);
+        ledger.note("stranger", "Query", 1.0);
+
+        let calls = one.take();
+        assert_eq!(calls.operations, ["Query", "TransactWriteItems"]);
+        assert_eq!((calls.read_units, calls.write_units), (0.5, 6.0));
+        assert_eq!(one.take(), Calls::default());
+        assert_eq!(other.take(), Calls::default());
+
+        drop((one, other));
+        assert!(ledger.lock().is_empty());
+    }
+}

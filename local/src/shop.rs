@@ -1,0 +1,243 @@
+//! The shop as one thing that starts and stops: all ports, all functions and the data behind them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::database::{Database, Store};
+use crate::error::{Error, Result};
+use crate::gateway::Gateway;
+use crate::lambda::{Failure, Invocation, Lambda, World};
+use crate::log::{Log, LogLine, RequestRecord};
+use crate::meter::{Ledger, Meter};
+use crate::secrets::Secrets;
+use crate::server;
+use crate::template::Template;
+use crate::{ids, invoke, secrets};
+
+/// How long the functions and then everything else may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub template: PathBuf,
+    /// Where each function's binary is, by its name.
+    pub binaries: BTreeMap<String, PathBuf>,
+    /// The stack's name, the first part of every physical name.
+    pub stack: String,
+    /// Values for the template's parameters; the others keep their defaults.
+    pub parameters: BTreeMap<String, String>,
+    /// The gateway's port. Here and below, 0 takes a free one.
+    pub port: u16,
+    pub invoke_port: u16,
+    /// Without meaning for a store that is served elsewhere.
+    pub dynamodb_port: u16,
+    pub store: Store,
+    /// How many environments each function may have.
+    pub limit: usize,
+    /// Remember requests and log lines without printing them.
+    pub quiet: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            template: "template.yaml".into(),
+            binaries: BTreeMap::new(),
+            stack: "stockroom".into(),
+            parameters: BTreeMap::new(),
+            port: 0,
+            invoke_port: 0,
+            dynamodb_port: 0,
+            store: Store::Memory,
+            limit: 10,
+            quiet: false,
+        }
+    }
+}
+
+/// A running shop. It ends, and every process it started with it, when it is stopped or dropped.
+pub struct Shop {
+    site: Arc<Site>,
+    /// Its own, so that it outlives the runtime of the test that started it.
+    runtime: Option<Runtime>,
+}
+
+/// All that a running shop is made of.
+struct Site {
+    url: String,
+    invoke_url: String,
+    secrets_url: String,
+    database: Database,
+    lambda: Arc<Lambda>,
+    log: Arc<Log>,
+    secrets: Arc<Secrets>,
+}
+
+impl Shop {
+    pub async fn start(options: Options) -> Result<Self> {
+        let runtime = Runtime::new().map_err(Error::Runtime)?;
+        let started = runtime.spawn(Site::open(options)).await;
+        match started {
+            Ok(Ok(site)) => Ok(Self { site: Arc::new(site), runtime: Some(runtime) }),
+            Ok(Err(error)) => {
+                runtime.shutdown_background();
+                Err(error)
+            }
+            Err(panic) => {
+                runtime.shutdown_background();
+                Err(Error::Runtime(panic.into()))
+            }
+        }
+    }
+
+    /// Where the API answers, such as `http://127.0.0.1:3000`.
+    pub fn url(&self) -> &str {
+        &self.site.url
+    }
+
+    /// Where Lambda's Invoke API answers.
+    pub fn invoke_url(&self) -> &str {
+        &self.site.invoke_url
+    }
+
+    /// Where DynamoDB answers; calls made here are not metered.
+    pub fn dynamodb_url(&self) -> &str {
+        &self.site.database.url
+    }
+
+    /// Where Secrets Manager answers.
+    pub fn secrets_url(&self) -> &str {
+        &self.site.secrets_url
+    }
+
+    /// The current value of a secret, by logical id, name or ARN.
+    pub fn secret(&self, name: &str) -> Result<String> {
+        self.site.secrets.value(name)
+    }
+
+    /// Gives a secret a new value, which is returned, as if this had been done `ago`; the old one becomes the previous version.
+    pub fn rotate_secret(&self, name: &str, ago: Duration) -> Result<String> {
+        self.site.secrets.rotate(name, ago)
+    }
+
+    /// The latest requests, oldest first.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.site.log.requests()
+    }
+
+    /// The request that was answered with this `apigw-requestid`.
+    pub fn request(&self, request_id: &str) -> Option<RequestRecord> {
+        self.site.log.find(request_id)
+    }
+
+    /// The latest lines that functions wrote, oldest first. A line may arrive a moment after its request's answer;
+    /// [`Shop::log_line`] waits for it.
+    pub fn logs(&self) -> Vec<LogLine> {
+        self.site.log.lines()
+    }
+
+    /// The first line that is wanted, waiting for it no longer than `within`.
+    pub async fn log_line(&self, within: Duration, wanted: impl Fn(&LogLine) -> bool) -> Option<LogLine> {
+        tokio::time::timeout(within, self.site.log.line_like(wanted)).await.ok().flatten()
+    }
+
+    /// Calls a function directly, by logical id, physical name, binary's name or ARN.
+    pub async fn invoke(&self, function: &str, payload: serde_json::Value) -> Invocation {
+        let failed = |failure| Invocation::failed(ids::uuid(), function, failure);
+        let (Some(function), Some(runtime)) = (self.site.lambda.find(function), &self.runtime) else {
+            let message = format!("Function not found: {function}");
+            return failed(Failure::new("ResourceNotFoundException", message));
+        };
+        let (site, function) = (Arc::clone(&self.site), Arc::clone(function));
+        let run = async move { site.lambda.invoke(&function, payload.to_string().into(), ids::trace()).await };
+        let invocation = runtime.spawn(run).await;
+        invocation.unwrap_or_else(|_| failed(Failure::exited("stopped")))
+    }
+
+    /// How many environments are alive.
+    pub fn environments(&self) -> usize {
+        self.site.lambda.environments()
+    }
+
+    /// Lets functions whose binary has changed on disk start again; returns the names of those binaries.
+    pub fn renew(&self) -> Vec<String> {
+        self.site.lambda.renew()
+    }
+
+    /// Ends every process and frees every port before it returns.
+    pub async fn stop(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            let lambda = Arc::clone(&self.site.lambda);
+            // It fails only when the caller's own runtime is being shut down.
+            let _ = tokio::task::spawn_blocking(move || shut_down(runtime, &lambda)).await;
+        }
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            let lambda = Arc::clone(&self.site.lambda);
+            // A thread of its own, because a runtime must not be ended from within another. It has no way to fail.
+            let _ = std::thread::spawn(move || shut_down(runtime, &lambda)).join();
+        }
+    }
+}
+
+fn shut_down(runtime: Runtime, lambda: &Lambda) {
+    // What has not ended by then ends with the runtime.
+    let _ = runtime.block_on(async { tokio::time::timeout(STOP_LIMIT, lambda.stop()).await });
+    runtime.shutdown_timeout(STOP_LIMIT);
+}
+
+impl Site {
+    async fn open(options: Options) -> Result<Self> {
+        let template = Template::read(&options.template, &options.stack, &options.parameters)?;
+        let log = Arc::new(Log::new(options.quiet));
+        let ledger = Arc::new(Ledger::default());
+        let stop = CancellationToken::new();
+
+        let front = server::listen("the gateway", options.port).await?;
+        let side = server::listen("the Invoke API", options.invoke_port).await?;
+        let meter = server::listen("the meter", 0).await?;
+        let vault = server::listen("Secrets Manager", 0).await?;
+        let port = server::address(&front)?.port();
+        let (url, invoke_url) = (server::url(&front)?, server::url(&side)?);
+        let secrets_url = server::url(&vault)?;
+
+        let world = World {
+            dynamodb: server::url(&meter)?,
+            secrets: secrets_url.clone(),
+            ledger: Arc::clone(&ledger),
+            log: Arc::clone(&log),
+            children: TaskTracker::new(),
+            stop: stop.clone(),
+        };
+        let lambda = Lambda::new(template.functions.clone(), &options.binaries, options.limit, world)?;
+        let lambda = Arc::new(lambda);
+        let database = Database::open(&options.store, options.dynamodb_port, &template.tables, &stop).await?;
+        let secrets_file = match &options.store {
+            Store::File(path) => Some(path.with_added_extension("secrets.json")),
+            Store::Memory | Store::Url(_) => None,
+        };
+        let secrets = Arc::new(Secrets::open(template.secrets.clone(), secrets_file)?);
+        let upstream: Uri = database
+            .url
+            .parse()
+            .map_err(|error| Error::Database { at: database.url.clone(), reason: format!("not a URL: {error}") })?;
+
+        let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
+        tokio::spawn(Arc::new(Meter::new(upstream, ledger)).serve(meter, stop.clone()));
+        tokio::spawn(server::serve(vault, secrets::router(Arc::clone(&secrets)), stop.clone()));
+        tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
+        tokio::spawn(server::serve(front, gateway.router(), stop));
+        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets })
+    }
+}

@@ -1,0 +1,70 @@
+//! API Gateway's payload 2.0, as far as it matters here.
+//!
+//! `lambda_http::run` would make a URI and a header map of every event, and both have rules that a path, a `Host` or a header
+//! as sent by strangers can break: it panics, and the caller sees a bare 500. These types take whatever the gateway lets
+//! through; what does not fit is refused by whoever looks at it.
+
+use std::collections::HashMap;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
+use serde::Deserialize;
+
+use super::response::Response;
+
+/// What the gateway hands to a function.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    pub route_key: String,
+    pub raw_path: String,
+    #[serde(default)]
+    pub raw_query_string: String,
+    /// Lower-case names; what was sent more than once is joined by commas.
+    #[serde(default)]
+    pub headers: HashMap<String, String>,
+    #[serde(default)]
+    pub path_parameters: HashMap<String, String>,
+    pub request_context: RequestContext,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestContext {
+    pub request_id: String,
+    pub http: Http,
+    pub authorizer: Option<Authorizer>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Http {
+    pub method: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Authorizer {
+    /// What our own authorizer said of the caller. The gateway writes `null` if it said nothing.
+    pub lambda: Option<HashMap<String, serde_json::Value>>,
+}
+
+impl Event {
+    /// The body as it was sent.
+    pub fn take_body(&mut self) -> Vec<u8> {
+        let body = self.body.take().unwrap_or_default();
+        if self.is_base64_encoded { BASE64_STANDARD.decode(body).unwrap_or_default() } else { body.into_bytes() }
+    }
+}
+
+/// A response as the gateway wants it.
+pub fn answer(response: Response) -> ApiGatewayV2httpResponse {
+    let (parts, body) = response.into_parts();
+    let mut answer = ApiGatewayV2httpResponse::default();
+    answer.status_code = i64::from(parts.status.as_u16());
+    answer.headers = parts.headers;
+    answer.is_base64_encoded = matches!(body, Body::Binary(_));
+    answer.body = (!matches!(body, Body::Empty)).then_some(body);
+    answer
+}

@@ -1,0 +1,314 @@
+//! A shop to test, and the people who use it.
+
+use std::{collections::BTreeMap, env, ops::Index, path::Path, sync::Mutex, time::Duration};
+
+use local::{Options, Outcome, Shop, Store, template::Template};
+use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Strong enough, and unlike anything that belongs in a log.
+pub const PASSWORD: &str = "canary-Zwetschgenmus-7";
+
+/// The workspace, where template.yaml and events/ are.
+pub fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Every function binary, as Cargo has built it for this test.
+pub fn binaries() -> BTreeMap<String, std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_BIN_EXE_product-get")).parent().expect("binaries are in a folder");
+    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).expect("template.yaml is sound");
+    template.functions.into_iter().map(|function| (function.binary.clone(), folder.join(function.binary))).collect()
+}
+
+/// A shop with nobody in it yet.
+pub struct TestApp {
+    /// `None` if the shop is a deployed stack.
+    shop: Option<Shop>,
+    url: String,
+    client: Client,
+    /// What must not appear in any log.
+    secrets: Mutex<Vec<String>>,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        if let Ok(url) = env::var("API_URL") {
+            return Self { shop: None, url: url.trim_end_matches('/').to_owned(), client: client(), secrets: Mutex::default() };
+        }
+        Self::start_with(|_| {}).await
+    }
+
+    /// A shop whose innards the test looks at; `None` with a printed reason if the shop is a deployed stack.
+    pub async fn start_local(change: impl FnOnce(&mut Options)) -> Option<Self> {
+        if env::var("API_URL").is_ok() {
+            println!("skipped: it looks behind the API, and API_URL names a deployed stack");
+            return None;
+        }
+        Some(Self::start_with(change).await)
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options {
+            template: workspace().join("template.yaml"),
+            binaries: binaries(),
+            stack: format!("test-{}", Uuid::now_v7().simple()),
+            store: env::var("DYNAMODB_URL").map_or(Store::Memory, Store::Url),
+            quiet: true,
+            ..Options::default()
+        };
+        change(&mut options);
+        let shop = Shop::start(options).await.expect("the shop starts");
+        Self { url: shop.url().to_owned(), shop: Some(shop), client: client(), secrets: Mutex::default() }
+    }
+
+    /// The shop behind the API. Only for tests that started with [`TestApp::start_local`].
+    pub fn shop(&self) -> &Shop {
+        self.shop.as_ref().expect("a local shop")
+    }
+
+    /// Somebody without a token.
+    pub fn anyone(&self) -> Actor {
+        Actor { url: self.url.clone(), client: self.client.clone(), token: None, refresh_token: String::new() }
+    }
+
+    /// Somebody with this token, whatever it is.
+    pub fn bearer(&self, token: impl Into<String>) -> Actor {
+        Actor { token: Some(token.into()), ..self.anyone() }
+    }
+
+    /// Opens an account and returns its names. `name` is made unique.
+    pub async fn register(&self, name: &str) -> (String, String) {
+        let username = unique(name);
+        let email = format!("{username}@example.com");
+        self.secrets.lock().unwrap().extend([PASSWORD.to_owned(), email.clone()]);
+        let body = json!({"email": email, "username": username, "password": PASSWORD});
+        let answer = self.anyone().post("/auth/register", body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        (email, username)
+    }
+
+    /// A logged-in customer.
+    pub async fn customer(&self, name: &str) -> Actor {
+        let (email, _) = self.register(name).await;
+        self.login(&email, PASSWORD).await
+    }
+
+    /// A logged-in admin.
+    pub async fn admin(&self) -> Actor {
+        let Some(shop) = &self.shop else {
+            let variable = |name| env::var(name).unwrap_or_else(|_| panic!("with API_URL, {name} must be set"));
+            return self.login(&variable("ADMIN_EMAIL"), &variable("ADMIN_PASSWORD")).await;
+        };
+        let (email, _) = self.register("admin").await;
+        let promoted = shop.invoke("account-admin", json!({"email": email, "role": "admin"})).await;
+        assert!(matches!(promoted.outcome, Outcome::Payload(_)), "{promoted:?}");
+        self.login(&email, PASSWORD).await
+    }
+
+    /// Logs in.
+    pub async fn login(&self, email: &str, password: &str) -> Actor {
+        let answer = self.anyone().post("/auth/login", json!({"email": email, "password": password})).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        self.holder_of(&answer)
+    }
+
+    /// Whoever has the tokens in this answer.
+    pub fn holder_of(&self, answer: &Answer) -> Actor {
+        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name} in {answer:?}")).to_owned();
+        let (token, refresh_token) = (text("access_token"), text("refresh_token"));
+        self.secrets.lock().unwrap().extend([token.clone(), refresh_token.clone()]);
+        Actor { refresh_token, ..self.bearer(token) }
+    }
+
+    /// Calls DynamoDB behind the API's back.
+    pub async fn dynamodb(&self, operation: &str, body: Value) -> Value {
+        let answer = self
+            .client
+            .post(self.shop().dynamodb_url())
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-date", "20260101T000000Z")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+            )
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("DynamoDB answers");
+        assert!(answer.status().is_success(), "{operation}: {}", answer.text().await.unwrap_or_default());
+        answer.json().await.expect("DynamoDB answers JSON")
+    }
+
+    /// Name of the only table.
+    pub async fn table(&self) -> String {
+        let tables = self.dynamodb("ListTables", json!({})).await;
+        let names = tables["TableNames"].as_array().expect("a list of tables");
+        names[0].as_str().expect("a name").to_owned()
+    }
+
+    /// The signing secret: the id and the value of its current version.
+    pub async fn signing_key(&self) -> (String, String) {
+        let body = json!({"SecretId": "SigningSecret", "VersionStage": "AWSCURRENT"});
+        let request = self.client.post(self.shop().secrets_url()).header("x-amz-target", "secretsmanager.GetSecretValue");
+        let answer: Value = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();
+        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name} in {answer}")).to_owned();
+        (text("VersionId"), text("SecretString"))
+    }
+
+    /// All items of the table, sorted by key.
+    pub async fn items(&self) -> Vec<Value> {
+        let found = self.dynamodb("Scan", json!({"TableName": self.table().await})).await;
+        let mut items = found["Items"].as_array().expect("a list of items").clone();
+        items.sort_by_key(|item| format!("{} {}", item["pk"]["S"], item["sk"]["S"]));
+        items
+    }
+
+    /// What DynamoDB was asked for by the request with this answer: its operations, the authorizer's included.
+    pub fn operations(&self, answer: &Answer) -> Vec<String> {
+        let id = answer.header("apigw-requestid");
+        self.shop().request(id).unwrap_or_else(|| panic!("no record of {id}")).operations
+    }
+}
+
+impl Drop for TestApp {
+    /// After every test: no function has written a secret to its log.
+    fn drop(&mut self) {
+        let Some(shop) = &self.shop else { return };
+        if std::thread::panicking() {
+            for line in shop.logs() {
+                println!("[{}] {}", line.function, line.text);
+            }
+            return;
+        }
+        let secrets = self.secrets.lock().unwrap();
+        for line in shop.logs() {
+            for secret in secrets.iter() {
+                assert!(!line.text.contains(secret), "a secret in the log of {}: {}", line.function, line.text);
+            }
+            assert!(!line.text.contains("$argon2id$"), "a hash in the log of {}: {}", line.function, line.text);
+        }
+    }
+}
+
+fn client() -> Client {
+    Client::builder().timeout(Duration::from_secs(60)).build().expect("an HTTP client")
+}
+
+/// A name that no other test uses.
+pub fn unique(name: &str) -> String {
+    let id = Uuid::now_v7().simple().to_string();
+    format!("{name}-{}", &id[16..])
+}
+
+/// Somebody who uses the API.
+#[derive(Clone)]
+pub struct Actor {
+    url: String,
+    client: Client,
+    pub token: Option<String>,
+    pub refresh_token: String,
+}
+
+impl Actor {
+    pub async fn get(&self, path: impl AsRef<str>) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: impl AsRef<str>, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn put(&self, path: impl AsRef<str>, body: Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: impl AsRef<str>) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Exchanges the refresh token; the answer may have the next one.
+    pub async fn refresh(&self) -> Answer {
+        self.post("/auth/refresh", json!({"refresh_token": self.refresh_token})).await
+    }
+
+    /// A request to fill in further.
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{}", self.url, path.as_ref()));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.expect("the gateway answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.expect("a whole body");
+        Answer { status, headers, body: body.to_vec(), json: serde_json::from_slice(&body).unwrap_or_default() }
+    }
+
+    /// Adds a product with this name and stock. Admins only.
+    pub async fn product(&self, name: &str, quantity: u64) -> Product {
+        let body = json!({"name": name, "price": "19.90", "quantity": quantity});
+        let answer = self.post("/products", body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let id = answer["product_id"].as_str().expect("an id").to_owned();
+        Product { path: format!("/products/{id}") }
+    }
+}
+
+/// A product that a test made.
+#[derive(Debug, Clone)]
+pub struct Product {
+    pub path: String,
+}
+
+impl AsRef<str> for Product {
+    fn as_ref(&self) -> &str {
+        &self.path
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    pub json: Value,
+}
+
+impl Answer {
+    /// The status and the code of a problem, whose form is checked.
+    pub fn problem(&self) -> (u16, &str) {
+        let code = self["code"].as_str().unwrap_or_else(|| panic!("no problem: {self:?}"));
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self["type"], format!("urn:problem:{code}"));
+        assert_eq!(self["status"], self.status);
+        assert_eq!(self["request_id"], self.header("x-request-id"));
+        assert!(self["title"].is_string() && self["detail"].is_string(), "{self:?}");
+        (self.status, code)
+    }
+
+    /// The pointers of all faults, in the order they were told.
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
+    }
+
+    /// A header that must be there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+}
+
+impl Index<&str> for Answer {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        &self.json[name]
+    }
+}

@@ -1,0 +1,204 @@
+//! What holds on every route: headers, problems, bodies, and paths and methods without a route.
+
+use insta::assert_json_snapshot;
+use reqwest::{Method, header::HeaderValue};
+use serde_json::json;
+
+use crate::app::{Answer, TestApp, unique};
+
+fn assert_common_headers(answer: &Answer) {
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("strict-transport-security"), "max-age=63072000; includeSubDomains");
+    assert_eq!(answer.header("x-request-id"), answer.header("apigw-requestid"));
+    assert!(["no-store", "no-cache"].contains(&answer.header("cache-control")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_common_headers() {
+    let app = TestApp::start().await;
+    let (admin, anyone) = (app.admin().await, app.anyone());
+    let body = json!({"name": unique("Pen"), "price": "1", "quantity": 1});
+    let created = admin.post("/products", body.clone()).await;
+    let path = created.header("location").to_owned();
+    let unchanged = anyone.send(anyone.request(Method::GET, &path).header("if-none-match", created.header("etag"))).await;
+
+    let answers = [
+        (201, created),
+        (304, unchanged),
+        (200, anyone.get("/products").await),
+        (200, admin.get("/auth/me").await),
+        (422, admin.post("/products", json!({})).await),
+        (409, admin.post("/products", body).await),
+        (204, admin.delete(&path).await),
+        (404, anyone.get(&path).await),
+        (404, anyone.get("/nowhere").await),
+        (405, anyone.delete("/products").await),
+        (401, anyone.post("/auth/refresh", json!({"refresh_token": "x"})).await),
+    ];
+    for (status, answer) in &answers {
+        assert_eq!(answer.status, *status, "{answer:?}");
+        assert_common_headers(answer);
+    }
+}
+
+#[tokio::test]
+async fn a_problem_says_what_went_wrong() {
+    let app = TestApp::start().await;
+    let refused = app.anyone().post("/auth/login", json!({"email": 5, "token": "x"})).await;
+
+    assert_eq!(refused.problem(), (422, "invalid-request"));
+    assert_json_snapshot!(refused.json, {".request_id" => "[request id]"}, @r#"
+    {
+      "code": "invalid-request",
+      "detail": "fields of the request cannot be accepted",
+      "errors": [
+        {
+          "detail": "must be a string",
+          "pointer": "/email"
+        },
+        {
+          "detail": "is required",
+          "pointer": "/password"
+        },
+        {
+          "detail": "is not a field that can be set here",
+          "pointer": "/token"
+        }
+      ],
+      "request_id": "[request id]",
+      "status": 422,
+      "title": "The request is not valid",
+      "type": "urn:problem:invalid-request"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn paths_and_methods_without_a_route_are_told_apart() {
+    let app = TestApp::start().await;
+    let anyone = app.anyone();
+    for path in
+        ["/", "/nowhere", "/products/", "/products/1/2", "//products", "/Products", "/auth", "/auth/login/", "/products%2F1"]
+    {
+        let refused = anyone.get(path).await;
+        assert_eq!(refused.status, 404, "{path}");
+        assert_eq!(refused.problem(), (404, "not-found"), "{path}");
+    }
+    for (method, path, allowed) in [
+        (Method::DELETE, "/products", "GET, POST"),
+        (Method::PATCH, "/products", "GET, POST"),
+        (Method::OPTIONS, "/products", "GET, POST"),
+        (Method::POST, "/products/x", "DELETE, GET, PUT"),
+        (Method::GET, "/auth/login", "POST"),
+        (Method::POST, "/auth/me", "GET"),
+    ] {
+        let refused = anyone.send(anyone.request(method.clone(), path)).await;
+        assert_eq!(refused.problem(), (405, "method-not-allowed"), "{method} {path}");
+        assert_eq!(refused.header("allow"), allowed);
+    }
+    let head = anyone.send(anyone.request(Method::HEAD, "/products")).await;
+    assert_eq!((head.status, head.header("allow")), (405, "GET, POST"));
+}
+
+#[tokio::test]
+async fn a_body_must_be_json_and_say_so() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let send = async |content_type: Option<&str>, body: Vec<u8>| {
+        let mut request = admin.request(Method::POST, "/products").body(body);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        admin.send(request).await
+    };
+    let pen = || format!(r#"{{"name": "{}", "price": "1", "quantity": 1}}"#, unique("Pen")).into_bytes();
+
+    for good in ["application/json", "application/json; charset=utf-8", "Application/JSON ;charset=UTF-8"] {
+        assert_eq!(send(Some(good), pen()).await.status, 201, "{good}");
+    }
+    for bad in [
+        None,
+        Some(""),
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/jsonp"),
+        Some("application/octet-stream"),
+    ] {
+        assert_eq!(send(bad, pen()).await.problem(), (415, "unsupported-media-type"), "{bad:?}");
+    }
+
+    let json = Some("application/json");
+    let nested = [vec![b'['; 20_000], vec![b']'; 20_000]].concat();
+    for bad in [
+        &b""[..],
+        b"{",
+        b"pen",
+        b"{\"name\": \"a\",}",
+        b"\xff\xfe",
+        b"{\"name\": \"\xc3\"}",
+        b"\xef\xbb\xbf{}",
+        b"{}{}",
+        b"{\"a\":\"\x01\"}",
+    ] {
+        assert_eq!(send(json, bad.to_vec()).await.problem(), (400, "malformed-json"), "{bad:?}");
+    }
+    assert_eq!(send(json, nested).await.status / 100, 4, "nested deeply");
+    let repeated = send(json, br#"{"name": "a", "name": "b", "price": 1, "quantity": 1}"#.to_vec()).await;
+    assert_eq!((repeated.problem(), repeated.pointers()), ((422, "invalid-request"), vec!["/name"]));
+
+    let padded = |length: usize| {
+        let mut body = pen();
+        body.resize(length, b' ');
+        body
+    };
+    assert_eq!(send(json, padded(64 * 1024)).await.status, 201);
+    assert_eq!(send(json, padded(64 * 1024 + 1)).await.problem(), (413, "body-too-large"));
+    assert_eq!(send(json, padded(70_000)).await.problem(), (413, "body-too-large"));
+    assert_eq!(send(Some("text/plain"), padded(70_000)).await.problem(), (413, "body-too-large"));
+    let flood = format!("{{{}}}", (0..5_000).map(|n| format!("\"x{n}\":0")).collect::<Vec<_>>().join(","));
+    assert_eq!(send(json, flood.into_bytes()).await.pointers().len(), 100);
+}
+
+#[tokio::test]
+async fn hostile_requests_are_refused_and_break_nothing() {
+    let app = TestApp::start().await;
+    let (admin, anyone) = (app.admin().await, app.anyone());
+    let long = "x".repeat(4_000);
+
+    let mut paths: Vec<String> =
+        ["%00", "%ff", "..", "%", "%zz", "a%2Fb", "{product_id}", "*", "'\"", "%F0%9F%92%A9", "\\", "|", "^", "[", "]", "`"]
+            .map(|text| format!("/products/{text}"))
+            .into();
+    paths.extend(
+        ["%00", "%ff", "%zz", "&&&", "=", "a&a", "%26", "+", "%F0%9F%92%A9", "[]", "'", "%25", "a,b"]
+            .iter()
+            .flat_map(|text| ["prefix", "limit", "cursor", "other"].map(|name| format!("/products?{name}={text}"))),
+    );
+    paths.extend([format!("/products/{long}"), format!("/products?prefix={long}"), format!("/{long}"), "/products?".to_owned()]);
+    for path in &paths {
+        let answer = anyone.get(path).await;
+        assert!(answer.status < 500, "{path}: {answer:?}");
+    }
+
+    let values = ["", "\"", "\t", "*", ",", "W/", "é", "\u{7f}", &"\"1\",".repeat(500), "0x1", "Bearer"];
+    for name in [
+        "if-match",
+        "if-none-match",
+        "idempotency-key",
+        "content-type",
+        "accept",
+        "host",
+        "cookie",
+        "x-forwarded-for",
+        "x-amzn-trace-id",
+    ] {
+        for value in values {
+            let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else { continue };
+            for method in [Method::GET, Method::POST, Method::PUT] {
+                let request = admin.request(method.clone(), "/products/none").header(name, value.clone()).body("{}");
+                let answer = admin.send(request).await;
+                assert!(answer.status < 500, "{method} {name}: {value:?}: {answer:?}");
+            }
+        }
+    }
+}

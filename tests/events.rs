@@ -1,0 +1,124 @@
+//! Every event of events/ against its function, under AWS's own runtime interface emulator.
+
+use std::{env, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+
+use insta::assert_snapshot;
+use local::template::Template;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::app::{TestApp, binaries, workspace};
+
+/// `AWS_LAMBDA_RIE`, or `aws-lambda-rie` on the path. It comes with the SAM CLI (`samcli/local/rapid`).
+fn emulator() -> Option<PathBuf> {
+    let named = env::var_os("AWS_LAMBDA_RIE").map(PathBuf::from);
+    let on_path =
+        || env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join("aws-lambda-rie")).find(|file| file.exists());
+    named.or_else(on_path)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// In an order in which the later ones find what the earlier ones made.
+const EVENTS: [&str; 13] = [
+    "product-create",
+    "product-list",
+    "product-get",
+    "product-update",
+    "product-delete",
+    "fallback",
+    "auth-register",
+    "auth-login",
+    "auth-me",
+    "auth-logout",
+    "auth-refresh",
+    "account-admin",
+    "authorizer",
+];
+
+#[tokio::test]
+async fn every_event_is_answered_by_its_function() {
+    let names: Vec<_> = binaries().into_keys().collect();
+    let mut events = EVENTS.map(str::to_owned);
+    events.sort();
+    assert_eq!(events.as_slice(), names, "an event for each function of template.yaml");
+
+    let Some(emulator) = emulator() else {
+        println!("skipped: AWS_LAMBDA_RIE does not name AWS's runtime interface emulator, and it is not on the path");
+        return;
+    };
+    let mut stack = String::new();
+    let start = TestApp::start_local(|options| stack.clone_from(&options.stack));
+    let Some(app) = start.await else { return };
+    let template = Template::read(&workspace().join("template.yaml"), &stack, &[].into()).unwrap();
+
+    let mut outcomes = String::new();
+    for name in EVENTS {
+        let function = template.functions.iter().find(|function| function.binary == name).unwrap();
+        let (port, runtime_port) = (free_port(), free_port());
+        let mut child = Command::new(&emulator)
+            .arg("--runtime-interface-emulator-address")
+            .arg(format!("127.0.0.1:{port}"))
+            .arg("--runtime-api-address")
+            .arg(format!("127.0.0.1:{runtime_port}"))
+            .arg(&binaries()[name])
+            .envs(&function.variables)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("AWS_SESSION_TOKEN", "local")
+            .env("AWS_ENDPOINT_URL_DYNAMODB", app.shop().dynamodb_url())
+            .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", app.shop().secrets_url())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let event = std::fs::read(workspace().join("events").join(format!("{name}.json"))).unwrap();
+        let answer = invoke(port, event).await;
+        outcomes += &match answer["statusCode"].as_u64() {
+            Some(status) => format!("{name} {status}\n"),
+            None => format!("{name} {answer}\n", answer = redacted(answer)),
+        };
+        child.kill().await.unwrap();
+    }
+    assert_snapshot!(outcomes, @r#"
+    product-create 201
+    product-list 200
+    product-get 404
+    product-update 404
+    product-delete 404
+    fallback 404
+    auth-register 201
+    auth-login 200
+    auth-me 401
+    auth-logout 204
+    auth-refresh 401
+    account-admin {"email":"ada@example.com","is_active":true,"role":"admin","username":"ada"}
+    authorizer {"isAuthorized":false}
+    "#);
+}
+
+/// Asks as soon as the emulator listens.
+async fn invoke(port: u16, event: Vec<u8>) -> Value {
+    let url = format!("http://127.0.0.1:{port}/2015-03-31/functions/function/invocations");
+    let client = reqwest::Client::new();
+    for _ in 0..100 {
+        match client.post(&url).body(event.clone()).send().await {
+            Ok(answer) => return answer.json().await.unwrap(),
+            Err(error) if error.is_connect() => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the emulator does not listen");
+}
+
+/// Without what differs each time.
+fn redacted(mut answer: Value) -> Value {
+    if let Some(object) = answer.as_object_mut() {
+        object.retain(|name, _| !["user_id", "created_at", "updated_at"].contains(&name.as_str()));
+    }
+    answer
+}

@@ -1,0 +1,13 @@
+//! What the API does, seen through HTTP: the real functions, behind the real authorizer, on the routes of template.yaml.
+//!
+//! Each test has a shop of its own. With `API_URL` set, the same tests run against that deployed stack instead; then
+//! `ADMIN_EMAIL` and `ADMIN_PASSWORD` name an admin of it, and tests that need to look behind the API are skipped.
+
+mod accounts;
+mod app;
+mod conventions;
+mod events;
+mod outages;
+mod products;
+mod rights;
+mod tokens;

@@ -1,0 +1,180 @@
+//! What clients see when something behind the API is broken.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use local::Store;
+use reqwest::Method;
+use serde_json::json;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::app::{Answer, TestApp};
+
+/// How long a client may wait for the news.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Open,
+    /// Connections are taken, and nothing ever comes back.
+    BlackHole,
+    /// Connections are refused, and those that were open are cut.
+    Closed,
+}
+
+/// A wire to a server, which can be blocked.
+struct Wire {
+    url: String,
+    way: watch::Sender<Way>,
+}
+
+impl Wire {
+    async fn to(url: &str) -> Self {
+        let server = url.strip_prefix("http://").expect("a plain URL").to_owned();
+        let mut listener = Some(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = listener.as_ref().unwrap().local_addr().unwrap();
+        let (sender, mut way) = watch::channel(Way::Open);
+        tokio::spawn(async move {
+            loop {
+                let now = *way.borrow_and_update();
+                if now == Way::Closed {
+                    listener = None;
+                } else if listener.is_none() {
+                    listener = Some(TcpListener::bind(address).await.unwrap());
+                }
+                let accepted = async {
+                    match &listener {
+                        Some(listener) => listener.accept().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    Ok((client, _)) = accepted => {
+                        tokio::spawn(carry(client, server.clone(), way.clone()));
+                    }
+                    changed = way.changed() => if changed.is_err() { return },
+                }
+            }
+        });
+        Self { url: format!("http://{address}"), way: sender }
+    }
+
+    fn set(&self, way: Way) {
+        self.way.send_replace(way);
+    }
+}
+
+async fn carry(mut client: TcpStream, server: String, mut way: watch::Receiver<Way>) {
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    if *way.borrow_and_update() == Way::Open {
+        tokio::select! {
+            _ = copy_bidirectional(&mut client, &mut server) => return,
+            _ = way.changed() => {}
+        }
+    }
+    // Held open and silent for as long as the way is a black hole.
+    while *way.borrow_and_update() == Way::BlackHole && way.changed().await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_in_time_and_forgiven() {
+    let Some(database) = TestApp::start_local(|_| {}).await else { return };
+    let wire = Wire::to(database.shop().dynamodb_url()).await;
+    let app = TestApp::start_local(|options| options.store = Store::Url(wire.url.clone())).await.unwrap();
+    let (admin, customer, anyone) = (app.admin().await, app.customer("ada").await, app.anyone());
+    let product = admin.product("Pen", 3).await;
+    let body = || json!({"name": "Ink", "price": 1, "quantity": 1});
+
+    for way in [Way::BlackHole, Way::Closed] {
+        wire.set(way);
+        let timed = async |method: Method, path: &str, body: serde_json::Value| {
+            let start = Instant::now();
+            let answer = admin.send(admin.request(method, path).json(&body)).await;
+            (answer, start.elapsed())
+        };
+        let answers: Vec<(Answer, Duration)> = join_all([
+            timed(Method::GET, "/products", json!({})),
+            timed(Method::GET, product.as_ref(), json!({})),
+            timed(Method::POST, "/products", body()),
+            timed(Method::PUT, product.as_ref(), body()),
+            timed(Method::DELETE, product.as_ref(), json!({})),
+            timed(Method::GET, "/auth/me", json!({})),
+            timed(Method::POST, "/auth/logout", json!({})),
+            timed(Method::POST, "/auth/login", json!({"username": "nobody", "password": "whatever it is"})),
+            timed(Method::POST, "/auth/refresh", json!({"refresh_token": customer.refresh_token})),
+        ])
+        .await;
+        for (answer, took) in answers {
+            assert_eq!(answer.problem(), (503, "unavailable"), "{way:?}");
+            assert!(answer.header("retry-after").parse::<u32>().is_ok());
+            assert!(took < PATIENCE, "{way:?}: {took:?}");
+            assert!(!answer["detail"].as_str().unwrap().contains("127.0.0.1"), "no innards: {answer:?}");
+        }
+
+        wire.set(Way::Open);
+        assert_eq!(anyone.get(&product).await.status, 200, "after {way:?}");
+        assert_eq!(admin.get("/auth/me").await.status, 200, "after {way:?}");
+        assert_eq!(admin.put(&product, json!({"quantity": 7})).await.status, 200, "after {way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_misbehaves_answers_and_goes_on() {
+    const TEMPLATE: &str = r#"
+Resources:
+  MisbehaveFunction:
+    Type: AWS::Serverless::Function
+    Metadata:
+      BuildProperties:
+        Binary: misbehave
+    Properties:
+      Timeout: 10
+      Events:
+        Default:
+          Type: HttpApi
+"#;
+    let folder = Path::new(env!("CARGO_BIN_EXE_product-get")).parent().unwrap();
+    let binary = folder.join("examples").join("misbehave");
+    assert!(binary.exists(), "`cargo test` builds the examples; `cargo test --test api` does not");
+    let template = std::env::temp_dir().join(format!("misbehave-{}.yaml", std::process::id()));
+    std::fs::write(&template, TEMPLATE).unwrap();
+    let start = TestApp::start_local(|options| {
+        options.template.clone_from(&template);
+        options.binaries = BTreeMap::from([("misbehave".to_owned(), binary)]);
+        options.limit = 1;
+    });
+    let Some(app) = start.await else { return };
+    std::fs::remove_file(&template).unwrap();
+    let anyone = app.anyone();
+
+    assert_eq!(anyone.get("/behave").await.status, 204);
+    for path in ["/panic", "/fail"] {
+        let answer = anyone.get(path).await;
+        assert_eq!(answer.problem(), (500, "internal-error"));
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(!detail.contains("asked") && !detail.contains("stays in the log"), "{detail}");
+        let id = answer.header("x-request-id");
+        assert!(detail.contains(id));
+        let logged = |line: &local::LogLine| {
+            line.text.contains(id) && (line.text.contains("as it was asked to") || line.text.contains("stays in the log"))
+        };
+        assert!(app.shop().logs().iter().any(logged), "the fault is logged under its request id");
+
+        assert_eq!(anyone.get("/behave").await.status, 204);
+        assert!(!app.shop().requests().last().unwrap().cold, "the same environment serves the next request");
+    }
+
+    let start = Instant::now();
+    assert_eq!(anyone.get("/hang").await.problem(), (503, "unavailable"));
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+    assert_eq!(anyone.get("/behave").await.status, 204);
+    assert_eq!(app.shop().environments(), 1);
+}

@@ -1,0 +1,710 @@
+//! Products: the catalogue, its names, and what an admin may write there.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use insta::assert_json_snapshot;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{Actor, Answer, TestApp, unique};
+
+fn pen(name: &str) -> Value {
+    json!({"name": name, "description": "Black, with a steel nib", "price": "19.90", "quantity": 12})
+}
+
+#[tokio::test]
+async fn a_new_product_is_there_for_anyone() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+
+    let name = unique("Fountain pen");
+    let created = admin.post("/products", pen(&name)).await;
+
+    assert_eq!(created.status, 201, "{created:?}");
+    assert_json_snapshot!(created.json, {
+        ".product_id" => "[id]", ".name" => "[name]", ".created_at" => "[time]", ".updated_at" => "[time]",
+    }, @r#"
+    {
+      "created_at": "[time]",
+      "description": "Black, with a steel nib",
+      "name": "[name]",
+      "price": "19.90",
+      "product_id": "[id]",
+      "quantity": 12,
+      "reserved": 0,
+      "updated_at": "[time]"
+    }
+    "#);
+    assert_eq!(created["name"], name);
+    let path = created.header("location");
+    assert_eq!(path, format!("/products/{}", created["product_id"].as_str().unwrap()));
+    assert_eq!(created["created_at"].as_str().unwrap().len(), "2026-11-22T10:12:30.123Z".len());
+
+    let read = app.anyone().get(path).await;
+    assert_eq!((read.status, &read.json), (200, &created.json));
+    assert_eq!(read.header("etag"), created.header("etag"));
+    assert_eq!(read.header("cache-control"), "no-cache");
+}
+
+#[tokio::test]
+async fn a_product_is_stored_with_its_name() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let key = |request: reqwest::RequestBuilder| request.header("idempotency-key", "one");
+    let body = json!({"name": " Füllfederhalter ", "price": 5, "quantity": 1});
+    admin.send(key(admin.request(Method::POST, "/products")).json(&body)).await;
+
+    let items = app.items().await;
+    let of = |prefix: &str| items.iter().find(|item| item["pk"]["S"].as_str().unwrap().starts_with(prefix)).unwrap().clone();
+
+    assert_json_snapshot!(of("PRODUCT#"), {
+        ".pk.S" => "PRODUCT#[id]", ".created_at.N" => "[ms]", ".updated_at.N" => "[ms]",
+    }, @r#"
+    {
+      "created_at": {
+        "N": "[ms]"
+      },
+      "gsi1pk": {
+        "S": "PRODUCTS"
+      },
+      "gsi1sk": {
+        "S": "füllfederhalter"
+      },
+      "name": {
+        "S": "Füllfederhalter"
+      },
+      "pk": {
+        "S": "PRODUCT#[id]"
+      },
+      "price": {
+        "N": "500"
+      },
+      "quantity": {
+        "N": "1"
+      },
+      "reserved": {
+        "N": "0"
+      },
+      "sk": {
+        "S": "PRODUCT"
+      },
+      "updated_at": {
+        "N": "[ms]"
+      },
+      "version": {
+        "N": "1"
+      }
+    }
+    "#);
+    assert_json_snapshot!(of("PRODUCT_NAME#"), {".product_id.S" => "[id]"}, @r#"
+    {
+      "pk": {
+        "S": "PRODUCT_NAME#füllfederhalter"
+      },
+      "product_id": {
+        "S": "[id]"
+      },
+      "sk": {
+        "S": "OWNER"
+      }
+    }
+    "#);
+    assert_json_snapshot!(of("IDEMPOTENCY#"), {
+        ".pk.S" => "IDEMPOTENCY#[user]#one", ".answer.S" => "[answer]", ".expires_at.N" => "[s]",
+    }, @r#"
+    {
+      "answer": {
+        "S": "[answer]"
+      },
+      "expires_at": {
+        "N": "[s]"
+      },
+      "fingerprint": {
+        "S": "t07QAhfO0qthItCqC1-xVJxCbf16TlWirzXv-0Eb7oY"
+      },
+      "pk": {
+        "S": "IDEMPOTENCY#[user]#one"
+      },
+      "sk": {
+        "S": "IDEMPOTENCY"
+      }
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_product_is_told_all_at_once() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let name = || unique("Pen");
+
+    let everything = json!({"name": "", "description": 1, "price": "-1", "quantity": -1, "reserved": 5, "version": 2});
+    let refused = admin.post("/products", everything).await;
+    assert_eq!(refused.problem(), (422, "invalid-request"));
+    assert_json_snapshot!(refused["errors"], @r#"
+    [
+      {
+        "detail": "must have 1 to 200 characters",
+        "pointer": "/name"
+      },
+      {
+        "detail": "must be a string or null",
+        "pointer": "/description"
+      },
+      {
+        "detail": "must be an amount such as \"19.90\": up to ten digits, a point, at most two decimals",
+        "pointer": "/price"
+      },
+      {
+        "detail": "must be an integer from 0 to 1000000000",
+        "pointer": "/quantity"
+      },
+      {
+        "detail": "is not a field that can be set here",
+        "pointer": "/reserved"
+      },
+      {
+        "detail": "is not a field that can be set here",
+        "pointer": "/version"
+      }
+    ]
+    "#);
+
+    let with = |field: &str, value: Value| {
+        let mut body = pen(&name());
+        body[field] = value;
+        body
+    };
+    for (body, pointer) in [
+        (json!({}), "/name"),
+        (json!([]), ""),
+        (json!("Pen"), ""),
+        (with("name", json!(" \t ")), "/name"),
+        (with("name", json!("x".repeat(201))), "/name"),
+        (with("name", json!("a\u{0}b")), "/name"),
+        (with("name", json!("\u{fdfa}".repeat(200))), "/name"),
+        (with("name", json!(null)), "/name"),
+        (with("description", json!("x".repeat(2001))), "/description"),
+        (with("quantity", json!(1.5)), "/quantity"),
+        (with("quantity", json!("1")), "/quantity"),
+        (with("quantity", json!(1_000_000_001)), "/quantity"),
+        (with("quantity", json!(true)), "/quantity"),
+        (with("product_id", json!("x")), "/product_id"),
+        (with("created_at", json!("2026-11-22T10:12:30.123Z")), "/created_at"),
+        (with("a/b~c", json!(1)), "/a~1b~0c"),
+    ] {
+        let refused = admin.post("/products", body.clone()).await;
+        assert_eq!((refused.problem(), refused.pointers()[0]), ((422, "invalid-request"), pointer), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_price_is_read_from_its_text() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let price = async |text: &str| {
+        let body = format!(r#"{{"name": "{}", "price": {text}, "quantity": 1}}"#, unique("Pen"));
+        let request = admin.request(Method::POST, "/products").header("content-type", "application/json");
+        admin.send(request.body(body)).await
+    };
+
+    for (text, written) in [
+        ("0", "0.00"),
+        ("\"0.5\"", "0.50"),
+        ("19.9", "19.90"),
+        ("0.1", "0.10"),
+        ("9999999999.99", "9999999999.99"),
+        ("\"9999999999.99\"", "9999999999.99"),
+    ] {
+        let created = price(text).await;
+        assert_eq!((created.status, created["price"].as_str()), (201, Some(written)), "{text}");
+    }
+    for text in [
+        "-1",
+        "\"-1\"",
+        "1e2",
+        "1E400",
+        "1e400",
+        "-0",
+        "0.001",
+        "\"1,00\"",
+        "\"1_000\"",
+        "\"NaN\"",
+        "\"+1\"",
+        "\" 1\"",
+        "\"\"",
+        "\"01\"",
+        "10000000000",
+        "null",
+        "true",
+        "[1]",
+        "{}",
+        "\"\\ud800\"",
+    ] {
+        let refused = price(text).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec!["/price"]), "{text}");
+    }
+    for text in ["NaN", "01", ".5", "1.", "+1", "0x10", "Infinity", "'1'"] {
+        assert_eq!(price(text).await.problem(), (400, "malformed-json"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_unique_however_it_is_written() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let base = unique("Straße");
+    let first = admin.post("/products", pen(&base)).await;
+    assert_eq!(first.status, 201);
+
+    for same in [base.clone(), base.to_uppercase(), format!("  {base} "), base.replace("ß", "SS")] {
+        let refused = admin.post("/products", pen(&same)).await;
+        assert_eq!(refused.problem(), (409, "name-taken"), "{same}");
+    }
+
+    let path = first.header("location");
+    assert_eq!(admin.delete(path).await.status, 204);
+    assert_eq!(admin.post("/products", pen(&base.to_uppercase())).await.status, 201, "a deleted product's name is free");
+    assert_eq!(app.anyone().get(path).await.problem(), (404, "not-found"));
+}
+
+#[tokio::test]
+async fn of_many_products_with_one_name_at_once_one_is_made() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let name = unique("Pen");
+
+    let answers = join_all((0..20).map(|_| admin.post("/products", pen(&name)))).await;
+
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![201], vec![409; 19]].concat());
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let name = unique("Pen");
+    let created = admin.post("/products", pen(&name)).await;
+    let path = created.header("location");
+
+    let updated = admin.put(path, json!({"price": 25, "quantity": 0})).await;
+    assert_eq!(updated.status, 200, "{updated:?}");
+    assert_eq!((&updated["price"], &updated["quantity"]), (&json!("25.00"), &json!(0)));
+    assert_eq!((&updated["name"], &updated["description"]), (&json!(name), &created["description"]));
+    assert_eq!(updated["created_at"], created["created_at"]);
+    assert_ne!(updated.header("etag"), created.header("etag"));
+    assert_eq!(app.anyone().get(path).await.json, updated.json);
+
+    assert_eq!(admin.put(path, json!({"description": null})).await["description"], json!(null));
+    assert_eq!(admin.put(path, json!({"description": ""})).await["description"], json!(""));
+
+    for (body, pointer) in [
+        (json!({}), ""),
+        (json!({"reserved": 1}), "/reserved"),
+        (json!({"name": null}), "/name"),
+        (json!({"price": "x"}), "/price"),
+    ] {
+        let refused = admin.put(path, body.clone()).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec![pointer]), "{body}");
+    }
+    let nobody = format!("/products/{}", uuid::Uuid::now_v7());
+    for body in [json!({"price": 1}), json!({"name": unique("Pen")})] {
+        assert_eq!(admin.put(&nobody, body).await.problem(), (404, "not-found"));
+    }
+    assert_eq!(admin.delete(&nobody).await.problem(), (404, "not-found"));
+}
+
+#[tokio::test]
+async fn a_rename_moves_the_name() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let (old, new, taken) = (unique("Old"), unique("New"), unique("Taken"));
+    let product = admin.product(&old, 3).await;
+    admin.product(&taken, 1).await;
+
+    assert_eq!(admin.put(&product, json!({"name": taken.to_uppercase()})).await.problem(), (409, "name-taken"));
+    assert_eq!(admin.get(&product).await["name"], old, "a refused rename changes nothing");
+
+    let renamed = admin.put(&product, json!({"name": new, "price": "1.00"})).await;
+    assert_eq!((renamed.status, &renamed["name"], &renamed["price"]), (200, &json!(new), &json!("1.00")));
+    assert_eq!(renamed.json, admin.get(&product).await.json);
+    assert_eq!(admin.post("/products", pen(&old)).await.status, 201, "the old name is free");
+    assert_eq!(admin.post("/products", pen(&new)).await.problem(), (409, "name-taken"));
+
+    let capitals = admin.put(&product, json!({"name": new.to_uppercase()})).await;
+    assert_eq!((capitals.status, &capitals["name"]), (200, &json!(new.to_uppercase())), "the same name in capitals is its own");
+}
+
+#[tokio::test]
+async fn renames_at_once_leave_one_name_per_product() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let mut products = Vec::new();
+    for n in 0..4 {
+        products.push(admin.product(&format!("Product {n}"), 1).await);
+    }
+
+    for round in 0..5 {
+        let renames = products.iter().enumerate().flat_map(|(n, product)| {
+            let admin = &admin;
+            (0..3).map(move |k| admin.put(product, json!({"name": format!("Name {}", (n + k + round) % 6)})))
+        });
+        for answer in join_all(renames).await {
+            assert!([200, 409, 503].contains(&answer.status), "{answer:?}");
+        }
+    }
+
+    let items = app.items().await;
+    let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap().to_owned();
+    let named: BTreeSet<_> = items
+        .iter()
+        .filter(|item| text(item, "sk") == "PRODUCT")
+        .map(|item| (text(item, "gsi1sk"), text(item, "pk").replace("PRODUCT#", "")))
+        .collect();
+    let owned: BTreeSet<_> = items
+        .iter()
+        .filter(|item| text(item, "pk").starts_with("PRODUCT_NAME#"))
+        .map(|item| (text(item, "pk").replace("PRODUCT_NAME#", ""), text(item, "product_id")))
+        .collect();
+    assert_eq!(named.len(), 4);
+    assert_eq!(named, owned);
+}
+
+#[tokio::test]
+async fn preconditions_tell_what_was_seen_from_what_is() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let product = admin.product(&unique("Pen"), 3).await;
+    let seen = admin.get(&product).await.header("etag").to_owned();
+    let conditional = async |method: Method, header: &str, value: &str, body: Option<Value>| {
+        let mut request = admin.request(method, &product).header(header, value);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        admin.send(request).await
+    };
+
+    let unchanged = conditional(Method::GET, "if-none-match", &seen, None).await;
+    assert_eq!((unchanged.status, unchanged.body.len(), unchanged.header("etag")), (304, 0, seen.as_str()));
+    assert_eq!(unchanged.header("cache-control"), "no-cache");
+    assert_eq!(conditional(Method::GET, "if-none-match", &format!("\"x\", W/{seen}"), None).await.status, 304);
+    assert_eq!(conditional(Method::GET, "if-none-match", "*", None).await.status, 304);
+    assert_eq!(conditional(Method::GET, "if-none-match", "\"other\"", None).await.status, 200);
+
+    assert_eq!(conditional(Method::PUT, "if-match", &seen, Some(json!({"quantity": 4}))).await.status, 200);
+    for stale in [seen.as_str(), "\"other\"", "garbage", "W/\"2\"", ""] {
+        for body in [json!({"quantity": 5}), json!({"name": unique("Pen")})] {
+            let refused = conditional(Method::PUT, "if-match", stale, Some(body)).await;
+            assert_eq!(refused.problem(), (412, "precondition-failed"), "{stale}");
+        }
+        let refused = conditional(Method::DELETE, "if-match", stale, None).await;
+        assert_eq!(refused.problem(), (412, "precondition-failed"), "{stale}");
+    }
+    assert_eq!(admin.get(&product).await["quantity"], 4);
+
+    let now = admin.get(&product).await.header("etag").to_owned();
+    let renamed = conditional(Method::PUT, "if-match", &format!("\"x\", {now}"), Some(json!({"name": unique("Pen")}))).await;
+    assert_eq!(renamed.status, 200);
+    assert_eq!(conditional(Method::DELETE, "if-match", renamed.header("etag"), None).await.status, 204);
+    let gone = conditional(Method::PUT, "if-match", "*", Some(json!({"quantity": 5}))).await;
+    assert_eq!(gone.problem(), (404, "not-found"));
+    assert_eq!(conditional(Method::DELETE, "if-match", &now, None).await.problem(), (404, "not-found"));
+}
+
+/// Walks through a list by its cursors.
+async fn walk(who: &Actor, first: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut path = first.to_owned();
+    loop {
+        let page = who.get(&path).await;
+        assert_eq!(page.status, 200, "{path}: {page:?}");
+        let products = page["products"].as_array().unwrap();
+        assert!(!products.is_empty() || names.is_empty(), "an empty page after a full one");
+        names.extend(products.iter().map(|product| product["name"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            assert!(page["next_cursor"].is_null() && !page.headers.contains_key("link"));
+            return names;
+        };
+        let link = page.header("link");
+        path = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+        assert!(path.contains(&format!("cursor={cursor}")), "{link}");
+    }
+}
+
+#[tokio::test]
+async fn the_catalogue_is_walked_by_name() {
+    let app = TestApp::start().await;
+    let (admin, anyone) = (app.admin().await, app.anyone());
+    let prefix = unique("List");
+    for suffix in ["delta", "Alpha", "charlie", "BRAVO", "alpha two", "Ähre"] {
+        admin.product(&format!("{prefix} {suffix}"), 1).await;
+    }
+    let sorted: Vec<_> =
+        ["Alpha", "alpha two", "BRAVO", "charlie", "delta", "Ähre"].map(|suffix| format!("{prefix} {suffix}")).into();
+    let query = |prefix: &str| format!("/products?prefix={}", prefix.replace(' ', "%20"));
+
+    for limit in [1, 2, 3, 5, 6, 7, 100, 1000] {
+        assert_eq!(walk(&anyone, &format!("{}&limit={limit}", query(&prefix))).await, sorted, "limit {limit}");
+    }
+    assert_eq!(walk(&anyone, &query(&format!("{} ALPHA", prefix.to_uppercase()))).await, sorted[..2]);
+    assert_eq!(walk(&anyone, &query(&format!("{prefix} %C3%A4"))).await, sorted[5..]);
+    assert_eq!(walk(&anyone, &query(&format!("{prefix} zulu"))).await, Vec::<String>::new());
+    assert!(walk(&anyone, "/products?limit=100").await.len() >= 6);
+
+    let page = anyone.get(format!("{}&limit=1", query(&prefix))).await;
+    assert_json_snapshot!(page.json, {
+        ".products[].product_id" => "[id]", ".products[].name" => "[name]", ".products[].created_at" => "[time]",
+        ".products[].updated_at" => "[time]", ".next_cursor" => "[cursor]",
+    }, @r#"
+    {
+      "next_cursor": "[cursor]",
+      "products": [
+        {
+          "created_at": "[time]",
+          "description": null,
+          "name": "[name]",
+          "price": "19.90",
+          "product_id": "[id]",
+          "quantity": 1,
+          "reserved": 0,
+          "updated_at": "[time]"
+        }
+      ]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_walk_meets_everything_that_was_there_all_along_once() {
+    let app = TestApp::start().await;
+    let (admin, anyone) = (app.admin().await, app.anyone());
+    let prefix = unique("Walk");
+    for n in 0..10 {
+        admin.product(&format!("{prefix} stays {n}"), 1).await;
+    }
+    let goes = admin.product(&format!("{prefix} stays 3 not"), 1).await;
+
+    let mut seen = Vec::new();
+    let mut path = format!("/products?prefix={prefix}&limit=2");
+    for round in 0.. {
+        let page = anyone.get(&path).await;
+        seen.extend(page["products"].as_array().unwrap().iter().map(|product| product["name"].as_str().unwrap().to_owned()));
+        // Before, in and after the part that is still ahead; and the very product that the cursor stands on.
+        for at in ["a", "stays 5 b", "z"] {
+            admin.product(&format!("{prefix} {at} {round}"), 1).await;
+        }
+        if seen.last().is_some_and(|name| name.ends_with("not")) {
+            admin.delete(&goes).await;
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/products?prefix={prefix}&limit=2&cursor={cursor}"),
+            None => break,
+        }
+        assert!(round < 50, "the walk does not end");
+    }
+
+    for n in 0..10 {
+        assert_eq!(seen.iter().filter(|name| **name == format!("{prefix} stays {n}")).count(), 1, "{n} in {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn limits_and_cursors_are_checked() {
+    let app = TestApp::start().await;
+    let (admin, anyone) = (app.admin().await, app.anyone());
+    let prefix = unique("Cursor");
+    for n in 0..3 {
+        admin.product(&format!("{prefix} {n}"), 1).await;
+    }
+    let page = anyone.get(format!("/products?prefix={prefix}&limit=1")).await;
+    let cursor = page["next_cursor"].as_str().unwrap();
+    assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cursor}");
+
+    for limit in ["0", "-1", "", "x", "1.5", "1e1", "00", "%2B1", "1,2", " 1"] {
+        let refused = anyone.get(format!("/products?limit={limit}")).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec!["?limit"]), "{limit}");
+    }
+    assert_eq!(anyone.get("/products?limit=1&limit=2").await.problem(), (422, "invalid-request"));
+    assert_eq!(anyone.get("/products?limit=99999999999999999999").await.status, 200);
+    assert_eq!(anyone.get(format!("/products?prefix={}", "x".repeat(201))).await.problem(), (422, "invalid-request"));
+    assert_eq!(anyone.get(format!("/products?prefix={}", "%EF%B7%BA".repeat(200))).await.problem(), (422, "invalid-request"));
+
+    let mut hostile =
+        vec![String::new(), "x".into(), "AAAA".into(), "%00".into(), "..".into(), "a".repeat(5000), format!("{cursor}A")];
+    hostile.extend((0..cursor.len()).step_by(7).map(|at| {
+        let other = if &cursor[at..=at] == "A" { "B" } else { "A" };
+        format!("{}{other}{}", &cursor[..at], &cursor[at + 1..])
+    }));
+    for cursor in hostile {
+        let refused = anyone.get(format!("/products?prefix={prefix}&cursor={cursor}")).await;
+        assert_eq!(refused.problem(), (422, "invalid-cursor"), "{cursor}");
+    }
+    for other in ["/products?", "/products?prefix=Other&"] {
+        assert_eq!(anyone.get(format!("{other}cursor={cursor}")).await.problem(), (422, "invalid-cursor"), "{other}");
+    }
+    assert_eq!(
+        anyone.get(format!("/products?prefix={prefix}&limit=2&cursor={cursor}")).await.status,
+        200,
+        "another limit is no other list"
+    );
+}
+
+/// Sends the same creation under a key.
+async fn create(who: &Actor, key: &str, body: &Value) -> Answer {
+    who.send(who.request(Method::POST, "/products").header("idempotency-key", key).json(body)).await
+}
+
+#[tokio::test]
+async fn a_key_has_one_effect() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let (key, body) = (unique("key"), pen(&unique("Pen")));
+
+    let first = create(&admin, &key, &body).await;
+    assert_eq!(first.status, 201);
+    assert!(!first.headers.contains_key("idempotent-replayed"));
+    for spelling in [key.clone(), format!("\"{key}\"")] {
+        let again = create(&admin, &spelling, &body).await;
+        assert_eq!((again.status, &again.body), (201, &first.body));
+        assert_eq!(again.header("idempotent-replayed"), "true");
+        for header in ["location", "etag", "content-type", "cache-control"] {
+            assert_eq!(again.header(header), first.header(header));
+        }
+        assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
+    }
+
+    admin.delete(first.header("location")).await;
+    assert_eq!(create(&admin, &key, &body).await.status, 201, "what was answered stays answered");
+    assert_eq!(admin.get(first.header("location")).await.status, 404, "and has no second effect");
+
+    let refused = create(&admin, &key, &pen(&unique("Pen"))).await;
+    assert_eq!(refused.problem(), (422, "idempotency-key-reused"));
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_key_unused() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let (key, name) = (unique("key"), unique("Pen"));
+    let product = admin.product(&name, 1).await;
+
+    assert_eq!(create(&admin, &key, &pen(&name)).await.problem(), (409, "name-taken"));
+    admin.delete(&product).await;
+    assert_eq!(create(&admin, &key, &pen(&name)).await.status, 201);
+}
+
+#[tokio::test]
+async fn twins_with_one_key_have_one_effect_and_one_answer() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let (key, body) = (unique("key"), pen(&unique("Pen")));
+
+    let answers = join_all((0..10).map(|_| create(&admin, &key, &body))).await;
+
+    let ids: BTreeSet<_> = answers.iter().map(|answer| (answer.status, answer["product_id"].to_string())).collect();
+    assert_eq!(ids.len(), 1, "{answers:?}");
+    assert_eq!(answers[0].status, 201);
+    let firsts = answers.iter().filter(|answer| !answer.headers.contains_key("idempotent-replayed")).count();
+    assert_eq!(firsts, 1);
+}
+
+#[tokio::test]
+async fn a_key_is_its_callers_own_and_must_be_one() {
+    let app = TestApp::start().await;
+    let (one, other) = (app.admin().await, app.admin().await);
+    let key = unique("key");
+    if one.token != other.token && std::env::var("API_URL").is_err() {
+        assert_eq!(create(&one, &key, &pen(&unique("Pen"))).await.status, 201);
+        assert_eq!(create(&other, &key, &pen(&unique("Pen"))).await.status, 201, "another caller's key is another key");
+    }
+
+    assert_eq!(create(&one, &unique(&"k".repeat(238)), &pen(&unique("Pen"))).await.status, 201, "255 characters");
+    for bad in ["", "\"\"", &"k".repeat(256), "a\tb"] {
+        assert_eq!(create(&one, bad, &pen(&unique("Pen"))).await.problem(), (400, "invalid-idempotency-key"), "{bad:?}");
+    }
+    let unprintable =
+        one.request(Method::POST, "/products").header("idempotency-key", "schlüssel".as_bytes()).json(&pen(&unique("Pen")));
+    assert_eq!(one.send(unprintable).await.problem(), (400, "invalid-idempotency-key"));
+}
+
+#[tokio::test]
+async fn an_expired_key_is_free_before_it_is_swept() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    create(&admin, "key", &pen("First")).await;
+    let item = app.items().await.into_iter().find(|item| item["sk"]["S"] == "IDEMPOTENCY").unwrap();
+    app.dynamodb(
+        "UpdateItem",
+        json!({
+            "TableName": app.table().await,
+            "Key": {"pk": item["pk"], "sk": item["sk"]},
+            "UpdateExpression": "SET expires_at = :past",
+            "ExpressionAttributeValues": {":past": {"N": "1"}},
+        }),
+    )
+    .await;
+
+    let second = create(&admin, "key", &pen("Second")).await;
+    assert_eq!((second.status, &second["name"]), (201, &json!("Second")));
+}
+
+#[tokio::test]
+async fn stock_that_orders_hold_keeps_a_product() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let product = admin.product("Pen", 3).await;
+    app.dynamodb(
+        "UpdateItem",
+        json!({
+            "TableName": app.table().await,
+            "Key": {"pk": {"S": product.path.replace("/products/", "PRODUCT#")}, "sk": {"S": "PRODUCT"}},
+            "UpdateExpression": "SET reserved = :two",
+            "ExpressionAttributeValues": {":two": {"N": "2"}},
+        }),
+    )
+    .await;
+
+    assert_eq!(admin.delete(&product).await.problem(), (409, "product-in-use"));
+    assert_eq!(admin.get(&product).await["reserved"], 2);
+}
+
+#[tokio::test]
+async fn only_admins_write() {
+    let app = TestApp::start().await;
+    let (admin, customer, anyone) = (app.admin().await, app.customer("ada").await, app.anyone());
+    let product = admin.product(&unique("Pen"), 3).await;
+
+    for (method, path) in [(Method::POST, "/products"), (Method::PUT, product.as_ref()), (Method::DELETE, product.as_ref())] {
+        let attempt = async |who: &Actor| who.send(who.request(method.clone(), path).json(&json!({"price": 1}))).await;
+        let refused = attempt(&anyone).await;
+        assert_eq!((refused.status, &refused["message"]), (401, &json!("Unauthorized")), "{method}: the gateway's own");
+        let refused = attempt(&app.bearer("garbage")).await;
+        assert_eq!((refused.status, &refused["message"]), (403, &json!("Forbidden")), "{method}: the authorizer's");
+        assert_eq!(attempt(&customer).await.problem(), (403, "forbidden"), "{method}");
+    }
+    assert_eq!(customer.get(&product).await["price"], "19.90");
+}
+
+#[tokio::test]
+async fn no_route_makes_more_calls_than_it_must() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, anyone) = (app.admin().await, app.anyone());
+    let calls = |answer: &Answer| app.operations(answer).join(", ");
+
+    let created = admin.post("/products", pen("Pen")).await;
+    let path = created.header("location");
+    assert_eq!(calls(&created), "GetItem, TransactWriteItems", "the first is the authorizer's, here and below");
+    assert_eq!(calls(&anyone.get(path).await), "GetItem");
+    assert_eq!(calls(&anyone.get("/products").await), "Query");
+    assert_eq!(calls(&admin.put(path, json!({"price": 2})).await), "GetItem, UpdateItem");
+    assert_eq!(calls(&admin.put(path, json!({"name": "PEN", "price": 3})).await), "GetItem, UpdateItem");
+    assert_eq!(calls(&admin.put(path, json!({"name": "Ink"})).await), "GetItem, UpdateItem, TransactWriteItems");
+    assert_eq!(calls(&admin.delete(path).await), "GetItem, GetItem, TransactWriteItems");
+
+    let no_id = anyone.get("/products/none").await;
+    assert_eq!((no_id.problem(), calls(&no_id).as_str()), ((404, "not-found"), ""));
+    assert_eq!(calls(&admin.put("/products/none", json!({"price": 2})).await), "GetItem");
+}
