@@ -194,7 +194,7 @@ impl Drop for TestApp {
 }
 
 fn client() -> Client {
-    Client::builder().timeout(Duration::from_secs(60)).build().expect("an HTTP client")
+    Client::builder().timeout(Duration::from_mins(1)).build().expect("an HTTP client")
 }
 
 /// A name that no other test uses.

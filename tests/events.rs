@@ -1,6 +1,6 @@
 //! Every event of events/ against its function, under AWS's own runtime interface emulator.
 
-use std::{env, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+use std::{env, fmt::Write, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 
 use insta::assert_snapshot;
 use local::template::Template;
@@ -78,10 +78,8 @@ async fn every_event_is_answered_by_its_function() {
             .unwrap();
         let event = std::fs::read(workspace().join("events").join(format!("{name}.json"))).unwrap();
         let answer = invoke(port, event).await;
-        outcomes += &match answer["statusCode"].as_u64() {
-            Some(status) => format!("{name} {status}\n"),
-            None => format!("{name} {answer}\n", answer = redacted(answer)),
-        };
+        let outcome = answer["statusCode"].as_u64().map_or_else(|| redacted(answer), Value::from);
+        writeln!(outcomes, "{name} {outcome}").unwrap();
         child.kill().await.unwrap();
     }
     assert_snapshot!(outcomes, @r#"

@@ -3,6 +3,11 @@
 //! Each test has a shop of its own. With `API_URL` set, the same tests run against that deployed stack instead; then
 //! `ADMIN_EMAIL` and `ADMIN_PASSWORD` name an admin of it, and tests that need to look behind the API are skipped.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment and the clock are off limits for functions, not for those who test them"
+)]
+
 mod accounts;
 mod app;
 mod conventions;

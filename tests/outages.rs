@@ -128,7 +128,7 @@ async fn a_database_that_is_away_is_told_in_time_and_forgiven() {
 
 #[tokio::test]
 async fn a_function_that_misbehaves_answers_and_goes_on() {
-    const TEMPLATE: &str = r#"
+    const TEMPLATE: &str = "
 Resources:
   MisbehaveFunction:
     Type: AWS::Serverless::Function
@@ -140,7 +140,7 @@ Resources:
       Events:
         Default:
           Type: HttpApi
-"#;
+";
     let folder = Path::new(env!("CARGO_BIN_EXE_product-get")).parent().unwrap();
     let binary = folder.join("examples").join("misbehave");
     assert!(binary.exists(), "`cargo test` builds the examples; `cargo test --test api` does not");

@@ -429,7 +429,7 @@ async fn walk(who: &Actor, first: &str) -> Vec<String> {
             return names;
         };
         let link = page.header("link");
-        path = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+        link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut path);
         assert!(path.contains(&format!("cursor={cursor}")), "{link}");
     }
 }

@@ -82,7 +82,20 @@ async fn every_route_lets_in_whom_it_should() {
         }
         table.push('\n');
     }
-    assert_snapshot!(table, @"");
+    assert_snapshot!(table, @r"
+    route                           none garbage forged expired revoked customer admin
+    $default                         404     404    404     404     404      404   404
+    DELETE /products/{product_id}    401     403    403     401     401      403   404
+    GET /auth/me                     401     403    403     401     401      200   200
+    GET /products                    200     200    200     200     200      200   200
+    GET /products/{product_id}       404     404    404     404     404      404   404
+    POST /auth/login                 401     401    401     401     401      401   401
+    POST /auth/logout                401     403    403     401     401      204   204
+    POST /auth/refresh               401     401    401     401     401      401   401
+    POST /auth/register              201     409    409     409     409      409   409
+    POST /products                   401     403    403     401     401      403   201
+    PUT /products/{product_id}       401     403    403     401     401      403   404
+    ");
 }
 
 #[tokio::test]

@@ -217,7 +217,7 @@ async fn a_new_key_takes_over_from_the_old_one() {
         }
     };
     let rotation = async {
-        app.shop().rotate_secret("SigningSecret", Duration::from_secs(120)).unwrap();
+        app.shop().rotate_secret("SigningSecret", Duration::from_mins(2)).unwrap();
         let (new, _) = app.signing_key().await;
         // Environments that were there go on with the old key for a while; those that these logins start have the new one.
         let logins = join_all((0..8).map(|_| app.login(&email, PASSWORD))).await;

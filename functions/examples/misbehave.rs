@@ -16,7 +16,7 @@ async fn handle((): &(), request: Request) -> Result<Response> {
     match request.path() {
         "/panic" => panic!("as it was asked to"),
         "/hang" => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             http::no_content()
         }
         "/fail" => Err(Error::Internal("a detail that stays in the log".into())),

@@ -101,17 +101,17 @@ impl Lambda {
         limit: usize,
         world: World,
     ) -> Result<Self> {
-        let named: BTreeSet<_> = functions.iter().map(|function| &function.binary).collect();
-        if let Some(binary) = binaries.keys().find(|binary| !named.contains(binary)) {
-            return Err(Error::UnknownBinary { binary: binary.clone() });
-        }
-        let functions = functions
+        let functions: Vec<_> = functions
             .into_iter()
             .map(|function| match binaries.get(&function.binary) {
                 Some(path) => Ok(Arc::new(Function::new(function, path.clone(), limit))),
                 None => Err(Error::MissingBinary { function: function.id, binary: function.binary }),
             })
             .collect::<Result<_>>()?;
+        let named: BTreeSet<_> = functions.iter().map(|function| &function.template.binary).collect();
+        if let Some(binary) = binaries.keys().find(|binary| !named.contains(binary)) {
+            return Err(Error::UnknownBinary { binary: binary.clone() });
+        }
         Ok(Self { functions, world: Arc::new(world) })
     }
 

@@ -264,7 +264,7 @@ mod tests {
 
         let again = Secrets::open(vec![secret()], Some(file.clone())).unwrap();
         assert_eq!(again.value("shop-Key").unwrap(), old);
-        let new = again.rotate(&secret().arn).unwrap();
+        let new = again.rotate(&secret().arn, Duration::ZERO).unwrap();
         assert_ne!(new, old);
 
         let last = Secrets::open(vec![secret()], Some(file)).unwrap();

@@ -1,6 +1,6 @@
 //! Something to look at in a new shop: two accounts and a few products, made through the API and the operator's function.
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl Api<'_> {
 
     async fn send(&self, path: &str, token: Option<&str>, body: Value) -> Result<(StatusCode, Value)> {
         let request = self.client.post(format!("{}{path}", self.url)).json(&body);
-        let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        let request = token.into_iter().fold(request, RequestBuilder::bearer_auth);
         let failed = |error: reqwest::Error| Error::Seed(format!("POST {path}: {error}"));
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status();

@@ -50,7 +50,7 @@ where
 
 /// What every function does first: a log of JSON lines, and its app for as long as the process lives.
 pub(crate) fn start<A: FromEnvironment>() -> Result<&'static A, Fatal> {
-    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).init();
+    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false).init();
     Ok(Box::leak(Box::new(A::from_environment()?)))
 }
 

@@ -1,0 +1,323 @@
+//! The program as people run it: what it prints, how it ends, and what survives when it does not end well.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output, Stdio},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout},
+    task::JoinSet,
+};
+
+/// Long enough for the functions to be built from nothing.
+const READY_LIMIT: Duration = Duration::from_mins(15);
+
+fn local(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stdin(Stdio::null());
+    command
+}
+
+/// A running `local`.
+struct Running {
+    child: Child,
+    output: Lines<BufReader<ChildStdout>>,
+    url: String,
+    dynamodb: String,
+}
+
+impl Running {
+    async fn start(arguments: &[&str]) -> Self {
+        let mut command = tokio::process::Command::from(local(arguments));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut printed: BTreeMap<String, String> = BTreeMap::new();
+        let ready = async {
+            while let Some(line) = output.next_line().await.unwrap() {
+                if let Some((name, url)) = line.split_once("http://") {
+                    printed.insert(name.trim().to_owned(), format!("http://{url}"));
+                }
+                if line.starts_with("ready ") {
+                    return;
+                }
+            }
+            panic!("it ended before it was ready");
+        };
+        tokio::time::timeout(READY_LIMIT, ready).await.expect("it is ready in time");
+        Self { child, output, url: printed["ready"].clone(), dynamodb: printed["DynamoDB"].clone() }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Reads and forgets what it prints, so that it never waits for a reader.
+    async fn drain(output: &mut Lines<BufReader<ChildStdout>>) {
+        while matches!(output.next_line().await, Ok(Some(_))) {}
+    }
+
+    async fn admin(&self) -> String {
+        let body = json!({"email": "admin@example.com", "password": "keep-this-one-local"});
+        let answer = Client::new().post(format!("{}/auth/login", self.url)).json(&body).send().await.unwrap();
+        let tokens: Value = answer.json().await.unwrap();
+        tokens["access_token"].as_str().unwrap_or_else(|| panic!("{tokens}")).to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+/// The processes that this one has started and that are still there.
+fn children_of(pid: u32) -> Vec<u32> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // The name in parentheses may hold anything; state and parent follow it.
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        if parent == Some(pid) {
+            children.push(child);
+        }
+    }
+    children
+}
+
+async fn gone(pids: &[u32]) -> bool {
+    for _ in 0..100 {
+        let alive = pids.iter().any(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+        });
+        if !alive {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
+}
+
+#[test]
+fn what_cannot_work_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let template = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
+    let not_yaml = file("broken.yaml", "Resources: [");
+    let unknown = file("unknown.yaml", &template.replacen("!Ref Table", "!Ref Tabel", 1));
+    let extra = file("extra.yaml", &template.replacen("Binary: product-get", "Binary: product-gte", 1));
+    let admin = "  AccountAdminFunction:\n    Type: ";
+    let lacking =
+        file("lacking.yaml", &template.replace(&format!("{admin}AWS::Serverless::Function"), &format!("{admin}AWS::SNS::Topic")));
+    let junk =
+        file("junk.sqlite", "this is no database, and it is longer than a header of one would be, so that it is looked at");
+
+    for (arguments, says) in [
+        (vec!["--port", &taken_port], "cannot listen on port"),
+        (vec!["--port", "0", "--template", &not_yaml], "broken.yaml"),
+        (vec!["--port", "0", "--template", "/nowhere/template.yaml"], "/nowhere/template.yaml"),
+        (vec!["--port", "0", "--template", &unknown], "Tabel"),
+        (vec!["--port", "0", "--template", &extra], "product-gte"),
+        (vec!["--port", "0", "--template", &lacking], "account-admin"),
+        (vec!["--port", "0", "--data", &junk], "junk.sqlite"),
+        (vec!["--port", "0", "--data", "/proc/none/data"], "/proc/none"),
+        (vec!["--port", "0", "--dynamodb", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
+        (vec!["--port", "0", "--memory", "--parameter", "NoSuch=1"], "NoSuch"),
+        (vec!["--port", "0", "--profile", "no-such-profile"], "build"),
+    ] {
+        let Output { status, stdout, stderr } = local(&arguments).output().unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert_eq!(status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(!stdout.contains("ready"), "{arguments:?}: {stdout}");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: ") && last.contains(says), "{arguments:?}: {stderr}");
+        assert!(stderr.lines().count() == 1 || says == "build", "cargo may explain itself, nobody else: {stderr}");
+    }
+    for arguments in
+        [vec!["--prot", "1"], vec!["--port", "x"], vec!["--port", "70000"], vec!["--memory", "--data", "x"], vec!["extra"]]
+    {
+        let refused = local(&arguments).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).starts_with("error: "), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_ends_with_all_it_started() {
+    for signal in ["INT", "TERM"] {
+        let mut running = Running::start(&["--port", "0", "--memory"]).await;
+        let children = children_of(running.pid());
+        assert!(!children.is_empty(), "the functions that seeded the shop are still there");
+        running.signal(signal);
+        let status = tokio::time::timeout(Duration::from_secs(10), running.child.wait()).await.expect("it ends").unwrap();
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert!(gone(&children).await, "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_being_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("shop/data.sqlite");
+    let arguments = ["--port", "0", "--data", data.to_str().unwrap()];
+    let mut running = Running::start(&arguments).await;
+    let children = children_of(running.pid());
+
+    // A thousand products from sixteen clients, and a sudden end in the middle.
+    let (token, url) = (running.admin().await, running.url.clone());
+    let mut clients = JoinSet::new();
+    for worker in 0..16 {
+        let (token, url) = (token.clone(), url.clone());
+        clients.spawn(async move {
+            let client = Client::new();
+            let mut acknowledged = Vec::new();
+            for n in (worker..1000).step_by(16) {
+                let product = json!({"name": format!("Product {n}"), "price": "1.00", "quantity": n});
+                let sent = client.post(format!("{url}/products")).bearer_auth(&token).json(&product).send().await;
+                match sent {
+                    Ok(answer) if answer.status() == 201 => {
+                        acknowledged.push((answer.headers()["location"].to_str().unwrap().to_owned(), n));
+                    }
+                    Ok(answer) => panic!("{}", answer.text().await.unwrap_or_default()),
+                    Err(_) => break,
+                }
+            }
+            acknowledged
+        });
+    }
+    let mut answered = 0;
+    while answered < 500 {
+        let line = running.output.next_line().await.unwrap().expect("it runs");
+        answered += usize::from(line.starts_with("POST /products 201"));
+    }
+    running.signal("KILL");
+    running.child.wait().await.unwrap();
+    let acknowledged: Vec<_> = clients.join_all().await.into_iter().flatten().collect();
+    assert!((490..1000).contains(&acknowledged.len()), "{}", acknowledged.len());
+    assert!(gone(&children).await, "functions end when nobody is there to call them");
+
+    let start = Instant::now();
+    let again = Running::start(&arguments).await;
+    assert!(start.elapsed() < Duration::from_secs(5), "a second start took {:?}", start.elapsed());
+    let client = Client::new();
+    for (path, quantity) in &acknowledged {
+        let product: Value = client.get(format!("{}{path}", again.url)).send().await.unwrap().json().await.unwrap();
+        assert_eq!(product["quantity"], *quantity, "{path}");
+    }
+    let (named, owned) = names(&client, &again.dynamodb).await;
+    assert_eq!(named, owned, "every product has its name, and every name its product");
+    assert!(named.len() >= acknowledged.len());
+}
+
+/// The names of all products, as the products have them and as the items that keep them unique do.
+async fn names(client: &Client, dynamodb: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut named, mut owned) = (BTreeSet::new(), BTreeSet::new());
+    let mut start = json!(null);
+    loop {
+        let mut request = json!({"TableName": "stockroom-Table"});
+        if !start.is_null() {
+            request["ExclusiveStartKey"] = start;
+        }
+        let answer = client
+            .post(dynamodb)
+            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-date", "20260101T000000Z")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+            )
+            .body(request.to_string())
+            .send();
+        let page: Value = answer.await.unwrap().json().await.unwrap();
+        for item in page["Items"].as_array().unwrap_or_else(|| panic!("{page}")) {
+            let text = |name: &str| item[name]["S"].as_str().unwrap_or_default();
+            if text("sk") == "PRODUCT" {
+                named.insert(format!("{} {}", text("gsi1sk"), text("pk").replace("PRODUCT#", "")));
+            } else if let Some(name) = text("pk").strip_prefix("PRODUCT_NAME#") {
+                owned.insert(format!("{name} {}", text("product_id")));
+            }
+        }
+        start = page["LastEvaluatedKey"].clone();
+        if start.is_null() {
+            return (named, owned);
+        }
+    }
+}
+
+/// Resident memory in KiB and open file handles.
+fn footprint(pid: u32) -> (usize, usize) {
+    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let memory = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (memory, fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count())
+}
+
+/// `LOAD_SECONDS` says for how long, 8 unless given.
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_clients_leave_nothing_behind() {
+    let seconds = env::var("LOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+    let mut running = Running::start(&["--port", "0", "--memory"]).await;
+    let (token, pid, url) = (running.admin().await, running.pid(), running.url.clone());
+    let drained = tokio::spawn(async move {
+        Running::drain(&mut running.output).await;
+        running
+    });
+
+    let measured = async |length: Duration| {
+        let (stop, answered) = (&*Box::leak(Box::new(AtomicBool::new(false))), &*Box::leak(Box::new(AtomicUsize::new(0))));
+        let mut clients = JoinSet::new();
+        for n in 0..50 {
+            let (token, url) = (token.clone(), url.clone());
+            clients.spawn(async move {
+                let client = Client::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let request = match n % 5 {
+                        0 => client.get(format!("{url}/auth/me")).bearer_auth(&token),
+                        _ => client.get(format!("{url}/products?limit=3")),
+                    };
+                    let answer = request.send().await.expect("an answer");
+                    assert_eq!(answer.status(), 200);
+                    answer.bytes().await.expect("a whole answer");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        tokio::time::sleep(length).await;
+        stop.store(true, Ordering::Relaxed);
+        clients.join_all().await;
+        // Connections close a moment after their clients are gone.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (memory, handles) = footprint(pid);
+        let environments = children_of(pid).len();
+        println!("{} answers; {memory} KiB, {handles} handles, {environments} environments", answered.load(Ordering::Relaxed));
+        (memory, handles, environments)
+    };
+
+    // The first part fills what is bounded: the rings of the log, and the environments of each function.
+    let half = Duration::from_secs_f64(f64::from(seconds) / 2.0);
+    let before = measured(half).await;
+    let after = measured(half).await;
+    assert!(after.0 < before.0 + before.0 / 5, "memory grew from {} to {} KiB", before.0, after.0);
+    // Connections to the database are pooled, as many as were ever busy at once; a leak would show in thousands.
+    assert!(after.1 <= before.1 + 40, "handles grew from {} to {}", before.1, after.1);
+    assert_eq!(after.2, before.2, "environments");
+
+    Command::new("kill").arg(pid.to_string()).status().unwrap();
+    drained.await.unwrap();
+}
