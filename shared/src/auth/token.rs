@@ -241,6 +241,9 @@ impl JwtVerifier for Mac {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_342_350_120);
@@ -292,5 +295,67 @@ mod tests {
         let ring = Keyring::new(Key::new("1", b"canary"), None);
         let shown = format!("{ring:?}");
         assert!(shown.contains("Key(1)") && !shown.contains("canary") && !shown.contains("99, 97, 110"), "{shown}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever is sent as a token: no panic, and nothing gets in. `PROPTEST_CASES` makes it look harder.
+        #[test]
+        fn no_text_is_a_token(text in ".{0,300}") {
+            let ring = Keyring::new(Key::new("1", b"secret"), None);
+            prop_assert!(ring.verify(Kind::Access, &text, NOW).is_err());
+        }
+
+        #[test]
+        fn no_three_parts_are_a_token(header in any_json(), claims in any_json(), signature in any::<Vec<u8>>()) {
+            let ring = Keyring::new(Key::new("1", b"secret"), None);
+            let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
+            let token = format!("{}.{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()), encode(&signature));
+            prop_assert!(ring.verify(Kind::Access, &token, NOW).is_err());
+
+            // With our own header and signature, so that the claims are read at all.
+            let message = format!("{}.{}", encode(br#"{"typ":"at+jwt","alg":"HS256","kid":"1"}"#), encode(claims.as_bytes()));
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), message.as_bytes());
+            let token = format!("{message}.{}", encode(tag.as_ref()));
+            prop_assert!(ring.verify(Kind::Access, &token, NOW).is_err());
+        }
+
+        #[test]
+        fn no_altered_token_is_one(at in 0_usize..400, byte in any::<u8>()) {
+            let ring = Keyring::new(Key::new("1", b"secret"), None);
+            let token = mint(&ring, Kind::Access);
+            let mut altered = token.clone().into_bytes();
+            let at = at % altered.len();
+            altered[at] = byte;
+            let altered = String::from_utf8_lossy(&altered);
+            prop_assert!(altered == token || ring.verify(Kind::Access, &altered, NOW).is_err(), "{at}: {altered}");
+        }
+    }
+
+    /// Objects with the members that tokens have, and values that they may or may not have; and things that are no objects.
+    fn any_json() -> impl Strategy<Value = String> {
+        const NAMES: &[&str] =
+            &["typ", "alg", "kid", "jwk", "iss", "aud", "sub", "sid", "role", "cnt", "jti", "iat", "nbf", "exp"];
+        const VALUES: &[&str] = &[
+            "1",
+            "-1",
+            "1e400",
+            "0.5",
+            "null",
+            "[]",
+            "{}",
+            "\"\"",
+            "\"HS256\"",
+            "\"none\"",
+            "\"stockroom\"",
+            "true",
+            "\"\\ud800\"",
+        ];
+        let member = (select(NAMES), select(VALUES)).prop_map(|(name, value)| format!("\"{name}\":{value}"));
+        prop_oneof![
+            4 => vec(member, 0..14).prop_map(|members| format!("{{{}}}", members.join(","))),
+            1 => ".{0,40}",
+        ]
     }
 }
