@@ -73,6 +73,77 @@ async fn a_problem_says_what_went_wrong() {
     "#);
 }
 
+/// Programs rely on the codes, people on the rest.
+#[tokio::test]
+async fn every_problem_has_its_words() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, customer, anyone) = (app.admin().await, app.customer("ada").await, app.anyone());
+    let pen = json!({"name": "Pen", "price": 1, "quantity": 1});
+    let product = admin.product("Pen", 1).await;
+    let key = |value: &str, body: &serde_json::Value| {
+        admin.request(Method::POST, "/products").header("idempotency-key", value).json(body)
+    };
+    let other = json!({"name": "Ink", "price": 1, "quantity": 1});
+    admin.send(key("used", &other)).await;
+    let account =
+        |email: &str, username: &str, password: &str| json!({"email": email, "username": username, "password": password});
+    anyone.post("/auth/register", account("bob@example.com", "bob", crate::app::PASSWORD)).await;
+    for _ in 0..10 {
+        anyone.post("/auth/login", json!({"username": "nobody", "password": "wrong"})).await;
+    }
+    let text = |body: &'static str| admin.request(Method::POST, "/products").body(body);
+
+    let answers = [
+        admin.send(text("{").header("content-type", "application/json")).await,
+        admin.send(key("", &pen)).await,
+        anyone.post("/auth/login", json!({"username": "bob", "password": "wrong"})).await,
+        anyone.post("/auth/refresh", json!({"refresh_token": "x"})).await,
+        customer.post("/products", pen.clone()).await,
+        anyone.get("/nowhere").await,
+        anyone.get("/products/none").await,
+        anyone.delete("/products").await,
+        admin.post("/products", pen.clone()).await,
+        anyone.post("/auth/register", account("bob@example.com", "bobby", crate::app::PASSWORD)).await,
+        anyone.post("/auth/register", account("bobby@example.com", "bob", crate::app::PASSWORD)).await,
+        admin.send(admin.request(Method::DELETE, &product).header("if-match", "\"9\"")).await,
+        admin.post("/products", json!({"name": "x".repeat(70_000)})).await,
+        admin.send(text("{}")).await,
+        admin.post("/products", json!({})).await,
+        anyone.post("/auth/register", account("eve@example.com", "eve", "password")).await,
+        anyone.get("/products?cursor=x").await,
+        admin.send(key("used", &pen)).await,
+        anyone.post("/auth/login", json!({"username": "nobody", "password": "wrong"})).await,
+    ];
+    let lines: Vec<_> = answers
+        .iter()
+        .map(|answer| {
+            let (status, code) = answer.problem();
+            format!("{status} {code}: {} | {}", answer["title"].as_str().unwrap(), answer["detail"].as_str().unwrap())
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    400 malformed-json: The body is not JSON | the body is not valid JSON: EOF while parsing an object at line 1 column 1
+    400 invalid-idempotency-key: The idempotency key is not valid | an idempotency key is 1 to 255 printable ASCII characters, bare or quoted
+    401 invalid-credentials: The login failed | the account or the password is wrong
+    401 invalid-refresh-token: The refresh token is not valid | the refresh token is not valid
+    403 forbidden: Not allowed | only an admin may do this
+    404 not-found: Not found | there is no such path
+    404 not-found: Not found | there is no such product
+    405 method-not-allowed: Method not allowed | this path answers GET, POST only
+    409 name-taken: The name is taken | another product has this name
+    409 email-taken: The e-mail address is taken | another account has this e-mail address
+    409 username-taken: The username is taken | another account has this username
+    412 precondition-failed: It has changed | it has changed since it was read
+    413 body-too-large: The body is too large | the body is larger than 65536 bytes
+    415 unsupported-media-type: The body is not declared as JSON | the body must be sent as application/json
+    422 invalid-request: The request is not valid | fields of the request cannot be accepted
+    422 weak-password: The password is too weak | the password is too easy to guess. This is a top-10 common password. Add another word or two. Uncommon words are better.
+    422 invalid-cursor: The cursor is not valid | the cursor does not belong to this list
+    422 idempotency-key-reused: The idempotency key was used before | this idempotency key was used for another request in the last 24 hours
+    429 too-many-attempts: Too many attempts | too many attempts to log in have failed
+    ");
+}
+
 #[tokio::test]
 async fn paths_and_methods_without_a_route_are_told_apart() {
     let app = TestApp::start().await;

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 
-use super::serve::{Fatal, start};
+use super::serve::{Fatal, carry_out, start};
 use crate::{Error, Result, app::FromEnvironment, auth::Grant, domain::Caller};
 
 /// What the authorizer makes of a token.
@@ -86,7 +86,8 @@ struct Answer {
     context: Option<HashMap<&'static str, String>>,
 }
 
-/// Runs `handler` for the bearer token of every request until Lambda stops the environment. A failing handler lets nobody in.
+/// Runs `handler` for the bearer token of every request until Lambda stops the environment. A handler that fails, panics
+/// or takes too long lets nobody in.
 pub async fn authorize<A, F, Fut>(handler: F) -> Result<(), Fatal>
 where
     A: FromEnvironment + Sync + 'static,
@@ -98,7 +99,7 @@ where
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Question>| async move {
         let verdict = match bearer(&event.payload.identity_source) {
             // Boxed: the types of the futures below are nested deeper than the compiler follows.
-            Some(token) => handler(app, token.to_owned()).boxed_local().await.unwrap_or_else(|error| {
+            Some(token) => carry_out(handler(app, token.to_owned())).boxed_local().await.unwrap_or_else(|error| {
                 tracing::error!(error = error.to_string(), "a token could not be checked");
                 Verdict::Nobody(error)
             }),

@@ -55,7 +55,7 @@ pub(crate) fn start<A: FromEnvironment>() -> Result<&'static A, Fatal> {
 }
 
 /// Waits for the handler, not for ever and not trusting it.
-async fn carry_out(handler: impl Future<Output = Result<Response>>) -> Result<Response> {
+pub(super) async fn carry_out<T>(handler: impl Future<Output = Result<T>>) -> Result<T> {
     match tokio::time::timeout(DEADLINE, AssertUnwindSafe(handler).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(Error::Internal(format!("panicked: {}", message(&*panic)))),
