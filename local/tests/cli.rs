@@ -318,7 +318,8 @@ async fn fifty_clients_leave_nothing_behind() {
     assert!(after.0 < before.0 + before.0 / 5, "memory grew from {} to {} KiB", before.0, after.0);
     // Connections to the database are pooled, as many as were ever busy at once; a leak would show in thousands.
     assert!(after.1 <= before.1 + 40, "handles grew from {} to {}", before.1, after.1);
-    assert_eq!(after.2, before.2, "environments");
+    // Ten for each of the three functions under load, and one for each of the five that seeded the shop.
+    assert!(after.2 <= 35, "{} environments", after.2);
 
     Command::new("kill").arg(pid.to_string()).status().unwrap();
     drained.await.unwrap();
