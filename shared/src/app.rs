@@ -35,6 +35,8 @@ impl FromEnvironment for () {
 #[derive(Debug)]
 pub struct App {
     pub table: Table,
+    /// After how many hours an untouched PENDING order is cancelled; 0 is never.
+    pending_order_hours: u32,
 }
 
 impl App {
@@ -43,6 +45,12 @@ impl App {
     pub fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Since when a PENDING order must be untouched to be cancelled; `None` if none ever is.
+    pub fn expiry_cutoff(&self) -> Option<Timestamp> {
+        let hours = i64::from(self.pending_order_hours);
+        (hours > 0).then(|| Timestamp::from_millis(self.now().millis() - hours * 60 * 60 * 1000))
     }
 
     /// A new identifier. Later ones sort after earlier ones.
@@ -58,7 +66,10 @@ impl App {
 
 impl FromEnvironment for App {
     fn from_environment() -> Result<Self, Missing> {
-        Ok(Self { table: Table::new(Client::from_conf(dynamodb()?), variable("TABLE_NAME")?) })
+        Ok(Self {
+            table: Table::new(Client::from_conf(dynamodb()?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1)),
+            pending_order_hours: number("PENDING_ORDER_HOURS", 0),
+        })
     }
 }
 
@@ -125,6 +136,11 @@ fn timeouts() -> TimeoutConfig {
 
 fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
+}
+
+/// A number that only some functions are given.
+fn number(name: &'static str, otherwise: u32) -> u32 {
+    variable(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

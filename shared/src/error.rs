@@ -1,5 +1,7 @@
 //! Everything that can keep a request from being answered as asked, in the shop's own words.
 
+use crate::domain::{Money, ProductId, Status};
+
 /// Shorthand for what almost every function here returns.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
@@ -93,6 +95,42 @@ pub enum Error {
     /// The refresh token is not ours, was replaced, or its session has ended.
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
+
+    /// There is not as much of a product as is asked for.
+    #[error("{available} of this product are available")]
+    OutOfStock { product_id: ProductId, available: u64 },
+
+    /// A line names a product that there is not; the faults say which.
+    #[error("there is no such product")]
+    UnknownProduct(Vec<Fault>),
+
+    /// An order is for a customer that there is not, or whose account is closed.
+    #[error("there is no such active account")]
+    UnknownCustomer,
+
+    /// Not told to anybody: the price of a product is another than the one that was read.
+    #[error("the price of a product has changed")]
+    PriceChanged { product_id: ProductId, price: Money },
+
+    /// No order goes from the one status to the other.
+    #[error("an order does not go from {from} to {to}")]
+    IllegalTransition { from: Status, to: Status },
+
+    /// There is nothing on the order.
+    #[error("an order without items cannot be confirmed")]
+    EmptyOrder,
+
+    /// The order is past the point where its lines may change.
+    #[error("the items of an order that is {status} cannot be changed")]
+    OrderNotEditable { status: Status },
+
+    /// The order is past the point, or not yet at it, where it may be deleted.
+    #[error("an order that is {status} cannot be deleted")]
+    OrderNotDeletable { status: Status },
+
+    /// The order has as many lines as an order may have.
+    #[error("an order has at most {} items", crate::domain::Order::MAX_ITEMS)]
+    TooManyItems,
 
     /// What the caller saw is not what is there now.
     #[error("it has changed since it was read")]

@@ -61,6 +61,8 @@ pub trait FromFields: Sized {
 
 /// The members of a JSON object that have not been read yet, and the faults found so far.
 pub struct Fields<'a> {
+    /// JSON pointer to the object.
+    at: String,
     members: BTreeMap<String, &'a RawValue>,
     faults: Vec<Fault>,
 }
@@ -69,31 +71,44 @@ impl<'a> Fields<'a> {
     /// Reads a whole body. Members that `T` does not read are faults too.
     pub fn parse<T: FromFields>(body: &'a [u8]) -> Result<T> {
         let raw: &RawValue = serde_json::from_slice(body).map_err(|error| Error::MalformedJson(error.to_string()))?;
-        if !raw.get().starts_with('{') {
+        let Some(mut fields) = Self::open(raw, String::new()) else {
             return Err(Fault::new("", "must be an object").into());
-        }
-        let object: Object<'a> = serde_json::from_str(raw.get()).map_err(|error| Error::MalformedJson(error.to_string()))?;
-        let mut fields = Self {
-            members: object.members,
-            faults: object.repeated.iter().map(|name| Fault::new(pointer(name), "must not be repeated")).collect(),
         };
-
         let value = T::from_fields(&mut fields);
-        let unread: Vec<_> = fields.members.keys().map(|name| pointer(name)).collect();
-        for pointer in unread {
-            fields.faults.push(Fault::new(pointer, "is not a field that can be set here"));
-        }
-        fields.faults.truncate(MAX_FAULTS);
+        let mut faults = fields.close();
+        faults.truncate(MAX_FAULTS);
         match value {
-            Some(value) if fields.faults.is_empty() => Ok(value),
-            _ => Err(Error::Invalid(fields.faults)),
+            Some(value) if faults.is_empty() => Ok(value),
+            _ => Err(Error::Invalid(faults)),
         }
+    }
+
+    /// `None` for what is no object.
+    fn open(raw: &'a RawValue, at: String) -> Option<Self> {
+        let object: Object<'a> = serde_json::from_str(raw.get()).ok()?;
+        let mut fields = Self { at, members: object.members, faults: Vec::new() };
+        for name in object.repeated {
+            fields.faults.push(Fault::new(fields.pointer(&name), "must not be repeated"));
+        }
+        Some(fields)
+    }
+
+    /// All faults, among them the members that nobody has read.
+    fn close(mut self) -> Vec<Fault> {
+        let unread: Vec<_> = self.members.keys().map(|name| self.pointer(name)).collect();
+        self.faults.extend(unread.into_iter().map(|pointer| Fault::new(pointer, "is not a field that can be set here")));
+        self.faults
+    }
+
+    /// A JSON pointer (RFC 6901) to a member of the object.
+    fn pointer(&self, name: &str) -> String {
+        format!("{}/{}", self.at, name.replace('~', "~0").replace('/', "~1"))
     }
 
     /// A member that must be there.
     pub fn required<T: FromJson>(&mut self, name: &str) -> Option<T> {
         if !self.members.contains_key(name) {
-            self.faults.push(Fault::new(pointer(name), "is required"));
+            self.faults.push(Fault::new(self.pointer(name), "is required"));
             return None;
         }
         self.optional(name)?
@@ -111,26 +126,52 @@ impl<'a> Fields<'a> {
         match read {
             Ok(value) => Some(Some(value)),
             Err(detail) => {
-                self.faults.push(Fault::new(pointer(name), detail));
+                self.faults.push(Fault::new(self.pointer(name), detail));
                 None
             }
         }
     }
 
-    /// Notes a fault of the body as a whole.
+    /// A member that holds objects, at most `max` of them; none if it is left out.
+    pub fn list<T: FromFields>(&mut self, name: &str, max: usize) -> Option<Vec<T>> {
+        let Some(raw) = self.members.remove(name) else {
+            return Some(Vec::new());
+        };
+        let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+            self.faults.push(Fault::new(self.pointer(name), "must be an array"));
+            return None;
+        };
+        if entries.len() > max {
+            self.faults.push(Fault::new(self.pointer(name), format!("must have at most {max} entries")));
+            return None;
+        }
+        let mut values = Vec::with_capacity(entries.len());
+        for (index, raw) in entries.iter().enumerate() {
+            let at = format!("{}/{index}", self.pointer(name));
+            let Some(mut fields) = Fields::open(raw, at.clone()) else {
+                self.faults.push(Fault::new(at, "must be an object"));
+                continue;
+            };
+            values.extend(T::from_fields(&mut fields));
+            self.faults.extend(fields.close());
+        }
+        (values.len() == entries.len()).then_some(values)
+    }
+
+    /// Takes members that are not read for granted, whatever they are.
+    pub fn ignore_rest(&mut self) {
+        self.members.clear();
+    }
+
+    /// Notes a fault of the object as a whole.
     pub fn fault(&mut self, detail: &str) {
-        self.faults.push(Fault::new("", detail));
+        self.faults.push(Fault::new(self.at.clone(), detail));
     }
 
     /// Whether nothing has been found wrong so far.
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty() && self.members.is_empty()
     }
-}
-
-/// A JSON pointer (RFC 6901) to a member of the body.
-fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// An object's members as they were sent, and the names that came more than once.

@@ -24,6 +24,13 @@ macro_rules! ids {
             }
         }
 
+        impl $name {
+            /// The id as a number, whose lowest bits are random.
+            pub fn bits(self) -> u128 {
+                self.0.as_u128()
+            }
+        }
+
         impl FromStr for $name {
             type Err = NotAnId;
 
@@ -57,6 +64,10 @@ macro_rules! ids {
 ids! {
     /// Names a product.
     ProductId
+    /// Names an order.
+    OrderId
+    /// Names a line of an order.
+    OrderItemId
     /// Names a user account.
     UserId
     /// Names one login of an account, until it logs out or seven days have passed.

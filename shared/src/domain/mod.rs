@@ -3,7 +3,9 @@
 mod fields;
 mod folded;
 mod id;
+mod lifecycle;
 mod money;
+mod order;
 mod product;
 mod session;
 mod timestamp;
@@ -11,9 +13,14 @@ mod user;
 
 pub use fields::{Fields, FromFields, FromJson, Json};
 pub use folded::Folded;
-pub use id::{ProductId, SessionId, UserId};
+pub use id::{OrderId, OrderItemId, ProductId, SessionId, UserId};
+pub use lifecycle::{Status, StockEffect, markdown, take_step};
 pub use money::Money;
+pub use order::{
+    Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter, OrderItem, Quantity,
+    Reason, StatusChange, demand, total,
+};
 pub use product::{Description, NamePrefix, NewProduct, Product, ProductChange, ProductName, Stock};
 pub use session::{Freshness, Session, Tokens};
 pub use timestamp::Timestamp;
-pub use user::{AccountName, AccountOrder, Caller, Email, Login, Role, User, Username};
+pub use user::{AccountName, AccountOrder, Actor, Caller, Email, Login, Role, User, Username};

@@ -15,6 +15,18 @@ impl Money {
     /// Decimals of the currency: 1 unit has 100 minor units.
     const SCALE: u32 = 2;
 
+    pub const ZERO: Self = Self(Decimal::from_parts(0, 0, 0, false, Self::SCALE));
+
+    /// `self` times a quantity. At most 10^10 units times 10,000 pieces: far from where the table's integer ends.
+    pub fn times(self, quantity: u64) -> Self {
+        Self(self.0.saturating_mul(Decimal::from(quantity)))
+    }
+
+    /// The sum of two amounts.
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// Reads a price as clients write it: up to ten digits, optionally a point and one or two more.
     /// No sign, exponent, leading zero, space or separator.
     pub fn parse(text: &str) -> Option<Self> {

@@ -193,6 +193,11 @@ impl Stock {
         (pieces <= Self::MAX).then_some(Self(pieces))
     }
 
+    /// From the table, where returned pieces may have come on top of the most that an admin can set.
+    pub fn stored(pieces: u64) -> Self {
+        Self(pieces)
+    }
+
     pub fn get(self) -> u64 {
         self.0
     }

@@ -225,6 +225,50 @@ impl Caller {
     }
 }
 
+/// Who does something to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    Customer(UserId),
+    Admin(UserId),
+    /// Nobody in particular: a schedule.
+    Shop,
+}
+
+impl From<Caller> for Actor {
+    fn from(caller: Caller) -> Self {
+        match caller.role {
+            Role::Customer => Self::Customer(caller.user_id),
+            Role::Admin => Self::Admin(caller.user_id),
+        }
+    }
+}
+
+impl Actor {
+    pub fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::Customer(user_id) | Self::Admin(user_id) => Some(*user_id),
+            Self::Shop => None,
+        }
+    }
+
+    /// Whose rights it has.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Customer(_) => Role::Customer,
+            Self::Admin(_) | Self::Shop => Role::Admin,
+        }
+    }
+
+    pub fn is_admin(&self) -> bool {
+        self.role() == Role::Admin
+    }
+
+    /// Whether an order of this customer exists for the actor.
+    pub fn may_see(&self, customer: UserId) -> bool {
+        self.is_admin() || self.user_id() == Some(customer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,6 @@ pub use authorize::{Verdict, authorize};
 pub use page::{Cursor, PageRequest};
 pub use problem::code;
 pub use request::Request;
-pub use response::{Response, cacheable, created, no_content, ok, page, plain, plainly_created};
+pub use response::{Response, cacheable, created, no_content, ok, ok_unless_known, page, plain, plainly_created};
 pub(crate) use serve::start;
 pub use serve::{Fatal, serve};

@@ -4,7 +4,7 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::response::{Response, json};
-use crate::{Error, error::Fault};
+use crate::{Error, domain::ProductId, error::Fault};
 
 /// What `Retry-After` says of a database that is away, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -19,6 +19,11 @@ struct Problem<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<&'a [Fault]>,
+    /// With `out-of-stock`: of which product, and how many are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<ProductId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<u64>,
 }
 
 /// The stable name of an error, for programs.
@@ -43,12 +48,20 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::EmailTaken => (StatusCode::CONFLICT, "email-taken", "The e-mail address is taken"),
         Error::UsernameTaken => (StatusCode::CONFLICT, "username-taken", "The username is taken"),
         Error::ProductInUse { .. } => (StatusCode::CONFLICT, "product-in-use", "The product is in use"),
+        Error::OutOfStock { .. } => (StatusCode::CONFLICT, "out-of-stock", "Out of stock"),
+        Error::IllegalTransition { .. } => (StatusCode::CONFLICT, "illegal-transition", "The order does not go there"),
+        Error::EmptyOrder => (StatusCode::CONFLICT, "empty-order", "The order is empty"),
+        Error::OrderNotEditable { .. } => (StatusCode::CONFLICT, "order-not-editable", "The order cannot be changed"),
+        Error::OrderNotDeletable { .. } => (StatusCode::CONFLICT, "order-not-deletable", "The order cannot be deleted"),
+        Error::TooManyItems => (StatusCode::CONFLICT, "too-many-items", "Too many items"),
         Error::Stale => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
         Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
         Error::NotDeclaredJson => {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
         }
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid"),
+        Error::UnknownProduct(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-product", "There is no such product"),
+        Error::UnknownCustomer => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-customer", "There is no such customer"),
         Error::WeakPassword(_) => (StatusCode::UNPROCESSABLE_ENTITY, "weak-password", "The password is too weak"),
         Error::InvalidCursor => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-cursor", "The cursor is not valid"),
         Error::IdempotencyKeyReused => {
@@ -56,7 +69,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         }
         Error::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
-        Error::Internal(_) | Error::AlreadyDone(_) => {
+        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
         }
     }
@@ -76,6 +89,10 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         }
         refusal => refusal.to_string(),
     };
+    let (product_id, available) = match error {
+        Error::OutOfStock { product_id, available } => (Some(*product_id), Some(*available)),
+        _ => (None, None),
+    };
     let problem = Problem {
         r#type: format!("urn:problem:{code}"),
         title,
@@ -84,10 +101,12 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         code,
         request_id,
         errors: match error {
-            Error::Invalid(faults) => Some(faults),
+            Error::Invalid(faults) | Error::UnknownProduct(faults) => Some(faults),
             Error::WeakPassword(fault) => Some(std::slice::from_ref(fault)),
             _ => None,
         },
+        product_id,
+        available,
     };
 
     let mut response = json(status, &problem);

@@ -7,7 +7,10 @@ use lambda_http::{
 use serde::{Deserialize, Serialize};
 
 use super::{page::Cursor, request::Request};
-use crate::{Error, Result, domain::Product};
+use crate::{
+    Error, Result,
+    domain::{OrderDetails, Product},
+};
 
 /// What a handler answers.
 pub type Response = lambda_http::Response<Body>;
@@ -23,20 +26,30 @@ impl Versioned for Product {
     }
 }
 
+impl Versioned for OrderDetails {
+    fn version(&self) -> u64 {
+        self.order.version
+    }
+}
+
 /// 200 with the entity and its `ETag`.
 pub fn ok<T: Serialize + Versioned>(entity: &T) -> Result<Response> {
     Ok(tagged(StatusCode::OK, entity))
 }
 
+/// 200 with the entity and its `ETag`; 304 if the caller has it already.
+pub fn ok_unless_known<T: Serialize + Versioned>(request: &Request, entity: &T) -> Result<Response> {
+    if !request.if_none_match(entity.version()) {
+        return ok(entity);
+    }
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    response.headers_mut().insert(header::ETAG, etag(entity.version()));
+    Ok(response)
+}
+
 /// 200 with a public entity that clients and proxies may keep if they ask each time whether it has changed; 304 if it has not.
 pub fn cacheable<T: Serialize + Versioned>(request: &Request, entity: &T) -> Result<Response> {
-    let mut response = if request.if_none_match(entity.version()) {
-        let mut response = empty(StatusCode::NOT_MODIFIED);
-        response.headers_mut().insert(header::ETAG, etag(entity.version()));
-        response
-    } else {
-        tagged(StatusCode::OK, entity)
-    };
+    let mut response = ok_unless_known(request, entity)?;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
@@ -54,7 +67,7 @@ pub fn plain(value: &impl Serialize) -> Result<Response> {
     Ok(json(StatusCode::OK, value))
 }
 
-/// 201 with something that has neither an `ETag` nor a path of its own.
+/// 201 with something that has no `ETag` and no path of its own.
 pub fn plainly_created(value: &impl Serialize) -> Result<Response> {
     Ok(json(StatusCode::CREATED, value))
 }

@@ -82,6 +82,20 @@ impl Expression {
         self
     }
 
+    /// Condition: the number is this or more.
+    pub fn at_least(mut self, attribute: &str, value: u64) -> Self {
+        let (name, value) = (self.name(attribute), self.value(value));
+        self.conditions.push(format!("{name} >= {value}"));
+        self
+    }
+
+    /// Condition: the number is less than this.
+    pub fn below(mut self, attribute: &str, value: u64) -> Self {
+        let (name, value) = (self.name(attribute), self.value(value));
+        self.conditions.push(format!("{name} < {value}"));
+        self
+    }
+
     /// Condition: the attribute has one of these values; never true of none.
     pub fn one_of(mut self, attribute: &str, values: impl IntoIterator<Item = u64>) -> Self {
         let name = self.name(attribute);

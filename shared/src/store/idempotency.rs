@@ -2,9 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{expression::Expression, key::Key, table::from_item, transaction::Transaction};
+use super::{
+    expression::Expression,
+    key::Key,
+    table::{Table, from_item},
+    transaction::Transaction,
+};
 use crate::{
-    Error,
+    Error, Result,
     domain::{Timestamp, UserId},
 };
 
@@ -29,6 +34,28 @@ struct Row {
     fingerprint: String,
     answer: String,
     expires_at: i64,
+}
+
+/// Whether a request was carried out before, for one that is about to be refused without a transaction.
+///
+/// # Errors
+///
+/// [`Error::AlreadyDone`] with the answer of then, or [`Error::IdempotencyKeyReused`].
+pub(super) async fn recall(table: &Table, idempotency: Option<&Idempotency>) -> Result {
+    let Some(Idempotency { user_id, key, fingerprint, now, .. }) = idempotency else {
+        return Ok(());
+    };
+    match table.read::<Row>(Key::Idempotency { user_id: *user_id, key }).await? {
+        Some(before) if before.expires_at >= now.seconds() => Err(before.told(fingerprint)),
+        _ => Ok(()),
+    }
+}
+
+impl Row {
+    /// What a request under the same key is told.
+    fn told(self, fingerprint: &str) -> Error {
+        if self.fingerprint == fingerprint { Error::AlreadyDone(self.answer) } else { Error::IdempotencyKeyReused }
+    }
 }
 
 impl Transaction<'_> {

@@ -1,19 +1,26 @@
 //! The only place that spells a key.
 //!
-//! | item | `pk` | `sk` | `gsi1pk` / `gsi1sk` |
-//! |---|---|---|---|
-//! | product | `PRODUCT#<product id>` | `PRODUCT` | `PRODUCTS` / `<folded name>` |
-//! | product name | `PRODUCT_NAME#<folded name>` | `OWNER` | |
-//! | user | `USER#<user id>` | `USER` | |
-//! | e-mail address, username | `EMAIL#<folded>`, `USERNAME#<folded>` | `OWNER` | |
-//! | failed attempts to log in | `EMAIL#<folded>`, `USERNAME#<folded>` | `ATTEMPTS` | |
-//! | session | `USER#<user id>` | `SESSION#<session id>` | |
-//! | idempotency record | `IDEMPOTENCY#<user id>#<key>` | `IDEMPOTENCY` | |
+//! | item | `pk` | `sk` | `gsi1pk` / `gsi1sk` | `gsi2pk` / `gsi2sk` |
+//! |---|---|---|---|---|
+//! | product | `PRODUCT#<product id>` | `PRODUCT` | `PRODUCTS` / `<folded name>` | |
+//! | product name | `PRODUCT_NAME#<folded name>` | `OWNER` | | |
+//! | order | `ORDER#<order id>` | `ORDER` | `CUSTOMER#<user id>` / `<order id>` | `ORDERS#<status>#<shard>` / `<order id>` |
+//! | order item | `ORDER#<order id>` | `ITEM#<order item id>` | | |
+//! | order history | `ORDER#<order id>` | `HISTORY#<version>` | | |
+//! | user | `USER#<user id>` | `USER` | | |
+//! | e-mail address, username | `EMAIL#<folded>`, `USERNAME#<folded>` | `OWNER` | | |
+//! | failed attempts to log in | `EMAIL#<folded>`, `USERNAME#<folded>` | `ATTEMPTS` | | |
+//! | session | `USER#<user id>` | `SESSION#<session id>` | | |
+//! | idempotency record | `IDEMPOTENCY#<user id>#<key>` | `IDEMPOTENCY` | | |
 //!
 //! | question | answered by |
 //! |---|---|
 //! | this product | `GetItem` of its key |
 //! | the catalogue by name, names with a prefix | `Query` of `gsi1` for `PRODUCTS`, `begins_with` |
+//! | this order, with lines and history | `Query` of `ORDER#<order id>` |
+//! | a customer's orders, newest first | `Query` of `gsi1` for `CUSTOMER#<user id>` |
+//! | all orders, or those of a status, newest first | `Query` of `gsi2` for each status and shard, merged by id |
+//! | orders that have been PENDING for long | `Query` of `gsi2` for `ORDERS#PENDING#<shard>`, oldest first |
 //! | is this name taken | the condition on the name's `OWNER` item |
 //! | whose login is this, and may it be tried | `Query` of its `pk`: `OWNER` and `ATTEMPTS` together |
 //! | is this session alive | `GetItem` of its key |
@@ -24,13 +31,16 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::domain::{Folded, Login, ProductId, SessionId, UserId};
+use crate::domain::{Folded, Login, OrderId, OrderItemId, ProductId, SessionId, Status, UserId};
 
 /// An item as DynamoDB hands it over.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Index of products by name, and later of each customer's orders.
+/// Index of products by name, and of each customer's orders.
 pub const GSI1: &str = "gsi1";
+
+/// Index of orders by status.
+pub const GSI2: &str = "gsi2";
 
 /// `gsi1pk` of all products: their collection is sorted by folded name.
 pub const PRODUCTS: &str = "PRODUCTS";
@@ -41,6 +51,10 @@ pub enum Key<'a> {
     Product(ProductId),
     /// Whoever owns the name; there while the product is.
     ProductName(&'a Folded),
+    Order(OrderId),
+    OrderItem(OrderId, OrderItemId),
+    /// The change of status that made this version of the order.
+    History(OrderId, u64),
     User(UserId),
     /// Whoever owns the e-mail address.
     Email(&'a Folded),
@@ -57,6 +71,18 @@ pub enum Key<'a> {
 
 impl<'a> Key<'a> {
     pub const SESSION_PREFIX: &'static str = "SESSION#";
+    pub const ITEM_PREFIX: &'static str = "ITEM#";
+    pub const HISTORY_PREFIX: &'static str = "HISTORY#";
+
+    /// `gsi1pk` of a customer's orders.
+    pub fn orders_of(customer: UserId) -> String {
+        format!("CUSTOMER#{customer}")
+    }
+
+    /// `gsi2pk` of the orders with a status, or of the part of them in one shard.
+    pub fn orders_in(status: Status, shard: u32) -> String {
+        format!("ORDERS#{status}#{shard}")
+    }
 
     /// The item that says whose e-mail address or username it is.
     pub fn owner(login: &'a Login) -> Self {
@@ -70,6 +96,7 @@ impl<'a> Key<'a> {
         match self {
             Self::Product(id) => format!("PRODUCT#{id}"),
             Self::ProductName(name) => format!("PRODUCT_NAME#{name}"),
+            Self::Order(id) | Self::OrderItem(id, _) | Self::History(id, _) => format!("ORDER#{id}"),
             Self::User(id) | Self::Session(id, _) => format!("USER#{id}"),
             Self::Email(email) => format!("EMAIL#{email}"),
             Self::Username(username) => format!("USERNAME#{username}"),
@@ -82,6 +109,10 @@ impl<'a> Key<'a> {
         match self {
             Self::Product(_) => "PRODUCT",
             Self::ProductName(_) | Self::Email(_) | Self::Username(_) => "OWNER",
+            Self::Order(_) => "ORDER",
+            Self::OrderItem(_, id) => return format!("{}{id}", Self::ITEM_PREFIX),
+            // With leading zeros, so that texts sort as numbers do.
+            Self::History(_, version) => return format!("{}{version:010}", Self::HISTORY_PREFIX),
             Self::User(_) => "USER",
             Self::Attempts(_) => "ATTEMPTS",
             Self::Session(_, id) => return format!("{}{id}", Self::SESSION_PREFIX),
@@ -93,6 +124,21 @@ impl<'a> Key<'a> {
     /// The product that a `pk` names.
     pub fn product_of(pk: &str) -> Option<ProductId> {
         pk.strip_prefix("PRODUCT#")?.parse().ok()
+    }
+
+    /// The order that a `pk` names.
+    pub fn order_of(pk: &str) -> Option<OrderId> {
+        pk.strip_prefix("ORDER#")?.parse().ok()
+    }
+
+    /// The line that an `sk` names.
+    pub fn order_item_of(sk: &str) -> Option<OrderItemId> {
+        sk.strip_prefix(Self::ITEM_PREFIX)?.parse().ok()
+    }
+
+    /// The version that an `sk` of an order's history names.
+    pub fn version_of(sk: &str) -> Option<u64> {
+        sk.strip_prefix(Self::HISTORY_PREFIX)?.parse().ok()
     }
 
     /// The user that a `pk` names.

@@ -3,6 +3,7 @@
 mod expression;
 mod idempotency;
 mod key;
+pub mod orders;
 pub mod products;
 mod retry;
 pub mod sessions;

@@ -1,12 +1,15 @@
 //! Products and their names.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Idempotency, Table,
     expression::Expression,
     key::{GSI1, Item, Key, PRODUCTS},
+    retry::Backoff,
     table::{Write, contended, fault, from_item},
     transaction::Transaction,
 };
@@ -71,7 +74,7 @@ impl TryFrom<Row> for Product {
             name: ProductName::parse(&row.name).map_err(|_| broken("name"))?,
             description: Description::parse(row.description.clone()).map_err(|_| broken("description"))?,
             price: Money::from_minor(row.price).ok_or_else(|| broken("price"))?,
-            quantity: Stock::new(row.quantity).ok_or_else(|| broken("quantity"))?,
+            quantity: Stock::stored(row.quantity),
             reserved: row.reserved,
             created_at: Timestamp::from_millis(row.created_at),
             updated_at: Timestamp::from_millis(row.updated_at),
@@ -86,6 +89,60 @@ pub async fn find(table: &Table, id: ProductId) -> Result<Product> {
         Some(row) => row.try_into(),
         None => Err(Error::NotFound("product")),
     }
+}
+
+/// What an order needs to know of a product.
+#[derive(Deserialize)]
+struct PriceRow {
+    pk: String,
+    price: i64,
+}
+
+/// Reads the prices of products; those that there are not are left out.
+pub(super) async fn prices(table: &Table, products: &BTreeSet<ProductId>) -> Result<BTreeMap<ProductId, Money>> {
+    let mut prices = BTreeMap::new();
+    if products.is_empty() {
+        return Ok(prices);
+    }
+    let keys = products.iter().map(|id| Key::Product(*id).attributes()).collect();
+    let mut wanted = KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .projection_expression("pk, price")
+        .consistent_read(true)
+        .build()
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let mut backoff = Backoff::new();
+    loop {
+        let output = table
+            .client
+            .batch_get_item()
+            .request_items(&table.name, wanted)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(fault)?;
+        for item in output.responses.unwrap_or_default().into_values().flatten() {
+            let row: PriceRow = from_item(item)?;
+            if let (Some(id), Some(price)) = (Key::product_of(&row.pk), Money::from_minor(row.price)) {
+                prices.insert(id, price);
+            }
+        }
+        match output.unprocessed_keys.unwrap_or_default().remove(&table.name) {
+            None => return Ok(prices),
+            Some(rest) if backoff.again().await => wanted = rest,
+            Some(_) => return Err(contended()),
+        }
+    }
+}
+
+/// What is available of a product, and its price, from an item that a failed condition has brought.
+pub(super) fn stock(found: Option<Item>) -> Result<Option<(u64, Money)>> {
+    let Some(row) = found.map(from_item::<Row>).transpose()? else {
+        return Ok(None);
+    };
+    let price =
+        Money::from_minor(row.price).ok_or_else(|| Error::Internal(format!("{}: the stored price breaks its rules", row.pk)))?;
+    Ok(Some((row.quantity, price)))
 }
 
 /// Reads up to `limit` products in the order of their folded names, starting after a position, and the position to go on

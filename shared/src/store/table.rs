@@ -20,6 +20,8 @@ use crate::{Error, Result};
 pub struct Table {
     pub(super) client: Client,
     pub(super) name: String,
+    /// Parts that the admins' list of orders is written to.
+    pub(super) order_shards: u32,
 }
 
 /// What became of a write under conditions.
@@ -31,8 +33,13 @@ pub(super) enum Write<T> {
 }
 
 impl Table {
-    pub fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+    /// `order_shards` is at least 1, and never less than it was before for the same table.
+    pub fn new(client: Client, name: String, order_shards: u32) -> Self {
+        Self { client, name, order_shards: order_shards.max(1) }
+    }
+
+    pub fn order_shards(&self) -> u32 {
+        self.order_shards
     }
 
     /// Reads one item, as it is after every write that was answered before.

@@ -1,0 +1,24 @@
+//! `PUT /orders/{order_id}/items/{item_id}`: a line gets another quantity, at the price it was written with.
+
+use shared::{
+    App, Result,
+    domain::ItemChange,
+    http::{self, Request, Response},
+    store::orders,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), http::Fatal> {
+    http::serve(handle).await
+}
+
+async fn handle(app: &App, request: Request) -> Result<Response> {
+    let caller = request.caller()?;
+    let order_id = request.path_id("order_id", "order")?;
+    let item_id = request.path_id("item_id", "order item")?;
+    let ItemChange { quantity } = request.json()?;
+
+    let item = orders::change_item(&app.table, order_id, item_id, quantity, &caller.into(), app.now()).await?;
+
+    http::plain(&item)
+}

@@ -1,0 +1,210 @@
+//! The life of an order: which status follows which, who may bring it there, and what that does to the stock.
+//!
+//! [`LIFECYCLE`] is the one source: the functions act by it, the tests walk it, and the README's table is made from it.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    fields::{FromJson, Json},
+    order::StatusChange,
+    user::Role,
+};
+use crate::{Error, Result, error::Fault};
+
+/// Where an order is in its life. The order of the variants is the only direction it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    Pending,
+    Confirmed,
+    Shipped,
+    Delivered,
+    Cancelled,
+}
+
+impl Status {
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Confirmed, Self::Shipped, Self::Delivered, Self::Cancelled];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Confirmed => "CONFIRMED",
+            Self::Shipped => "SHIPPED",
+            Self::Delivered => "DELIVERED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(())
+    }
+}
+
+impl FromJson for Status {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::String(text) => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| format!("must be one of {}", Self::ALL.map(Self::as_str).join(", ")))
+    }
+}
+
+/// What a step does to the stock of the products on the order's lines, with *n* the quantity of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StockEffect {
+    /// Nothing.
+    None,
+    /// `quantity += n, reserved -= n`.
+    Released,
+    /// `reserved -= n`: it leaves the shop.
+    Shipped,
+    /// `quantity += n`, where the product still exists: it is back on the shelf.
+    Restocked,
+}
+
+/// Who may take a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    OwnerOrAdmin,
+    Admin,
+}
+
+/// One step that an order may take.
+struct Step {
+    from: Status,
+    to: Status,
+    who: Who,
+    stock: StockEffect,
+    /// What else the step needs, for people.
+    needs: Needs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// An order without lines cannot be confirmed.
+    Line,
+    /// What has left the shop comes back for a reason, and on the shelf only if the request says so.
+    Reason,
+}
+
+const fn step(from: Status, to: Status, who: Who, stock: StockEffect, needs: Needs) -> Step {
+    Step { from, to, who, stock, needs }
+}
+
+/// Every step that there is.
+const LIFECYCLE: &[Step] = &[
+    step(Status::Pending, Status::Confirmed, Who::OwnerOrAdmin, StockEffect::None, Needs::Line),
+    step(Status::Pending, Status::Cancelled, Who::OwnerOrAdmin, StockEffect::Released, Needs::Nothing),
+    step(Status::Confirmed, Status::Shipped, Who::Admin, StockEffect::Shipped, Needs::Nothing),
+    step(Status::Confirmed, Status::Cancelled, Who::OwnerOrAdmin, StockEffect::Released, Needs::Nothing),
+    step(Status::Shipped, Status::Delivered, Who::Admin, StockEffect::None, Needs::Nothing),
+    step(Status::Shipped, Status::Cancelled, Who::Admin, StockEffect::Restocked, Needs::Reason),
+    step(Status::Delivered, Status::Cancelled, Who::Admin, StockEffect::Restocked, Needs::Reason),
+];
+
+/// Judges a step of an order with `item_count` lines, and tells what it does to the stock. `Ok(None)`: the order is there already.
+pub fn take_step(from: Status, change: &StatusChange, role: Role, item_count: u64) -> Result<Option<StockEffect>> {
+    let to = change.status;
+    if from == to {
+        return Ok(None);
+    }
+    let step = LIFECYCLE.iter().find(|step| (step.from, step.to) == (from, to)).ok_or(Error::IllegalTransition { from, to })?;
+    if step.who == Who::Admin && role != Role::Admin {
+        return Err(Error::Forbidden("only an admin may do this"));
+    }
+    if step.needs == Needs::Line && item_count == 0 {
+        return Err(Error::EmptyOrder);
+    }
+    if step.needs == Needs::Reason && change.reason.is_none() {
+        return Err(Fault::new("/reason", "is required to cancel an order that has left the shop").into());
+    }
+    if change.restock && step.stock != StockEffect::Restocked {
+        return Err(Fault::new("/restock", "is for orders that have left the shop").into());
+    }
+    match step.stock {
+        StockEffect::Restocked if !change.restock => Ok(Some(StockEffect::None)),
+        stock => Ok(Some(stock)),
+    }
+}
+
+/// The lifecycle as the README's table.
+pub fn markdown() -> String {
+    let mut table = String::from("| from | to | who | stock of each line |\n|---|---|---|---|\n");
+    for Step { from, to, who, stock, needs } in LIFECYCLE {
+        let who = match who {
+            Who::OwnerOrAdmin => "owner, admin",
+            Who::Admin => "admin",
+        };
+        let needs = match needs {
+            Needs::Nothing => "",
+            Needs::Line => "; needs a line",
+            Needs::Reason => "; needs a `reason`",
+        };
+        let stock = match stock {
+            StockEffect::None => "–",
+            StockEffect::Released => "released: `quantity += n, reserved -= n`",
+            StockEffect::Shipped => "leaves: `reserved -= n`",
+            StockEffect::Restocked => "with `\"restock\": true`: `quantity += n`, where the product still exists",
+        };
+        table += &format!("| {from} | {to} | {who}{needs} | {stock} |\n");
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::order::Reason;
+
+    #[test]
+    fn the_whole_lifecycle() {
+        let mut table = String::new();
+        for from in Status::ALL {
+            for to in Status::ALL {
+                table += &format!("{from:9} {to:9}");
+                for role in [Role::Customer, Role::Admin] {
+                    for (lines, reason, restock) in [(0, false, false), (1, false, false), (1, true, false), (1, true, true)] {
+                        let reason = reason.then(|| Reason::parse("broken").unwrap());
+                        let outcome = match take_step(from, &StatusChange { status: to, reason, restock }, role, lines) {
+                            Ok(None) => "stays",
+                            Ok(Some(StockEffect::None)) => "none",
+                            Ok(Some(StockEffect::Released)) => "release",
+                            Ok(Some(StockEffect::Shipped)) => "ship",
+                            Ok(Some(StockEffect::Restocked)) => "restock",
+                            Err(Error::IllegalTransition { .. }) => "409",
+                            Err(Error::EmptyOrder) => "empty",
+                            Err(Error::Forbidden(_)) => "403",
+                            Err(Error::Invalid(faults)) if faults[0].pointer == "/reason" => "reason?",
+                            Err(Error::Invalid(_)) => "restock?",
+                            Err(error) => panic!("{error}"),
+                        };
+                        table += &format!(" {outcome:8}");
+                    }
+                    table += if role == Role::Customer { " |" } else { "\n" };
+                }
+            }
+        }
+        insta::assert_snapshot!(table, @"");
+    }
+
+    #[test]
+    fn the_readme_shows_it() {
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&markdown()), "README.md should contain this table:\n{}", markdown());
+    }
+}

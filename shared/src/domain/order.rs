@@ -1,0 +1,331 @@
+//! Orders, their lines, and what is asked for with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{
+    fields::{Fields, FromFields, FromJson, Json},
+    id::{OrderId, OrderItemId, ProductId, UserId},
+    lifecycle::{Status, StockEffect},
+    money::Money,
+    timestamp::Timestamp,
+};
+use crate::{Error, Result, error::Fault};
+
+/// An order, without its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Order {
+    pub order_id: OrderId,
+    pub customer_id: UserId,
+    pub status: Status,
+    /// The sum of all lines.
+    pub total_price: Money,
+    pub item_count: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Grows with every write to the order or one of its lines; what the `ETag` is made of.
+    #[serde(skip)]
+    pub version: u64,
+}
+
+impl Order {
+    /// Lines that an order may have. A status change writes the order, each line's product and a record: all within the hundred
+    /// actions of one transaction.
+    pub const MAX_ITEMS: usize = 40;
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderItem {
+    pub order_item_id: OrderItemId,
+    pub order_id: OrderId,
+    pub product_id: ProductId,
+    pub quantity: Quantity,
+    /// The product's price at the instant the line was written. Later prices do not change it.
+    pub price: Money,
+    /// Price times quantity.
+    pub line_total: Money,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl OrderItem {
+    pub fn new(id: OrderItemId, order_id: OrderId, wanted: &NewItem, price: Money, now: Timestamp) -> Self {
+        Self {
+            order_item_id: id,
+            order_id,
+            product_id: wanted.product_id,
+            quantity: wanted.quantity,
+            price,
+            line_total: price.times(wanted.quantity.get()),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+/// One change of an order's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryEntry {
+    pub at: Timestamp,
+    /// Who did it; `None` was the shop itself, when an order expired.
+    pub by: Option<UserId>,
+    pub from: Status,
+    pub to: Status,
+    /// The version of the order that it made.
+    #[serde(skip)]
+    pub version: u64,
+    pub reason: Option<String>,
+    /// What it did to the stock of the lines' products.
+    pub stock: StockEffect,
+}
+
+/// An order with its lines and its history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderDetails {
+    #[serde(flatten)]
+    pub order: Order,
+    /// In the order in which they were added.
+    pub items: Vec<OrderItem>,
+    /// Oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+impl OrderDetails {
+    /// A new order with these lines.
+    pub fn place(order_id: OrderId, customer_id: UserId, items: Vec<OrderItem>, now: Timestamp) -> Self {
+        let order = Order {
+            order_id,
+            customer_id,
+            status: Status::Pending,
+            total_price: total(&items),
+            item_count: items.len() as u64,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        Self { order, items, history: Vec::new() }
+    }
+
+    /// How many of each product the lines need.
+    pub fn demand(&self) -> BTreeMap<ProductId, u64> {
+        demand(&self.items)
+    }
+}
+
+/// The sum of the lines.
+pub fn total(items: &[OrderItem]) -> Money {
+    items.iter().fold(Money::ZERO, |sum, item| sum.plus(item.line_total))
+}
+
+/// How many of each product the lines need. DynamoDB allows one action per item in a transaction.
+pub fn demand(items: &[OrderItem]) -> BTreeMap<ProductId, u64> {
+    let mut demand = BTreeMap::new();
+    for item in items {
+        *demand.entry(item.product_id).or_default() += item.quantity.get();
+    }
+    demand
+}
+
+/// Pieces on one line: 1 to 10,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Quantity(u64);
+
+impl Quantity {
+    pub const MAX: u64 = 10_000;
+
+    pub fn new(pieces: u64) -> Option<Self> {
+        (1..=Self::MAX).contains(&pieces).then_some(Self(pieces))
+    }
+
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromJson for Quantity {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::Number(text) => text.parse().ok().and_then(Self::new),
+            _ => None,
+        }
+        .ok_or_else(|| format!("must be an integer from 1 to {}", Self::MAX))
+    }
+}
+
+/// A line to add.
+#[derive(Debug, Clone)]
+pub struct NewItem {
+    pub product_id: ProductId,
+    pub quantity: Quantity,
+}
+
+impl FromFields for NewItem {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let product_id = fields.required("product_id");
+        let quantity = fields.required("quantity");
+        Some(Self { product_id: product_id?, quantity: quantity? })
+    }
+}
+
+/// What an order is asked to be.
+#[derive(Debug, Clone)]
+pub struct NewOrder {
+    /// Whom it is for, if that is not the caller.
+    pub customer_id: Option<UserId>,
+    pub items: Vec<NewItem>,
+}
+
+impl FromFields for NewOrder {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let customer_id = fields.optional("customer_id");
+        let items = fields.list("items", Order::MAX_ITEMS);
+        Some(Self { customer_id: customer_id?, items: items? })
+    }
+}
+
+/// An order to place: all of it but the prices.
+#[derive(Debug, Clone)]
+pub struct OrderDraft {
+    pub order_id: OrderId,
+    pub customer_id: UserId,
+    pub items: Vec<(OrderItemId, NewItem)>,
+    pub now: Timestamp,
+}
+
+impl OrderDraft {
+    /// The products of all lines, each once.
+    pub fn products(&self) -> BTreeSet<ProductId> {
+        self.items.iter().map(|(_, item)| item.product_id).collect()
+    }
+
+    /// The order at these prices; what has none is free.
+    pub fn priced(&self, prices: &BTreeMap<ProductId, Money>) -> OrderDetails {
+        let priced = |(id, wanted): &(OrderItemId, NewItem)| {
+            let price = prices.get(&wanted.product_id).copied().unwrap_or(Money::ZERO);
+            OrderItem::new(*id, self.order_id, wanted, price, self.now)
+        };
+        OrderDetails::place(self.order_id, self.customer_id, self.items.iter().map(priced).collect(), self.now)
+    }
+
+    /// The lines whose product has no price, because there is no such product.
+    pub fn unknown(&self, prices: &BTreeMap<ProductId, Money>) -> Vec<Fault> {
+        let lines = self.items.iter().enumerate().filter(|(_, (_, item))| !prices.contains_key(&item.product_id));
+        lines.map(|(index, _)| Fault::new(format!("/items/{index}/product_id"), "is no product of this shop")).collect()
+    }
+
+    /// JSON pointer to the first line with a product.
+    pub fn pointer(&self, product_id: ProductId) -> String {
+        let index = self.items.iter().position(|(_, item)| item.product_id == product_id).unwrap_or_default();
+        format!("/items/{index}/product_id")
+    }
+}
+
+/// A line's new quantity.
+#[derive(Debug, Clone)]
+pub struct ItemChange {
+    pub quantity: Quantity,
+}
+
+impl FromFields for ItemChange {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { quantity: fields.required("quantity")? })
+    }
+}
+
+/// A status to bring an order to.
+#[derive(Debug, Clone)]
+pub struct StatusChange {
+    pub status: Status,
+    pub reason: Option<Reason>,
+    /// Whether what comes back goes on the shelf again.
+    pub restock: bool,
+}
+
+impl FromFields for StatusChange {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let status = fields.required("status");
+        let reason = fields.optional("reason");
+        let restock = fields.optional("restock");
+        Some(Self { status: status?, reason: reason?, restock: restock?.unwrap_or_default() })
+    }
+}
+
+/// The input of the schedule that cancels forgotten orders: whatever EventBridge sends, none of it matters.
+#[derive(Debug)]
+pub struct Expiry;
+
+impl FromFields for Expiry {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        fields.ignore_rest();
+        Some(Self)
+    }
+}
+
+/// Which orders a list is about.
+#[derive(Debug, Clone)]
+pub struct OrderFilter {
+    pub status: Option<Status>,
+    pub customer_id: Option<UserId>,
+}
+
+impl OrderFilter {
+    /// From the parameters `status` and `customer_id` of a query.
+    pub fn parse(status: Option<&str>, customer_id: Option<&str>) -> Result<Self> {
+        let mut faults = Vec::new();
+        let status = status.map(str::parse).transpose().unwrap_or_else(|()| {
+            faults.push(Fault::new("?status", format!("must be one of {}", Status::ALL.map(Status::as_str).join(", "))));
+            None
+        });
+        let customer_id = customer_id.map(str::parse).transpose().unwrap_or_else(|_| {
+            faults.push(Fault::new("?customer_id", "must be a UUID"));
+            None
+        });
+        if faults.is_empty() { Ok(Self { status, customer_id }) } else { Err(Error::Invalid(faults)) }
+    }
+
+    /// The customer whose list it is, when it can only be the caller's own.
+    pub fn only_of(&self, caller: UserId) -> Result<UserId> {
+        match self.customer_id {
+            None => Ok(caller),
+            Some(customer) if customer == caller => Ok(caller),
+            Some(_) => Err(Error::Forbidden("only an admin may see the orders of others")),
+        }
+    }
+
+    /// A name for the list, which its cursors are tied to.
+    pub fn name(&self, customer: Option<UserId>) -> String {
+        let status = self.status.map_or("", Status::as_str);
+        format!("orders {status} {}", customer.map_or(String::new(), |id| id.to_string()))
+    }
+}
+
+/// Why an order was brought to a status: 1 to 500 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason(String);
+
+impl Reason {
+    pub const MAX_CHARS: usize = 500;
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() || text.chars().count() > Self::MAX_CHARS {
+            return Err(format!("must have 1 to {} characters", Self::MAX_CHARS));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromJson for Reason {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::String(text) => Self::parse(&text),
+            _ => Err("must be a string".into()),
+        }
+    }
+}
