@@ -256,7 +256,21 @@ impl Actor {
         let answer = self.post("/products", body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         let id = answer["product_id"].as_str().expect("an id").to_owned();
-        Product { path: format!("/products/{id}") }
+        Product { path: format!("/products/{id}"), id }
+    }
+
+    /// Places an order for these products and quantities.
+    pub async fn order<'a>(&self, wanted: impl IntoIterator<Item = (&'a Product, u64)>) -> Order {
+        let answer = self.post("/orders", lines(wanted)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        Order { path: answer.header("location").to_owned() }
+    }
+
+    /// What is on the shelf of a product, and what orders hold.
+    pub async fn stock(&self, product: &Product) -> (u64, u64) {
+        let answer = self.get(product).await;
+        let number = |name: &str| answer[name].as_u64().unwrap_or_else(|| panic!("{name} in {answer:?}"));
+        (number("quantity"), number("reserved"))
     }
 }
 
@@ -264,6 +278,41 @@ impl Actor {
 #[derive(Debug, Clone)]
 pub struct Product {
     pub path: String,
+    pub id: String,
+}
+
+/// The body of an order for these products and quantities.
+pub fn lines<'a>(wanted: impl IntoIterator<Item = (&'a Product, u64)>) -> Value {
+    let items: Vec<_> = wanted.into_iter().map(|(product, quantity)| line(product, quantity)).collect();
+    json!({"items": items})
+}
+
+/// The body of one line.
+pub fn line(product: &Product, quantity: u64) -> Value {
+    json!({"product_id": product.id, "quantity": quantity})
+}
+
+/// An order that a test placed.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub path: String,
+}
+
+impl Order {
+    /// Where its lines are, and one of them.
+    pub fn items(&self) -> String {
+        format!("{}/items", self.path)
+    }
+
+    pub fn item(&self, line: &Answer) -> String {
+        format!("{}/items/{}", self.path, line["order_item_id"].as_str().expect("an id"))
+    }
+}
+
+impl AsRef<str> for Order {
+    fn as_ref(&self) -> &str {
+        &self.path
+    }
 }
 
 impl AsRef<str> for Product {

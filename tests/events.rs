@@ -22,12 +22,21 @@ fn free_port() -> u16 {
 }
 
 /// In an order in which the later ones find what the earlier ones made.
-const EVENTS: [&str; 13] = [
+const EVENTS: [&str; 22] = [
     "product-create",
     "product-list",
     "product-get",
     "product-update",
     "product-delete",
+    "order-create",
+    "order-list",
+    "order-get",
+    "order-update",
+    "order-delete",
+    "order-item-add",
+    "order-item-update",
+    "order-item-remove",
+    "order-expire",
     "fallback",
     "auth-register",
     "auth-login",
@@ -88,6 +97,15 @@ async fn every_event_is_answered_by_its_function() {
     product-get 404
     product-update 404
     product-delete 404
+    order-create 422
+    order-list 200
+    order-get 404
+    order-update 404
+    order-delete 404
+    order-item-add 422
+    order-item-update 404
+    order-item-remove 404
+    order-expire {"cancelled":0,"spared":0}
     fallback 404
     auth-register 201
     auth-login 200

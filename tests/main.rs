@@ -10,8 +10,10 @@
 
 mod accounts;
 mod app;
+mod concurrency;
 mod conventions;
 mod events;
+mod orders;
 mod outages;
 mod products;
 mod rights;

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Actor, PASSWORD, TestApp, workspace},
+    app::{Actor, PASSWORD, TestApp, unique, workspace},
     tokens::{claims_of, header, sign},
 };
 
@@ -36,12 +36,35 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-async fn ask(who: &Actor, example: &Example) -> u16 {
-    let (method, _) = example.route.split_once(' ').unwrap_or(("GET", ""));
-    let path = example.event["rawPath"].as_str().unwrap();
+/// Sends the example, about things that exist: a product, and an order of `owner` with one line.
+async fn ask(who: &Actor, example: &Example, owner: &Actor, admin: &Actor) -> u16 {
+    let (method, route) = example.route.split_once(' ').unwrap_or(("GET", ""));
+    let mut path = example.event["rawPath"].as_str().unwrap().to_owned();
+    let mut body = example.event["body"].as_str().map(|body| serde_json::from_str::<Value>(body).unwrap());
+    let product = admin.product(&unique("Pen"), 9).await;
+    if route.contains("{product_id}") {
+        path.clone_from(&product.path);
+    }
+    if route.contains("{order_id}") {
+        let order = owner.order([(&product, 1)]).await;
+        let item = owner.get(&order).await["items"][0]["order_item_id"].as_str().unwrap().to_owned();
+        let id = order.path.strip_prefix("/orders/").unwrap();
+        path = route.replace("{order_id}", id).replace("{item_id}", &item);
+    }
+    if let Some(body) = &mut body {
+        if !body["product_id"].is_null() {
+            body["product_id"] = json!(product.id);
+        }
+        if !body["items"][0]["product_id"].is_null() {
+            body["items"][0]["product_id"] = json!(product.id);
+        }
+        if route == "/products" {
+            body["name"] = json!(unique("Pen"));
+        }
+    }
     let mut request = who.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
-    if let Some(body) = example.event["body"].as_str() {
-        request = request.header("content-type", "application/json").body(body.to_owned());
+    if let Some(body) = body {
+        request = request.json(&body);
     }
     let answer = who.send(request).await;
     if answer.status == 401 && who.token.is_some() && example.closed {
@@ -56,12 +79,15 @@ async fn ask(who: &Actor, example: &Example) -> u16 {
 async fn every_route_lets_in_whom_it_should() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (kid, secret) = app.signing_key().await;
-    let (email, _) = app.register("customer").await;
+    let operator = app.admin().await;
+    let (email, _) = app.register("other").await;
+    let (owner_email, _) = app.register("owner").await;
 
-    let mut table = format!("{:31} none garbage forged expired revoked customer admin\n", "route");
+    let mut table = format!("{:41} none garbage forged expired revoked other owner admin\n", "route");
     for example in examples() {
         // Fresh sessions: some routes end them.
-        let (customer, admin) = (app.login(&email, PASSWORD).await, app.admin().await);
+        let (other, owner, admin) =
+            (app.login(&email, PASSWORD).await, app.login(&owner_email, PASSWORD).await, app.admin().await);
         let expired = {
             let mut claims = claims_of(admin.token.as_ref().unwrap());
             for (name, seconds) in [("iat", 1000), ("nbf", 1000), ("exp", 100)] {
@@ -74,27 +100,44 @@ async fn every_route_lets_in_whom_it_should() {
         let revoked = app.admin().await;
         assert_eq!(revoked.post("/auth/logout", json!({})).await.status, 204);
 
-        write!(table, "{:31}", example.route).unwrap();
-        for (width, who) in
-            [(4, app.anyone()), (7, app.bearer("garbage")), (6, forged), (7, expired), (7, revoked), (8, customer), (5, admin)]
-        {
-            write!(table, " {:width$}", ask(&who, &example).await).unwrap();
+        write!(table, "{:41}", example.route).unwrap();
+        for (width, who) in [
+            (4, &app.anyone()),
+            (7, &app.bearer("garbage")),
+            (6, &forged),
+            (7, &expired),
+            (7, &revoked),
+            (5, &other),
+            (5, &owner),
+            (5, &admin),
+        ] {
+            // Somebody who is logged in for certain, whatever the routes before have done to the callers.
+            let maker = app.login(&owner_email, PASSWORD).await;
+            write!(table, " {:width$}", ask(who, &example, &maker, &operator).await).unwrap();
         }
         table.push('\n');
     }
-    assert_snapshot!(table, @r"
-    route                           none garbage forged expired revoked customer admin
-    $default                         404     404    404     404     404      404   404
-    DELETE /products/{product_id}    401     403    403     401     401      403   404
-    GET /auth/me                     401     403    403     401     401      200   200
-    GET /products                    200     200    200     200     200      200   200
-    GET /products/{product_id}       404     404    404     404     404      404   404
-    POST /auth/login                 401     401    401     401     401      401   401
-    POST /auth/logout                401     403    403     401     401      204   204
-    POST /auth/refresh               401     401    401     401     401      401   401
-    POST /auth/register              201     409    409     409     409      409   409
-    POST /products                   401     403    403     401     401      403   201
-    PUT /products/{product_id}       401     403    403     401     401      403   404
+    assert_snapshot!(table, @"
+    route                                     none garbage forged expired revoked other owner admin
+    $default                                   404     404    404     404     404   404   404   404
+    DELETE /orders/{order_id}                  401     403    403     401     401   404   204   204
+    DELETE /orders/{order_id}/items/{item_id}  401     403    403     401     401   404   204   204
+    DELETE /products/{product_id}              401     403    403     401     401   403   403   204
+    GET /auth/me                               401     403    403     401     401   200   200   200
+    GET /orders                                401     403    403     401     401   200   200   200
+    GET /orders/{order_id}                     401     403    403     401     401   404   200   200
+    GET /products                              200     200    200     200     200   200   200   200
+    GET /products/{product_id}                 200     200    200     200     200   200   200   200
+    POST /auth/login                           401     401    401     401     401   401   401   401
+    POST /auth/logout                          401     403    403     401     401   204   204   204
+    POST /auth/refresh                         401     401    401     401     401   401   401   401
+    POST /auth/register                        201     409    409     409     409   409   409   409
+    POST /orders                               401     403    403     401     401   201   201   201
+    POST /orders/{order_id}/items              401     403    403     401     401   404   201   201
+    POST /products                             401     403    403     401     401   403   403   201
+    PUT /orders/{order_id}                     401     403    403     401     401   404   200   200
+    PUT /orders/{order_id}/items/{item_id}     401     403    403     401     401   404   200   200
+    PUT /products/{product_id}                 401     403    403     401     401   403   403   200
     ");
 }
 

@@ -199,7 +199,33 @@ mod tests {
                 }
             }
         }
-        insta::assert_snapshot!(table, @"");
+        insta::assert_snapshot!(table, @"
+        PENDING   PENDING   stays    stays    stays    stays    | stays    stays    stays    stays   
+        PENDING   CONFIRMED empty    none     none     restock? | empty    none     none     restock?
+        PENDING   SHIPPED   409      409      409      409      | 409      409      409      409     
+        PENDING   DELIVERED 409      409      409      409      | 409      409      409      409     
+        PENDING   CANCELLED release  release  release  restock? | release  release  release  restock?
+        CONFIRMED PENDING   409      409      409      409      | 409      409      409      409     
+        CONFIRMED CONFIRMED stays    stays    stays    stays    | stays    stays    stays    stays   
+        CONFIRMED SHIPPED   403      403      403      403      | ship     ship     ship     restock?
+        CONFIRMED DELIVERED 409      409      409      409      | 409      409      409      409     
+        CONFIRMED CANCELLED release  release  release  restock? | release  release  release  restock?
+        SHIPPED   PENDING   409      409      409      409      | 409      409      409      409     
+        SHIPPED   CONFIRMED 409      409      409      409      | 409      409      409      409     
+        SHIPPED   SHIPPED   stays    stays    stays    stays    | stays    stays    stays    stays   
+        SHIPPED   DELIVERED 403      403      403      403      | none     none     none     restock?
+        SHIPPED   CANCELLED 403      403      403      403      | reason?  reason?  none     restock 
+        DELIVERED PENDING   409      409      409      409      | 409      409      409      409     
+        DELIVERED CONFIRMED 409      409      409      409      | 409      409      409      409     
+        DELIVERED SHIPPED   409      409      409      409      | 409      409      409      409     
+        DELIVERED DELIVERED stays    stays    stays    stays    | stays    stays    stays    stays   
+        DELIVERED CANCELLED 403      403      403      403      | reason?  reason?  none     restock 
+        CANCELLED PENDING   409      409      409      409      | 409      409      409      409     
+        CANCELLED CONFIRMED 409      409      409      409      | 409      409      409      409     
+        CANCELLED SHIPPED   409      409      409      409      | 409      409      409      409     
+        CANCELLED DELIVERED 409      409      409      409      | 409      409      409      409     
+        CANCELLED CANCELLED stays    stays    stays    stays    | stays    stays    stays    stays
+        ");
     }
 
     #[test]

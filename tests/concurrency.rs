@@ -1,0 +1,304 @@
+//! Many at once: nothing is oversold and no total drifts, whoever does what at the same time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+use local::Options;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{Actor, Answer, Order, Product, TestApp, line, lines};
+
+#[tokio::test]
+async fn fifty_buyers_of_twenty_pieces() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let pen = admin.product("Pen", 20).await;
+    let buyers = join_all((0..50).map(|n| async move { n }).map(|_| app.customer("buyer"))).await;
+
+    let answers = join_all(buyers.iter().map(|buyer| buyer.post("/orders", lines([(&pen, 1)])))).await;
+
+    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(201), count(409)), (20, 30));
+    assert!(answers.iter().filter(|answer| answer.status == 409).all(|answer| answer["available"] == 0));
+    assert_eq!(admin.stock(&pen).await, (0, 20));
+}
+
+#[tokio::test]
+async fn parallel_additions_to_one_order_all_count() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product("Pen", 100).await;
+    let order = ada.order([]).await;
+
+    let answers = join_all((0..38).map(|n| ada.post(order.items(), line(&pen, n % 3 + 1)))).await;
+
+    assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
+    let read = ada.get(&order).await;
+    let pieces: u64 = (0..38).map(|n| n % 3 + 1).sum();
+    assert_eq!((&read["item_count"], &read["total_price"]), (&json!(38), &json!(format!("{:.2}", 19.90 * pieces as f64))));
+    assert_eq!(admin.stock(&pen).await, (100 - pieces, pieces));
+
+    let more = join_all((0..10).map(|_| ada.post(order.items(), line(&pen, 1)))).await;
+    let count = |status| more.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(201), count(409)), (2, 8), "forty lines and no more");
+}
+
+#[tokio::test]
+async fn a_line_that_many_change_has_one_quantity() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product("Pen", 100).await;
+    let order = ada.order([]).await;
+    let item = order.item(&ada.post(order.items(), line(&pen, 1)).await);
+
+    let changes = (1..=12).map(|n| ada.put(&item, json!({"quantity": n})));
+    for answer in join_all(changes).await {
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+    }
+    let quantity = ada.get(&order).await["items"][0]["quantity"].as_u64().unwrap();
+    assert_eq!(admin.stock(&pen).await, (100 - quantity, quantity));
+
+    let removals = join_all((0..6).map(|_| ada.delete(&item))).await;
+    assert_eq!(removals.iter().filter(|answer| answer.status == 204).count(), 1, "{removals:?}");
+    assert_eq!(admin.stock(&pen).await, (100, 0));
+}
+
+#[tokio::test]
+async fn one_of_many_steps_at_once_is_taken() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product("Pen", 100).await;
+    for _ in 0..5 {
+        let order = ada.order([(&pen, 3)]).await;
+        admin.put(&order, json!({"status": "CONFIRMED"})).await;
+        let steps = ["CANCELLED", "SHIPPED"].into_iter().cycle().take(8);
+        join_all(steps.map(|to| admin.put(&order, json!({"status": to, "reason": "because"})))).await;
+        let history = ada.get(&order).await["history"].as_array().unwrap().clone();
+        let effects: Vec<_> = history.iter().map(|entry| entry["stock"].as_str().unwrap()).collect();
+        assert!(
+            [vec!["none", "released"], vec!["none", "shipped"], vec!["none", "shipped", "none"]].contains(&effects),
+            "{effects:?}"
+        );
+    }
+}
+
+/// What the workers of a mixed load share.
+struct Shared {
+    products: Vec<Product>,
+    orders: Mutex<Vec<Order>>,
+    /// Everything that was answered 201, and everything whose deletion was asked for.
+    made: Mutex<BTreeSet<String>>,
+    deleted: Mutex<BTreeSet<String>>,
+    /// Pieces that admins have put on the shelf.
+    put_in: Mutex<BTreeMap<String, i64>>,
+    statuses: Mutex<BTreeMap<u16, usize>>,
+}
+
+/// Somebody who does things at random.
+struct Worker<'a> {
+    who: &'a Actor,
+    admin: bool,
+    rng: Rng,
+    shared: &'a Shared,
+    /// Whether DynamoDB fails now and then.
+    faults: bool,
+}
+
+impl Worker<'_> {
+    /// Sends until the answer is no 503, as a client should. `None` if it never is.
+    async fn send(&mut self, method: Method, path: &str, body: Value) -> Option<Answer> {
+        let key = format!("{:x}", self.rng.u128(..));
+        for _ in 0..30 {
+            let request = self.who.request(method.clone(), path).header("idempotency-key", &key).json(&body);
+            let answer = self.who.send(request).await;
+            *self.shared.statuses.lock().unwrap().entry(answer.status).or_default() += 1;
+            if answer.status >= 400 {
+                answer.problem();
+            }
+            assert!(answer.status < 500 || answer.status == 503, "{method} {path} {body}: {answer:?}");
+            if answer.status != 503 {
+                return Some(answer);
+            }
+        }
+        panic!("{method} {path} {body}: unavailable thirty times");
+    }
+
+    fn product(&mut self) -> Product {
+        self.shared.products[self.rng.usize(..self.shared.products.len())].clone()
+    }
+
+    fn an_order(&mut self) -> Option<Order> {
+        let orders = self.shared.orders.lock().unwrap();
+        // The latest are the ones that things still happen to.
+        let latest = orders.len().saturating_sub(6);
+        orders.get(self.rng.usize(latest..orders.len().max(latest + 1))).cloned()
+    }
+
+    async fn place(&mut self) {
+        let wanted: Vec<_> = (0..self.rng.usize(0..4)).map(|_| (self.product(), self.rng.u64(1..4))).collect();
+        let body = lines(wanted.iter().map(|(product, quantity)| (product, *quantity)));
+        if let Some(placed) = self.send(Method::POST, "/orders", body).await.filter(|answer| answer.status == 201) {
+            let order = Order { path: placed.header("location").to_owned() };
+            let mut made = self.shared.made.lock().unwrap();
+            made.insert(order.path.clone());
+            made.extend(placed["items"].as_array().unwrap().iter().map(|item| item["order_item_id"].to_string()));
+            self.shared.orders.lock().unwrap().push(order);
+        }
+    }
+
+    async fn step(&mut self) {
+        let Some(order) = self.an_order() else { return self.place().await };
+        match self.rng.u8(..100) {
+            0..12 => self.place().await,
+            12..37 => {
+                let (product, quantity) = (self.product(), self.rng.u64(1..4));
+                let added = self.send(Method::POST, &order.items(), line(&product, quantity)).await;
+                if let Some(added) = added.filter(|answer| answer.status == 201) {
+                    self.shared.made.lock().unwrap().insert(added["order_item_id"].to_string());
+                }
+            }
+            37..67 => {
+                let read = self.send(Method::GET, &order.path, json!({})).await;
+                let items = read.map_or_else(Vec::new, |read| read["items"].as_array().cloned().unwrap_or_default());
+                let Some(item) = items.get(self.rng.usize(0..items.len().max(1))) else { return };
+                let path = format!("{}/{}", order.items(), item["order_item_id"].as_str().unwrap());
+                if self.rng.u8(..3) == 0 {
+                    self.shared.deleted.lock().unwrap().insert(item["order_item_id"].to_string());
+                    self.send(Method::DELETE, &path, json!({})).await;
+                } else {
+                    let quantity = self.rng.u64(1..6);
+                    self.send(Method::PUT, &path, json!({"quantity": quantity})).await;
+                }
+            }
+            67..85 => {
+                let to = ["CONFIRMED", "CONFIRMED", "SHIPPED", "SHIPPED", "DELIVERED", "CANCELLED"][self.rng.usize(..6)];
+                let mut body = json!({"status": to, "reason": "because"});
+                if to == "CANCELLED" && self.rng.bool() {
+                    body["restock"] = json!(true);
+                }
+                self.send(Method::PUT, &order.path, body).await;
+            }
+            85..90 => {
+                // Only those that nothing was shipped of: the rest is needed for the accounts at the end.
+                let read = self.send(Method::GET, &order.path, json!({})).await;
+                if let Some(read) = read.filter(|read| read["status"] == "PENDING") {
+                    let mut deleted = self.shared.deleted.lock().unwrap();
+                    deleted.insert(order.path.clone());
+                    deleted.extend(read["items"].as_array().unwrap().iter().map(|item| item["order_item_id"].to_string()));
+                    drop(deleted);
+                    let tag = read.header("etag").to_owned();
+                    let request = self.who.request(Method::DELETE, &order.path).header("if-match", tag);
+                    let answer = self.who.send(request).await;
+                    assert!([204, 404, 409, 412, 503].contains(&answer.status), "{answer:?}");
+                }
+            }
+            _ if !self.admin => {}
+            90..95 => {
+                let (product, price) = (self.product(), self.rng.u64(1..1000));
+                self.send(Method::PUT, &product.path, json!({"price": format!("{}.{:02}", price / 100, price % 100)})).await;
+            }
+            // An answer that is lost would leave open whether the pieces were put in.
+            _ if self.faults => {}
+            _ => {
+                let product = self.product();
+                let Some(seen) = self.send(Method::GET, &product.path, json!({})).await else { return };
+                let more = self.rng.i64(0..5);
+                let quantity = seen["quantity"].as_i64().unwrap() + more;
+                let request = self.who.request(Method::PUT, &product).header("if-match", seen.header("etag"));
+                if self.who.send(request.json(&json!({"quantity": quantity}))).await.status == 200 {
+                    *self.shared.put_in.lock().unwrap().get_mut(&product.id).unwrap() += more;
+                }
+            }
+        }
+    }
+}
+
+/// Sixteen workers, and the accounts afterwards. `MIXED_OPERATIONS` says how many operations, `MIXED_SEED` which.
+async fn mixed_load(app: &TestApp, operations: usize, faults: bool) {
+    const STOCK: u64 = 60;
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed: u64 = number("MIXED_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let operations = number("MIXED_OPERATIONS").map_or(operations, |count| usize::try_from(count).unwrap());
+    println!("MIXED_SEED={seed}");
+    let (admin, ada, bob) = (app.admin().await, app.customer("ada").await, app.customer("bob").await);
+    let mut products = Vec::new();
+    for n in 0..4 {
+        products.push(admin.product(&format!("Product {n}"), STOCK).await);
+    }
+    let put_in = products.iter().map(|product| (product.id.clone(), STOCK as i64)).collect();
+    let shared = Shared {
+        products,
+        orders: Mutex::default(),
+        made: Mutex::default(),
+        deleted: Mutex::default(),
+        put_in: Mutex::new(put_in),
+        statuses: Mutex::default(),
+    };
+
+    join_all((0..16).map(|n| {
+        let who = [&admin, &ada, &ada, &bob][n % 4];
+        let rng = Rng::with_seed(seed.wrapping_add(n as u64));
+        let mut worker = Worker { who, admin: n % 4 == 0, rng, shared: &shared, faults };
+        async move {
+            for _ in 0..operations / 16 {
+                worker.step().await;
+            }
+        }
+    }))
+    .await;
+    println!("answers by status: {:?}", shared.statuses.lock().unwrap());
+
+    // The table as it is now.
+    let (mut orders, mut items, mut shipped) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::<String, i64>::new());
+    let mut path = "/orders?limit=100".to_owned();
+    let get = async |path: &str| loop {
+        let answer = admin.get(path).await;
+        if answer.status != 503 {
+            return answer;
+        }
+    };
+    loop {
+        let page = get(&path).await;
+        for order in page["orders"].as_array().unwrap() {
+            let order = get(&format!("/orders/{}", order["order_id"].as_str().unwrap())).await;
+            orders.insert(format!("/orders/{}", order["order_id"].as_str().unwrap()));
+            let effects: Vec<_> = order["history"].as_array().unwrap().iter().map(|entry| entry["stock"].clone()).collect();
+            let left = i64::from(effects.contains(&json!("shipped"))) - i64::from(effects.contains(&json!("restocked")));
+            for item in order["items"].as_array().unwrap() {
+                items.insert(item["order_item_id"].to_string());
+                *shipped.entry(item["product_id"].as_str().unwrap().to_owned()).or_default() +=
+                    left * item["quantity"].as_i64().unwrap();
+            }
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/orders?limit=100&cursor={cursor}"),
+            None => break,
+        }
+    }
+    for product in &shared.products {
+        let stock = get(&product.path).await;
+        let number = |name: &str| stock[name].as_i64().unwrap();
+        let accounted = number("quantity") + number("reserved") + shipped.get(&product.id).copied().unwrap_or_default();
+        assert_eq!(accounted, shared.put_in.lock().unwrap()[&product.id], "pieces of {product:?}: {stock:?}");
+    }
+    let (made, deleted) = (shared.made.into_inner().unwrap(), shared.deleted.into_inner().unwrap());
+    let there: BTreeSet<_> = orders.union(&items).cloned().collect();
+    assert_eq!(there.difference(&made).collect::<Vec<_>>(), Vec::<&String>::new(), "nothing is there that was not answered");
+    let missing: BTreeSet<_> = made.difference(&there).cloned().collect();
+    assert_eq!(
+        missing.difference(&deleted).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "nothing is missing that was not deleted"
+    );
+}
+
+#[tokio::test]
+async fn sixteen_people_doing_anything_break_nothing() {
+    let Some(app) = TestApp::start_local(|options: &mut Options| options.limit = 6).await else { return };
+    mixed_load(&app, 10_000, false).await;
+}

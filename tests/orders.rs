@@ -1,0 +1,894 @@
+//! Orders: their lines, totals, lifecycle and history, and the stock they hold.
+
+use std::collections::BTreeSet;
+
+use insta::{assert_json_snapshot, assert_snapshot};
+use local::{Options, Outcome};
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::app::{Actor, Answer, Order, TestApp, line, lines, unique};
+
+/// An admin, a customer, and nothing else in the shop.
+async fn people(app: &TestApp) -> (Actor, Actor) {
+    (app.admin().await, app.customer("ada").await)
+}
+
+async fn status(who: &Actor, order: &Order, to: &str) -> Answer {
+    who.put(order, json!({"status": to})).await
+}
+
+/// Brings an order to a status, step by step.
+async fn bring(admin: &Actor, order: &Order, to: &str) {
+    for step in ["CONFIRMED", "SHIPPED", "DELIVERED"] {
+        assert_eq!(status(admin, order, step).await.status, 200, "{step}");
+        if step == to {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_placed_with_its_lines() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let (pen, ink) = (admin.product(&unique("Pen"), 3).await, admin.product(&unique("Ink"), 5).await);
+    admin.put(&ink, json!({"price": "0.05"})).await;
+
+    let placed = ada.post("/orders", lines([(&pen, 2), (&ink, 3), (&pen, 1)])).await;
+
+    assert_eq!(placed.status, 201, "{placed:?}");
+    assert_json_snapshot!(placed.json, {
+        ".order_id" => "[id]", ".customer_id" => "[id]", ".created_at" => "[time]", ".updated_at" => "[time]",
+        ".items[].order_id" => "[id]", ".items[].order_item_id" => "[id]", ".items[].product_id" => "[id]",
+        ".items[].created_at" => "[time]", ".items[].updated_at" => "[time]",
+    }, @r#"
+    {
+      "created_at": "[time]",
+      "customer_id": "[id]",
+      "history": [],
+      "item_count": 3,
+      "items": [
+        {
+          "created_at": "[time]",
+          "line_total": "39.80",
+          "order_id": "[id]",
+          "order_item_id": "[id]",
+          "price": "19.90",
+          "product_id": "[id]",
+          "quantity": 2,
+          "updated_at": "[time]"
+        },
+        {
+          "created_at": "[time]",
+          "line_total": "0.15",
+          "order_id": "[id]",
+          "order_item_id": "[id]",
+          "price": "0.05",
+          "product_id": "[id]",
+          "quantity": 3,
+          "updated_at": "[time]"
+        },
+        {
+          "created_at": "[time]",
+          "line_total": "19.90",
+          "order_id": "[id]",
+          "order_item_id": "[id]",
+          "price": "19.90",
+          "product_id": "[id]",
+          "quantity": 1,
+          "updated_at": "[time]"
+        }
+      ],
+      "order_id": "[id]",
+      "status": "PENDING",
+      "total_price": "59.85",
+      "updated_at": "[time]"
+    }
+    "#);
+    let order = Order { path: placed.header("location").to_owned() };
+    assert_eq!(order.path, format!("/orders/{}", placed["order_id"].as_str().unwrap()));
+    let read = ada.get(&order).await;
+    assert_eq!((read.status, &read.json), (200, &placed.json));
+    assert_eq!(read.header("etag"), placed.header("etag"));
+    assert_eq!(read.header("cache-control"), "no-store");
+    assert_eq!(ada.stock(&pen).await, (0, 3));
+    assert_eq!(ada.stock(&ink).await, (2, 3));
+
+    let empty = ada.post("/orders", json!({})).await;
+    assert_eq!((empty.status, &empty["total_price"], &empty["item_count"]), (201, &json!("0.00"), &json!(0)));
+}
+
+#[tokio::test]
+async fn an_order_is_stored_with_its_lines_and_history() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 3).await;
+    let order = ada.order([(&pen, 2)]).await;
+    ada.put(&order, json!({"status": "CANCELLED", "reason": "too dear"})).await;
+
+    let show = |item: &Value| {
+        let fields = item.as_object().unwrap().iter().map(|(name, value)| {
+            let value = value.as_object().unwrap().values().next().unwrap().as_str().unwrap();
+            let is_id = |text: &str| text.parse::<Uuid>().is_ok();
+            let parts: Vec<_> = value.split('#').map(|part| if is_id(part) { "[id]" } else { part }).collect();
+            let shown =
+                if ["created_at", "updated_at", "at"].contains(&name.as_str()) { "[ms]".to_owned() } else { parts.join("#") };
+            format!("{name}={shown}")
+        });
+        fields.collect::<Vec<_>>().join(" ")
+    };
+    let items = app.items().await;
+    let stored = items.iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("ORDER#"));
+    assert_snapshot!(stored.map(show).collect::<Vec<_>>().join("\n"), @"
+    at=[ms] by=[id] from=PENDING pk=ORDER#[id] reason=too dear sk=HISTORY#0000000002 stock=released to=CANCELLED
+    created_at=[ms] pk=ORDER#[id] price=1990 product_id=[id] quantity=2 sk=ITEM#[id] updated_at=[ms]
+    created_at=[ms] customer_id=[id] gsi1pk=CUSTOMER#[id] gsi1sk=[id] gsi2pk=ORDERS#CANCELLED#0 gsi2sk=[id] item_count=1 pk=ORDER#[id] sk=ORDER status=CANCELLED total=3980 updated_at=[ms] version=2
+    ");
+}
+
+#[tokio::test]
+async fn an_order_takes_all_its_stock_or_none() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let (pen, ink) = (admin.product(&unique("Pen"), 3).await, admin.product(&unique("Ink"), 1).await);
+
+    let refused = ada.post("/orders", lines([(&pen, 2), (&ink, 2)])).await;
+
+    assert_eq!(refused.problem(), (409, "out-of-stock"));
+    assert_eq!((&refused["product_id"], &refused["available"]), (&json!(ink.id), &json!(1)));
+    assert_eq!((ada.stock(&pen).await, ada.stock(&ink).await), ((3, 0), (1, 0)));
+    assert_eq!(ada.get("/orders").await["orders"], json!([]));
+
+    let twice = ada.post("/orders", lines([(&ink, 1), (&ink, 1)])).await;
+    assert_eq!(twice.problem(), (409, "out-of-stock"), "two lines of one product need their sum");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_order_is_told() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 100).await;
+    let with = |name: &str, value: Value| {
+        let mut line = line(&pen, 1);
+        line[name] = value;
+        json!({"items": [crate::app::line(&pen, 1), line]})
+    };
+
+    for (body, pointers) in [
+        (json!([]), vec![""]),
+        (json!({"items": {}}), vec!["/items"]),
+        (json!({"items": null}), vec!["/items"]),
+        (json!({"items": [1, "x"]}), vec!["/items/0", "/items/1"]),
+        (json!({"items": [{}]}), vec!["/items/0/product_id", "/items/0/quantity"]),
+        (json!({"items": vec![line(&pen, 1); 41]}), vec!["/items"]),
+        (json!({"status": "CONFIRMED", "total_price": "0"}), vec!["/status", "/total_price"]),
+        (json!({"customer_id": "me"}), vec!["/customer_id"]),
+        (with("quantity", json!(0)), vec!["/items/1/quantity"]),
+        (with("quantity", json!(-1)), vec!["/items/1/quantity"]),
+        (with("quantity", json!(1.5)), vec!["/items/1/quantity"]),
+        (with("quantity", json!(10_001)), vec!["/items/1/quantity"]),
+        (with("quantity", json!("1")), vec!["/items/1/quantity"]),
+        (with("price", json!("0.01")), vec!["/items/1/price"]),
+        (with("product_id", json!("x")), vec!["/items/1/product_id"]),
+    ] {
+        let refused = ada.post("/orders", body.clone()).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), pointers), "{body}");
+    }
+    let unknown = ada.post("/orders", with("product_id", json!(Uuid::now_v7()))).await;
+    assert_eq!((unknown.problem(), unknown.pointers()), ((422, "unknown-product"), vec!["/items/1/product_id"]));
+    assert_eq!(ada.post("/orders", json!({"items": vec![line(&pen, 1); 40]})).await.status, 201);
+    assert_eq!(ada.stock(&pen).await, (60, 40));
+
+    let order = ada.order([]).await;
+    for (body, pointer) in [
+        (json!({}), "/product_id"),
+        (line(&pen, 0), "/quantity"),
+        (json!({"product_id": pen.id, "quantity": 1, "price": 1}), "/price"),
+    ] {
+        assert_eq!(ada.post(order.items(), body).await.pointers()[0], pointer);
+    }
+    let unknown = json!({"product_id": Uuid::now_v7(), "quantity": 1});
+    let refused = ada.post(order.items(), unknown).await;
+    assert_eq!((refused.problem(), refused.pointers()), ((422, "unknown-product"), vec!["/product_id"]));
+    for (body, pointer) in [
+        (json!({}), "/status"),
+        (json!({"status": "pending"}), "/status"),
+        (json!({"status": "CANCELLED", "reason": ""}), "/reason"),
+        (json!({"status": "CANCELLED", "reason": "x".repeat(501)}), "/reason"),
+        (json!({"status": "CANCELLED", "restock": 1}), "/restock"),
+        (json!({"status": "CANCELLED", "restock": true}), "/restock"),
+        (json!({"status": "CANCELLED", "total_price": "0"}), "/total_price"),
+    ] {
+        let refused = ada.put(&order, body.clone()).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec![pointer]), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_total_follows_the_lines() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let order = ada.order([]).await;
+    let total = async || {
+        let order = ada.get(&order).await;
+        (order["total_price"].as_str().unwrap().to_owned(), order["item_count"].as_u64().unwrap())
+    };
+
+    let two = ada.post(order.items(), line(&pen, 2)).await;
+    assert_eq!(two.status, 201, "{two:?}");
+    assert_json_snapshot!(two.json, {
+        ".order_id" => "[id]", ".order_item_id" => "[id]", ".product_id" => "[id]", ".created_at" => "[time]", ".updated_at" => "[time]",
+    }, @r#"
+    {
+      "created_at": "[time]",
+      "line_total": "39.80",
+      "order_id": "[id]",
+      "order_item_id": "[id]",
+      "price": "19.90",
+      "product_id": "[id]",
+      "quantity": 2,
+      "updated_at": "[time]"
+    }
+    "#);
+    assert_eq!((total().await, ada.stock(&pen).await), (("39.80".into(), 1), (8, 2)));
+
+    admin.put(&pen, json!({"price": "100"})).await;
+    let three = ada.post(order.items(), line(&pen, 3)).await;
+    assert_eq!((&three["price"], &three["line_total"]), (&json!("100.00"), &json!("300.00")));
+    assert_eq!(total().await, ("339.80".into(), 2), "each line at the price of its day");
+
+    let more = ada.put(order.item(&two), json!({"quantity": 5})).await;
+    assert_eq!((more.status, &more["price"], &more["line_total"]), (200, &json!("19.90"), &json!("99.50")));
+    assert_eq!((total().await, ada.stock(&pen).await), (("399.50".into(), 2), (2, 8)));
+    let less = ada.put(order.item(&two), json!({"quantity": 1})).await;
+    assert_eq!((&less["quantity"], &less["created_at"]), (&json!(1), &two["created_at"]));
+    assert_eq!((total().await, ada.stock(&pen).await), (("319.90".into(), 2), (6, 4)));
+    assert_eq!(ada.put(order.item(&two), json!({"quantity": 1})).await.status, 200, "the same again");
+
+    let refused = ada.put(order.item(&two), json!({"quantity": 8})).await;
+    assert_eq!((refused.problem(), &refused["available"]), ((409, "out-of-stock"), &json!(6)));
+    assert_eq!(ada.delete(order.item(&three)).await.status, 204);
+    assert_eq!((total().await, ada.stock(&pen).await), (("19.90".into(), 1), (9, 1)));
+    assert_eq!(ada.delete(order.item(&three)).await.problem(), (404, "not-found"));
+    assert_eq!(ada.put(order.item(&three), json!({"quantity": 1})).await.problem(), (404, "not-found"));
+}
+
+#[tokio::test]
+async fn an_order_has_at_most_forty_lines() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 100).await;
+    let order = ada.order(vec![(&pen, 1); 39]).await;
+
+    let fortieth = ada.post(order.items(), line(&pen, 1)).await;
+    assert_eq!(fortieth.status, 201);
+    assert_eq!(ada.post(order.items(), line(&pen, 1)).await.problem(), (409, "too-many-items"));
+    assert_eq!(ada.put(order.item(&fortieth), json!({"quantity": 2})).await.status, 200, "its lines may still change");
+    ada.delete(order.item(&fortieth)).await;
+    assert_eq!(ada.post(order.items(), line(&pen, 1)).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_strangers_order_does_not_exist() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let bob = app.customer("bob").await;
+    let pen = admin.product(&unique("Pen"), 9).await;
+    let order = ada.order([(&pen, 1)]).await;
+    let first = ada.get(&order).await["items"][0]["order_item_id"].as_str().unwrap().to_owned();
+    let item = format!("{}/{first}", order.items());
+    let nowhere = Order { path: format!("/orders/{}", Uuid::now_v7()) };
+
+    for (who, order, item) in [(&bob, &order, item.clone()), (&ada, &nowhere, format!("{}/{first}", nowhere.items()))] {
+        assert_eq!(who.get(order).await.problem(), (404, "not-found"));
+        assert_eq!(status(who, order, "CANCELLED").await.problem(), (404, "not-found"));
+        assert_eq!(who.delete(order).await.problem(), (404, "not-found"));
+        assert_eq!(who.post(order.items(), line(&pen, 1)).await.problem(), (404, "not-found"));
+        assert_eq!(who.put(&item, json!({"quantity": 2})).await.problem(), (404, "not-found"));
+        assert_eq!(who.delete(&item).await.problem(), (404, "not-found"));
+    }
+    assert_eq!(bob.get("/orders").await["orders"], json!([]));
+    assert_eq!(ada.stock(&pen).await, (8, 1));
+
+    assert_eq!(admin.get(&order).await.status, 200);
+    assert_eq!(admin.post(order.items(), line(&pen, 1)).await.status, 201);
+    assert_eq!(admin.put(&item, json!({"quantity": 2})).await.status, 200);
+    assert_eq!(admin.delete(&item).await.status, 204);
+    assert_eq!(ada.get(&order).await["item_count"], 1);
+}
+
+#[tokio::test]
+async fn an_admin_orders_for_a_customer() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 9).await;
+    let of = async |who: &Actor| who.get("/auth/me").await["user_id"].clone();
+    let (ada_id, admin_id) = (of(&ada).await, of(&admin).await);
+    let order_for = |customer: &Value| {
+        let mut body = lines([(&pen, 1)]);
+        body["customer_id"] = customer.clone();
+        body
+    };
+
+    let placed = admin.post("/orders", order_for(&ada_id)).await;
+    assert_eq!((placed.status, &placed["customer_id"]), (201, &ada_id));
+    assert_eq!(ada.get(placed.header("location")).await.status, 200);
+    assert_eq!(admin.post("/orders", order_for(&admin_id)).await["customer_id"], admin_id);
+    assert_eq!(ada.post("/orders", order_for(&ada_id)).await.status, 201, "a customer may name themself");
+    assert_eq!(ada.post("/orders", order_for(&admin_id)).await.problem(), (403, "forbidden"));
+
+    assert_eq!(admin.post("/orders", order_for(&json!(Uuid::now_v7()))).await.problem(), (422, "unknown-customer"));
+    app.shop().invoke("account-admin", json!({"user_id": ada_id, "is_active": false})).await;
+    assert_eq!(admin.post("/orders", order_for(&ada_id)).await.problem(), (422, "unknown-customer"), "a closed account");
+    assert_eq!(admin.stock(&pen).await, (6, 3));
+}
+
+#[tokio::test]
+async fn every_step_of_an_orders_life_moves_its_stock() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+
+    let mut table = String::new();
+    for path in [
+        "CONFIRMED SHIPPED DELIVERED",
+        "CANCELLED",
+        "CONFIRMED CANCELLED",
+        "CONFIRMED SHIPPED CANCELLED",
+        "CONFIRMED SHIPPED CANCELLED+restock",
+        "CONFIRMED SHIPPED DELIVERED CANCELLED",
+        "CONFIRMED SHIPPED DELIVERED CANCELLED+restock",
+    ] {
+        let pen = admin.product(&unique("Pen"), 10).await;
+        let order = ada.order([(&pen, 2), (&pen, 1)]).await;
+        table += &format!("PENDING {:?}", admin.stock(&pen).await);
+        for step in path.split(' ') {
+            let (to, restock) = step.split_once('+').map_or((step, false), |(to, _)| (to, true));
+            let mut body = json!({"status": to, "reason": "because"});
+            if restock {
+                body["restock"] = json!(true);
+            }
+            let answer = admin.put(&order, body).await;
+            assert_eq!(
+                (answer.status, &answer["status"], &answer["total_price"]),
+                (200, &json!(to), &json!("59.70")),
+                "{path}: {answer:?}"
+            );
+            assert_eq!(answer.json, ada.get(&order).await.json);
+            table += &format!(" → {step} {:?}", admin.stock(&pen).await);
+        }
+        table.push('\n');
+    }
+    assert_snapshot!(table, @"
+    PENDING (7, 3) → CONFIRMED (7, 3) → SHIPPED (7, 0) → DELIVERED (7, 0)
+    PENDING (7, 3) → CANCELLED (10, 0)
+    PENDING (7, 3) → CONFIRMED (7, 3) → CANCELLED (10, 0)
+    PENDING (7, 3) → CONFIRMED (7, 3) → SHIPPED (7, 0) → CANCELLED (7, 0)
+    PENDING (7, 3) → CONFIRMED (7, 3) → SHIPPED (7, 0) → CANCELLED+restock (10, 0)
+    PENDING (7, 3) → CONFIRMED (7, 3) → SHIPPED (7, 0) → DELIVERED (7, 0) → CANCELLED (7, 0)
+    PENDING (7, 3) → CONFIRMED (7, 3) → SHIPPED (7, 0) → DELIVERED (7, 0) → CANCELLED+restock (10, 0)
+    ");
+}
+
+#[tokio::test]
+async fn only_the_steps_of_the_lifecycle_are_taken() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 1000).await;
+
+    let mut table = String::new();
+    for from in ["PENDING", "CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED"] {
+        for to in ["PENDING", "CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED"] {
+            table += &format!("{from:9} {to:9}");
+            for who in [&ada, &admin] {
+                let order = ada.order([(&pen, 1)]).await;
+                match from {
+                    "PENDING" => {}
+                    "CANCELLED" => assert_eq!(status(&admin, &order, from).await.status, 200),
+                    from => bring(&admin, &order, from).await,
+                }
+                let before = ada.get(&order).await;
+                let answer = status(who, &order, to).await;
+                let after = ada.get(&order).await;
+                if answer.status == 200 && from != to {
+                    table += " 200";
+                } else {
+                    assert_eq!(before.json, after.json, "{from} → {to}: what is refused, or asked for again, changes nothing");
+                    assert_eq!(before.header("etag"), after.header("etag"));
+                    table += &if answer.status == 200 { " same".to_owned() } else { format!(" {}", answer.problem().1) };
+                }
+            }
+            table.push('\n');
+        }
+    }
+    assert_snapshot!(table, @"
+    PENDING   PENDING   same same
+    PENDING   CONFIRMED 200 200
+    PENDING   SHIPPED   illegal-transition illegal-transition
+    PENDING   DELIVERED illegal-transition illegal-transition
+    PENDING   CANCELLED 200 200
+    CONFIRMED PENDING   illegal-transition illegal-transition
+    CONFIRMED CONFIRMED same same
+    CONFIRMED SHIPPED   forbidden 200
+    CONFIRMED DELIVERED illegal-transition illegal-transition
+    CONFIRMED CANCELLED 200 200
+    SHIPPED   PENDING   illegal-transition illegal-transition
+    SHIPPED   CONFIRMED illegal-transition illegal-transition
+    SHIPPED   SHIPPED   same same
+    SHIPPED   DELIVERED forbidden 200
+    SHIPPED   CANCELLED forbidden invalid-request
+    DELIVERED PENDING   illegal-transition illegal-transition
+    DELIVERED CONFIRMED illegal-transition illegal-transition
+    DELIVERED SHIPPED   illegal-transition illegal-transition
+    DELIVERED DELIVERED same same
+    DELIVERED CANCELLED forbidden invalid-request
+    CANCELLED PENDING   illegal-transition illegal-transition
+    CANCELLED CONFIRMED illegal-transition illegal-transition
+    CANCELLED SHIPPED   illegal-transition illegal-transition
+    CANCELLED DELIVERED illegal-transition illegal-transition
+    CANCELLED CANCELLED same same
+    ");
+
+    let empty = ada.order([]).await;
+    assert_eq!(status(&ada, &empty, "CONFIRMED").await.problem(), (409, "empty-order"));
+    assert_eq!(status(&ada, &empty, "CANCELLED").await.status, 200);
+}
+
+#[tokio::test]
+async fn lines_change_while_an_order_is_pending() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 100).await;
+    for to in ["CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED"] {
+        let order = ada.order([(&pen, 1)]).await;
+        let first = format!("{}/{}", order.items(), ada.get(&order).await["items"][0]["order_item_id"].as_str().unwrap());
+        match to {
+            "CANCELLED" => assert_eq!(status(&ada, &order, to).await.status, 200),
+            to => bring(&admin, &order, to).await,
+        }
+        let before = admin.stock(&pen).await;
+        for who in [&ada, &admin] {
+            assert_eq!(who.post(order.items(), line(&pen, 1)).await.problem(), (409, "order-not-editable"), "{to}");
+            assert_eq!(who.put(&first, json!({"quantity": 2})).await.problem(), (409, "order-not-editable"), "{to}");
+            assert_eq!(who.delete(&first).await.problem(), (409, "order-not-editable"), "{to}");
+        }
+        assert_eq!(admin.stock(&pen).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_order_gives_back_what_it_held() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let (pen, ink) = (admin.product(&unique("Pen"), 10).await, admin.product(&unique("Ink"), 10).await);
+
+    let order = ada.order([(&pen, 2), (&ink, 3), (&pen, 1)]).await;
+    assert_eq!(admin.delete(&pen).await.problem(), (409, "product-in-use"));
+    assert_eq!(ada.delete(&order).await.status, 204);
+    assert_eq!((ada.stock(&pen).await, ada.stock(&ink).await), ((10, 0), (10, 0)));
+    assert_eq!(ada.get(&order).await.problem(), (404, "not-found"));
+    assert_eq!(ada.delete(&order).await.problem(), (404, "not-found"));
+    assert_eq!(ada.get("/orders").await["orders"], json!([]));
+
+    for to in ["CONFIRMED", "SHIPPED", "DELIVERED"] {
+        let order = ada.order([(&pen, 1)]).await;
+        bring(&admin, &order, to).await;
+        for who in [&ada, &admin] {
+            assert_eq!(who.delete(&order).await.problem(), (409, "order-not-deletable"), "{to}");
+        }
+    }
+    let order = ada.order([(&ink, 1)]).await;
+    assert_eq!(status(&ada, &order, "CONFIRMED").await.status, 200);
+    assert_eq!(status(&ada, &order, "CANCELLED").await.status, 200);
+    assert_eq!(ada.delete(&order).await.problem(), (409, "order-not-deletable"));
+    assert_eq!(admin.delete(&order).await.status, 204, "with its history");
+    assert_eq!(admin.stock(&ink).await, (10, 0));
+    assert_eq!(admin.delete(&ink).await.status, 204, "nobody holds it any more");
+}
+
+#[tokio::test]
+async fn restocking_leaves_out_what_the_shop_sells_no_more() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let (pen, ink) = (admin.product(&unique("Pen"), 10).await, admin.product(&unique("Ink"), 10).await);
+    let order = ada.order([(&pen, 2), (&ink, 3)]).await;
+    bring(&admin, &order, "SHIPPED").await;
+    assert_eq!(admin.delete(&ink).await.status, 204, "what has left the shop holds no product");
+
+    let refused = status(&admin, &order, "CANCELLED").await;
+    assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec!["/reason"]));
+    let back = admin.put(&order, json!({"status": "CANCELLED", "reason": "sent back", "restock": true})).await;
+    assert_eq!((back.status, &back["item_count"]), (200, &json!(2)));
+    assert_eq!(admin.stock(&pen).await, (10, 0));
+}
+
+#[tokio::test]
+async fn an_order_tells_its_history() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let order = ada.order([(&pen, 2)]).await;
+    assert_eq!(ada.get(&order).await["history"], json!([]));
+    status(&ada, &order, "CONFIRMED").await;
+    status(&admin, &order, "SHIPPED").await;
+    status(&admin, &order, "SHIPPED").await;
+    admin.put(&order, json!({"status": "CANCELLED", "reason": " lost on the way "})).await;
+
+    let (ada_id, admin_id) = (ada.get("/auth/me").await["user_id"].clone(), admin.get("/auth/me").await["user_id"].clone());
+    let history = ada.get(&order).await["history"].clone();
+    let by: Vec<_> = history.as_array().unwrap().iter().map(|entry| entry["by"].clone()).collect();
+    assert_eq!(by, [ada_id, admin_id.clone(), admin_id]);
+    assert_json_snapshot!(history, {"[].at" => "[time]", "[].by" => "[id]"}, @r#"
+    [
+      {
+        "at": "[time]",
+        "by": "[id]",
+        "from": "PENDING",
+        "reason": null,
+        "stock": "none",
+        "to": "CONFIRMED"
+      },
+      {
+        "at": "[time]",
+        "by": "[id]",
+        "from": "CONFIRMED",
+        "reason": null,
+        "stock": "shipped",
+        "to": "SHIPPED"
+      },
+      {
+        "at": "[time]",
+        "by": "[id]",
+        "from": "SHIPPED",
+        "reason": "lost on the way",
+        "stock": "none",
+        "to": "CANCELLED"
+      }
+    ]
+    "#);
+}
+
+#[tokio::test]
+async fn preconditions_hold_for_orders_and_their_lines() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let order = ada.order([(&pen, 2)]).await;
+    let seen = ada.get(&order).await.header("etag").to_owned();
+    let send = async |method: Method, name: &str, value: &str| {
+        let request = ada.request(method, &order).header(name, value).json(&json!({"status": "CONFIRMED"}));
+        ada.send(request).await
+    };
+
+    assert_eq!(send(Method::GET, "if-none-match", &seen).await.status, 304);
+    let added = ada.post(order.items(), line(&pen, 1)).await;
+    assert_eq!(send(Method::GET, "if-none-match", &seen).await.status, 200, "a new line is a new version");
+    assert_eq!(send(Method::PUT, "if-match", &seen).await.problem(), (412, "precondition-failed"));
+    assert_eq!(send(Method::DELETE, "if-match", &seen).await.problem(), (412, "precondition-failed"));
+    let seen = ada.get(&order).await.header("etag").to_owned();
+    ada.put(order.item(&added), json!({"quantity": 2})).await;
+    assert_eq!(send(Method::PUT, "if-match", &seen).await.problem(), (412, "precondition-failed"));
+    let seen = ada.get(&order).await.header("etag").to_owned();
+    let confirmed = send(Method::PUT, "if-match", &seen).await;
+    assert_eq!(confirmed.status, 200);
+    assert_eq!(confirmed.header("etag"), ada.get(&order).await.header("etag"));
+}
+
+#[tokio::test]
+async fn an_order_is_placed_once_per_key() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let keyed = async |path: &str, key: &str, body: &Value| {
+        ada.send(ada.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    };
+
+    let first = keyed("/orders", "one", &lines([(&pen, 2)])).await;
+    admin.put(&pen, json!({"price": "1"})).await;
+    let again = keyed("/orders", "one", &lines([(&pen, 2)])).await;
+    assert_eq!((first.status, again.status, &again.body), (201, 201, &first.body));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    for header in ["location", "etag"] {
+        assert_eq!(again.header(header), first.header(header));
+    }
+    assert_eq!(keyed("/orders", "one", &lines([(&pen, 3)])).await.problem(), (422, "idempotency-key-reused"));
+    let order = Order { path: first.header("location").to_owned() };
+    assert_eq!(keyed(&order.items(), "one", &line(&pen, 1)).await.problem(), (422, "idempotency-key-reused"), "another path");
+
+    let item = keyed(&order.items(), "two", &line(&pen, 1)).await;
+    let again = keyed(&order.items(), "two", &line(&pen, 1)).await;
+    assert_eq!((item.status, again.status, &again.body), (201, 201, &item.body));
+    assert_eq!(ada.stock(&pen).await, (7, 3));
+
+    // What was answered stays answered: after the order is closed, gone, and the product with it.
+    status(&ada, &order, "CANCELLED").await;
+    assert_eq!(keyed(&order.items(), "two", &line(&pen, 1)).await.body, item.body);
+    admin.delete(&order).await;
+    admin.delete(&pen).await;
+    assert_eq!(keyed(&order.items(), "two", &line(&pen, 1)).await.body, item.body);
+    assert_eq!(keyed("/orders", "one", &lines([(&pen, 2)])).await.body, first.body);
+    assert_eq!(keyed("/orders", "one", &lines([(&pen, 3)])).await.problem(), (422, "idempotency-key-reused"));
+    assert_eq!(keyed("/orders", "three", &lines([(&pen, 2)])).await.problem(), (422, "unknown-product"));
+}
+
+/// Walks through a list by its cursors; the ids it met.
+async fn walk(who: &Actor, first: &str) -> Vec<String> {
+    let (mut ids, mut path) = (Vec::new(), first.to_owned());
+    loop {
+        let page = who.get(&path).await;
+        assert_eq!(page.status, 200, "{path}: {page:?}");
+        ids.extend(page["orders"].as_array().unwrap().iter().map(|order| order["order_id"].as_str().unwrap().to_owned()));
+        if page["next_cursor"].is_null() {
+            return ids;
+        }
+        page.header("link").strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut path);
+    }
+}
+
+fn id(order: &Order) -> String {
+    order.path.strip_prefix("/orders/").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn orders_are_listed_newest_first() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let bob = app.customer("bob").await;
+    let pen = admin.product("Pen", 100).await;
+    let (mut all, mut of_ada, mut confirmed, mut confirmed_of_ada) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for n in 0..12 {
+        let who = if n % 3 == 0 { &bob } else { &ada };
+        let order = who.order([(&pen, 1)]).await;
+        all.insert(0, id(&order));
+        if n % 3 != 0 {
+            of_ada.insert(0, id(&order));
+        }
+        match n % 4 {
+            0 => {}
+            1 => {
+                bring(&admin, &order, "CONFIRMED").await;
+                confirmed.insert(0, id(&order));
+                if n % 3 != 0 {
+                    confirmed_of_ada.insert(0, id(&order));
+                }
+            }
+            2 => bring(&admin, &order, "DELIVERED").await,
+            _ => assert_eq!(status(who, &order, "CANCELLED").await.status, 200),
+        }
+    }
+    let ada_id = ada.get("/auth/me").await["user_id"].as_str().unwrap().to_owned();
+
+    for limit in [1, 2, 5, 11, 12, 13, 100] {
+        assert_eq!(walk(&ada, &format!("/orders?limit={limit}")).await, of_ada, "{limit}");
+        assert_eq!(walk(&ada, &format!("/orders?limit={limit}&status=CONFIRMED")).await, confirmed_of_ada, "{limit}");
+        assert_eq!(walk(&admin, &format!("/orders?limit={limit}")).await, all, "{limit}");
+        assert_eq!(walk(&admin, &format!("/orders?limit={limit}&status=CONFIRMED")).await, confirmed, "{limit}");
+        assert_eq!(walk(&admin, &format!("/orders?limit={limit}&customer_id={ada_id}")).await, of_ada, "{limit}");
+    }
+    assert_eq!(walk(&ada, &format!("/orders?customer_id={ada_id}")).await, of_ada);
+    assert_eq!(walk(&ada, "/orders?status=SHIPPED").await, Vec::<String>::new());
+
+    let page = ada.get("/orders?limit=1").await;
+    assert_json_snapshot!(page.json, {
+        ".orders[].order_id" => "[id]", ".orders[].customer_id" => "[id]", ".orders[].created_at" => "[time]",
+        ".orders[].updated_at" => "[time]", ".next_cursor" => "[cursor]",
+    }, @r#"
+    {
+      "next_cursor": "[cursor]",
+      "orders": [
+        {
+          "created_at": "[time]",
+          "customer_id": "[id]",
+          "item_count": 1,
+          "order_id": "[id]",
+          "status": "CANCELLED",
+          "total_price": "19.90",
+          "updated_at": "[time]"
+        }
+      ]
+    }
+    "#);
+
+    let bob_id = bob.get("/auth/me").await["user_id"].as_str().unwrap().to_owned();
+    assert_eq!(ada.get(format!("/orders?customer_id={bob_id}")).await.problem(), (403, "forbidden"));
+    for (query, pointer) in
+        [("status=pending", "?status"), ("status=", "?status"), ("customer_id=x", "?customer_id"), ("limit=0", "?limit")]
+    {
+        let refused = admin.get(format!("/orders?{query}")).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec![pointer]), "{query}");
+    }
+    let cursor = page["next_cursor"].as_str().unwrap();
+    for (who, query) in [(&ada, "status=PENDING&"), (&bob, ""), (&admin, ""), (&admin, "status=PENDING&")] {
+        let refused = who.get(format!("/orders?{query}cursor={cursor}")).await;
+        assert_eq!(refused.problem(), (422, "invalid-cursor"), "{query}: made for another list");
+    }
+    let altered = format!("A{}", &cursor[1..]);
+    assert_eq!(ada.get(format!("/orders?cursor={altered}")).await.problem(), (422, "invalid-cursor"));
+}
+
+#[tokio::test]
+async fn a_walk_through_all_orders_misses_none_that_moves_on() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 1000).await;
+    let mut orders = Vec::new();
+    for _ in 0..20 {
+        orders.push(ada.order([(&pen, 1)]).await);
+    }
+
+    for page_size in [3, 7] {
+        let (mut seen, mut path) = (Vec::new(), format!("/orders?limit={page_size}"));
+        for round in 0.. {
+            let page = admin.get(&path).await;
+            seen.extend(page["orders"].as_array().unwrap().iter().map(|order| order["order_id"].as_str().unwrap().to_owned()));
+            // Between two pages: a new order, and others that move to another collection.
+            ada.order([(&pen, 1)]).await;
+            for order in orders.iter().skip(round % 5).step_by(5) {
+                let to = if page_size == 3 { "CONFIRMED" } else { "SHIPPED" };
+                status(&admin, order, to).await;
+            }
+            match page["next_cursor"].as_str() {
+                Some(cursor) => path = format!("/orders?limit={page_size}&cursor={cursor}"),
+                None => break,
+            }
+        }
+        for order in &orders {
+            assert_eq!(seen.iter().filter(|seen| **seen == id(order)).count(), 1, "{order:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_shards_may_be_added_to_a_table_in_use() {
+    let Some(first) = TestApp::start_local(|_| {}).await else { return };
+    let stack = first.table().await.strip_suffix("-Table").unwrap().to_owned();
+    let (admin, ada) = people(&first).await;
+    let pen = admin.product("Pen", 100).await;
+    let mut orders = Vec::new();
+    for _ in 0..6 {
+        orders.push(ada.order([(&pen, 1)]).await);
+    }
+
+    // The same table with more shards: as after a deployment with another parameter.
+    let change = |options: &mut Options| {
+        options.store = local::Store::Url(first.shop().dynamodb_url().to_owned());
+        options.stack = stack;
+        options.parameters.insert("OrderShards".into(), "4".into());
+    };
+    let second = TestApp::start_local(change).await.unwrap();
+    let (admin, ada) = (second.admin().await, second.customer("bob").await);
+    for _ in 0..8 {
+        orders.push(ada.order([(&pen, 1)]).await);
+    }
+    for order in orders.iter().step_by(3) {
+        assert_eq!(status(&admin, order, "CONFIRMED").await.status, 200);
+    }
+
+    let newest_first: Vec<_> = orders.iter().rev().map(id).collect();
+    for limit in [1, 5, 100] {
+        assert_eq!(walk(&admin, &format!("/orders?limit={limit}")).await, newest_first);
+    }
+    let confirmed: Vec<_> = orders.iter().step_by(3).rev().map(id).collect();
+    assert_eq!(walk(&admin, "/orders?limit=2&status=CONFIRMED").await, confirmed);
+    let collections: BTreeSet<_> = second
+        .items()
+        .await
+        .iter()
+        .filter_map(|item| item["gsi2pk"]["S"].as_str()?.rsplit('#').next().map(str::to_owned))
+        .collect();
+    assert!(collections.len() > 1, "{collections:?}");
+}
+
+/// Makes an order look as if nobody had touched it for a while.
+async fn age(app: &TestApp, order: &Order, hours: i64) {
+    let key = json!({"pk": {"S": format!("ORDER#{}", id(order))}, "sk": {"S": "ORDER"}});
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let then = i64::try_from(now).unwrap() - hours * 60 * 60 * 1000;
+    // An id tells when its order was made; so that this one was, it gets an older place in the index.
+    let made = format!("{:08x}-{:04x}-7000-8000-{}", then >> 16, then & 0xffff, &id(order)[24..]);
+    app.dynamodb(
+        "UpdateItem",
+        json!({
+            "TableName": app.table().await, "Key": key, "UpdateExpression": "SET updated_at = :then, gsi2sk = :made",
+            "ExpressionAttributeValues": {":then": {"N": then.to_string()}, ":made": {"S": made}},
+        }),
+    )
+    .await;
+}
+
+async fn expire(app: &TestApp) -> Value {
+    let event = std::fs::read(crate::app::workspace().join("events/order-expire.json")).unwrap();
+    match app.shop().invoke("order-expire", serde_json::from_slice(&event).unwrap()).await.outcome {
+        Outcome::Payload(report) => serde_json::from_slice(&report).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn forgotten_orders_give_their_stock_back() {
+    let hours = |hours: &str| {
+        let hours = hours.to_owned();
+        move |options: &mut Options| {
+            options.parameters.insert("PendingOrderHours".into(), hours);
+        }
+    };
+    let Some(app) = TestApp::start_local(hours("2")).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 100).await;
+    let [old, touched, confirmed, young] =
+        [ada.order([(&pen, 1)]).await, ada.order([(&pen, 1)]).await, ada.order([(&pen, 1)]).await, ada.order([(&pen, 1)]).await];
+    status(&ada, &confirmed, "CONFIRMED").await;
+    for order in [&old, &touched, &confirmed] {
+        age(&app, order, 3).await;
+    }
+    ada.post(touched.items(), line(&pen, 1)).await;
+
+    assert_eq!(expire(&app).await, json!({"cancelled": 1, "spared": 0}));
+    assert_eq!(admin.stock(&pen).await, (96, 4));
+    let expired = ada.get(&old).await;
+    assert_eq!(expired["status"], "CANCELLED");
+    assert_json_snapshot!(expired["history"], {"[].at" => "[time]"}, @r#"
+    [
+      {
+        "at": "[time]",
+        "by": null,
+        "from": "PENDING",
+        "reason": "expired",
+        "stock": "released",
+        "to": "CANCELLED"
+      }
+    ]
+    "#);
+    for (order, status) in [(&touched, "PENDING"), (&confirmed, "CONFIRMED"), (&young, "PENDING")] {
+        assert_eq!(ada.get(order).await["status"], status);
+    }
+    assert_eq!(expire(&app).await, json!({"cancelled": 0, "spared": 0}));
+
+    // Two runs at once: each order is cancelled by one of them.
+    for _ in 0..10 {
+        let order = ada.order([(&pen, 1)]).await;
+        age(&app, &order, 3).await;
+    }
+    let (one, other) = tokio::join!(expire(&app), expire(&app));
+    assert_eq!(one["cancelled"].as_u64().unwrap() + other["cancelled"].as_u64().unwrap(), 10, "{one} {other}");
+    assert_eq!(admin.stock(&pen).await, (96, 4));
+
+    let Some(never) = TestApp::start_local(hours("0")).await else { return };
+    let (admin, ada) = people(&never).await;
+    let pen = admin.product("Pen", 100).await;
+    let order = ada.order([(&pen, 1)]).await;
+    age(&never, &order, 10_000).await;
+    assert_eq!(expire(&never).await, json!({"cancelled": 0, "spared": 0}));
+    assert_eq!(ada.get(&order).await["status"], "PENDING");
+}
+
+#[tokio::test]
+async fn no_order_route_makes_more_calls_than_it_must() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let (pen, ink) = (admin.product("Pen", 100).await, admin.product("Ink", 100).await);
+    let calls = |answer: &Answer| {
+        let operations = app.operations(answer).join(", ");
+        operations.strip_prefix("GetItem, ").expect("the authorizer's").to_owned()
+    };
+
+    assert_eq!(calls(&ada.post("/orders", json!({})).await), "TransactWriteItems");
+    let placed = ada.post("/orders", lines([(&pen, 1), (&ink, 1)])).await;
+    assert_eq!(calls(&placed), "BatchGetItem, TransactWriteItems");
+    let order = Order { path: placed.header("location").to_owned() };
+    assert_eq!(calls(&ada.get(&order).await), "Query");
+    assert_eq!(calls(&ada.get("/orders").await), "Query");
+    assert_eq!(calls(&admin.get("/orders?status=PENDING").await), "Query");
+    let added = ada.post(order.items(), line(&pen, 1)).await;
+    assert_eq!(calls(&added), "BatchGetItem, TransactWriteItems");
+    assert_eq!(calls(&ada.put(order.item(&added), json!({"quantity": 2})).await), "GetItem, TransactWriteItems");
+    assert_eq!(calls(&ada.delete(order.item(&added)).await), "GetItem, TransactWriteItems");
+    assert_eq!(calls(&status(&ada, &order, "CONFIRMED").await), "Query, TransactWriteItems");
+    assert_eq!(calls(&status(&ada, &order, "CONFIRMED").await), "Query");
+    assert_eq!(calls(&status(&admin, &order, "CANCELLED").await), "Query, TransactWriteItems");
+    assert_eq!(calls(&admin.delete(&order).await), "Query, TransactWriteItems");
+    let no_id = ada.get("/orders/none").await;
+    assert_eq!((no_id.problem(), app.operations(&no_id).join(", ")), ((404, "not-found"), "GetItem".into()));
+}
