@@ -13,6 +13,7 @@ mod app;
 mod concurrency;
 mod conventions;
 mod events;
+mod histories;
 mod orders;
 mod outages;
 mod products;

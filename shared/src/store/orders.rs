@@ -379,9 +379,11 @@ pub async fn change_item(
         let mut item = find_item(table, order_id, item_id).await?;
         let (before, after) = (item.quantity.get(), quantity.get());
         let raise = item.price.times(after).minor() - item.line_total.minor();
-        let mut transaction =
-            Transaction::new(table)
-                .update(Key::Order(order_id), &editable(actor, now).add("total", raise), |old| why_not_editable(old, actor));
+        let changed = unchanged(&item).set("quantity", after).set("updated_at", now.millis());
+        // The line before the product: if it is not as it was read, what the product says to the difference means nothing.
+        let mut transaction = Transaction::new(table)
+            .update(Key::Order(order_id), &editable(actor, now).add("total", raise), |old| why_not_editable(old, actor))
+            .update(Key::OrderItem(order_id, item_id), &changed, |_| Error::Stale);
         let product_id = item.product_id;
         if after > before {
             let more = after - before;
@@ -390,9 +392,7 @@ pub async fn change_item(
         } else if after < before {
             transaction = transaction.update(Key::Product(product_id), &release(before - after, now), |_| broken_stock());
         }
-        let changed = unchanged(&item).set("quantity", after).set("updated_at", now.millis());
-        let committed = transaction.update(Key::OrderItem(order_id, item_id), &changed, |_| Error::Stale).commit().await;
-        match committed {
+        match transaction.commit().await {
             Err(Error::Stale) => {} // Changed or removed by somebody else since; look again.
             refused_or_done => {
                 item.quantity = quantity;
@@ -412,8 +412,8 @@ pub async fn remove_item(table: &Table, order_id: OrderId, item_id: OrderItemId,
         let less = editable(actor, now).add("total", -item.line_total.minor()).add("item_count", -1);
         let removed = Transaction::new(table)
             .update(Key::Order(order_id), &less, |old| why_not_editable(old, actor))
-            .update(Key::Product(item.product_id), &release(item.quantity.get(), now), |_| broken_stock())
             .delete(Key::OrderItem(order_id, item_id), &unchanged(&item), |_| Error::Stale)
+            .update(Key::Product(item.product_id), &release(item.quantity.get(), now), |_| broken_stock())
             .commit()
             .await;
         match removed {
