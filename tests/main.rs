@@ -10,6 +10,7 @@
 
 mod accounts;
 mod app;
+mod capacity;
 mod concurrency;
 mod conventions;
 mod events;
