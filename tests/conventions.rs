@@ -273,3 +273,56 @@ async fn hostile_requests_are_refused_and_break_nothing() {
         }
     }
 }
+
+/// A request as a browser sends it from a page of `origin`.
+fn from_page(app: &TestApp, method: Method, path: &str, origin: &str) -> reqwest::RequestBuilder {
+    app.anyone().request(method, path).header("origin", origin)
+}
+
+#[tokio::test]
+async fn pages_of_one_origin_may_be_let_in() {
+    const SHOP: &str = "https://shop.example.com";
+    let change = |options: &mut local::Options| {
+        options.parameters.insert("CorsAllowOrigin".into(), SHOP.into());
+    };
+    let Some(app) = TestApp::start_local(change).await else { return };
+    let anyone = app.anyone();
+    let allowed =
+        |answer: &Answer| answer.headers.get("access-control-allow-origin").map(|origin| origin.to_str().unwrap().to_owned());
+
+    let preflight = async |origin: &str| {
+        let request = from_page(&app, Method::OPTIONS, "/products", origin).header("access-control-request-method", "POST");
+        anyone.send(request.header("access-control-request-headers", "authorization,content-type,idempotency-key")).await
+    };
+    let asked = preflight(SHOP).await;
+    assert_eq!((asked.status, allowed(&asked).as_deref()), (204, Some(SHOP)));
+    for header in ["authorization", "content-type", "idempotency-key", "if-match"] {
+        assert!(asked.header("access-control-allow-headers").contains(header), "{asked:?}");
+    }
+    assert_eq!(asked.header("access-control-max-age"), "600");
+    assert_eq!(allowed(&preflight("https://evil.example").await), None);
+
+    let read = anyone.send(from_page(&app, Method::GET, "/products", SHOP)).await;
+    assert_eq!((read.status, allowed(&read).as_deref()), (200, Some(SHOP)));
+    assert!(read.header("access-control-expose-headers").contains("etag"));
+    assert_eq!(allowed(&anyone.send(from_page(&app, Method::GET, "/products", "https://evil.example")).await), None);
+
+    let Some(closed) = TestApp::start_local(|_| {}).await else { return };
+    let read = closed.anyone().send(from_page(&closed, Method::GET, "/products", SHOP)).await;
+    assert_eq!((read.status, allowed(&read)), (200, None), "nobody unless it is asked for");
+}
+
+#[tokio::test]
+async fn the_gateway_may_remember_who_somebody_is() {
+    let change = |options: &mut local::Options| {
+        options.parameters.insert("AuthorizerCacheSeconds".into(), "60".into());
+    };
+    let Some(app) = TestApp::start_local(change).await else { return };
+    let ada = app.customer("ada").await;
+
+    let first = ada.get("/auth/me").await;
+    let second = ada.get("/auth/me").await;
+    assert_eq!((app.operations(&first).len(), app.operations(&second).len()), (2, 1), "the authorizer is not asked again");
+    assert_eq!(ada.post("/auth/logout", json!({})).await.status, 204);
+    assert_eq!(ada.get("/auth/me").await.status, 200, "which delays a logout, as the parameter says");
+}
