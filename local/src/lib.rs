@@ -18,6 +18,7 @@ mod lambda;
 mod log;
 mod meter;
 mod routes;
+mod schedule;
 mod secrets;
 pub mod seed;
 mod server;

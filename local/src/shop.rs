@@ -19,7 +19,7 @@ use crate::meter::{Ledger, Meter};
 use crate::secrets::Secrets;
 use crate::server;
 use crate::template::Template;
-use crate::{ids, invoke, secrets};
+use crate::{ids, invoke, schedule, secrets};
 
 /// How long the functions and then everything else may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -232,6 +232,10 @@ impl Site {
             .url
             .parse()
             .map_err(|error| Error::Database { at: database.url.clone(), reason: format!("not a URL: {error}") })?;
+
+        for schedule in template.schedules.clone() {
+            tokio::spawn(schedule::run(schedule, Arc::clone(&lambda), Arc::clone(&log), stop.clone()));
+        }
 
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
         tokio::spawn(Arc::new(Meter::new(upstream, ledger)).serve(meter, stop.clone()));

@@ -126,6 +126,7 @@ fn what_cannot_work_is_told_in_one_line() {
     let admin = "  AccountAdminFunction:\n    Type: ";
     let lacking =
         file("lacking.yaml", &template.replace(&format!("{admin}AWS::Serverless::Function"), &format!("{admin}AWS::SNS::Topic")));
+    let clock = file("clock.yaml", &template.replacen("Schedule: rate(15 minutes)", "Schedule: cron(0 12 * * ? *)", 1));
     let junk =
         file("junk.sqlite", "this is no database, and it is longer than a header of one would be, so that it is looked at");
 
@@ -141,6 +142,7 @@ fn what_cannot_work_is_told_in_one_line() {
         (vec!["--port", "0", "--dynamodb", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
         (vec!["--port", "0", "--memory", "--parameter", "NoSuch=1"], "NoSuch"),
         (vec!["--port", "0", "--profile", "no-such-profile"], "build"),
+        (vec!["--port", "0", "--memory", "--template", &clock], "Events.Schedule.Properties.Schedule"),
     ] {
         let Output { status, stdout, stderr } = local(&arguments).output().unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
