@@ -10,6 +10,7 @@ mod database;
 mod environment;
 mod error;
 mod event;
+mod faults;
 mod gateway;
 mod ids;
 mod intrinsics;
@@ -29,6 +30,7 @@ mod yaml;
 
 pub use database::Store;
 pub use error::{Error, Result};
+pub use faults::{FaultKind, Faults};
 pub use lambda::{Failure, Invocation, Outcome};
 pub use log::{LogLine, RequestRecord};
 pub use meter::Calls;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use local::{Error, Options, Result, Shop, Store, cargo, seed, watch};
+use local::{Error, Faults, Options, Result, Shop, Store, cargo, seed, watch};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The whole API on one machine, from template.yaml
@@ -40,6 +40,9 @@ struct Cli {
     /// A value for one of the template's parameters; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
+    /// Let calls to DynamoDB fail: `10%` of them in every way, or such as `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`
+    #[arg(long, value_name = "SPEC")]
+    faults: Option<Faults>,
 }
 
 fn parameter(text: &str) -> Result<(String, String), &'static str> {
@@ -89,6 +92,11 @@ async fn run(cli: Cli) -> Result {
     say(&format!("DynamoDB  {}", shop.dynamodb_url()));
     if !cli.no_seed {
         seed::run(&shop).await?;
+    }
+    if let Some(faults) = cli.faults {
+        say(&format!("Faults    {faults}"));
+        // Only now: the demonstration data is no part of the experiment.
+        shop.inject(Some(faults));
     }
     say(&format!("ready {}", shop.url()));
     if cli.watch { watch::run(&workspace, cli.profile.as_deref(), &shop).await } else { std::future::pending().await }

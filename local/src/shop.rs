@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::database::{Database, Store};
 use crate::error::{Error, Result};
+use crate::faults::{FaultKind, Faults, Injector};
 use crate::gateway::Gateway;
 use crate::lambda::{Failure, Invocation, Lambda, World};
 use crate::log::{Log, LogLine, RequestRecord};
@@ -41,6 +42,8 @@ pub struct Options {
     pub store: Store,
     /// How many environments each function may have.
     pub limit: usize,
+    /// What the functions' calls to DynamoDB meet from the start.
+    pub faults: Option<Faults>,
     /// Remember requests and log lines without printing them.
     pub quiet: bool,
 }
@@ -57,6 +60,7 @@ impl Default for Options {
             dynamodb_port: 0,
             store: Store::Memory,
             limit: 10,
+            faults: None,
             quiet: false,
         }
     }
@@ -78,6 +82,7 @@ struct Site {
     lambda: Arc<Lambda>,
     log: Arc<Log>,
     secrets: Arc<Secrets>,
+    injector: Arc<Injector>,
 }
 
 impl Shop {
@@ -161,6 +166,16 @@ impl Shop {
         invocation.unwrap_or_else(|_| failed(Failure::exited("stopped")))
     }
 
+    /// Lets the functions' calls to DynamoDB meet these faults from now on, or none.
+    pub fn inject(&self, faults: Option<Faults>) {
+        self.site.injector.set(faults);
+    }
+
+    /// How many faults the functions' calls have met.
+    pub fn faults(&self) -> BTreeMap<FaultKind, u64> {
+        self.site.injector.counts()
+    }
+
     /// How many environments are alive.
     pub fn environments(&self) -> usize {
         self.site.lambda.environments()
@@ -233,15 +248,17 @@ impl Site {
             .parse()
             .map_err(|error| Error::Database { at: database.url.clone(), reason: format!("not a URL: {error}") })?;
 
+        let injector = Arc::new(Injector::default());
+        injector.set(options.faults);
         for schedule in template.schedules.clone() {
             tokio::spawn(schedule::run(schedule, Arc::clone(&lambda), Arc::clone(&log), stop.clone()));
         }
 
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
-        tokio::spawn(Arc::new(Meter::new(upstream, ledger)).serve(meter, stop.clone()));
+        tokio::spawn(Arc::new(Meter::new(upstream, ledger, Arc::clone(&injector))).serve(meter, stop.clone()));
         tokio::spawn(server::serve(vault, secrets::router(Arc::clone(&secrets)), stop.clone()));
         tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
         tokio::spawn(server::serve(front, gateway.router(), stop));
-        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets })
+        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets, injector })
     }
 }
