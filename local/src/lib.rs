@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
 
 mod answer;
+pub mod audit;
 mod authorizer;
 pub mod cargo;
 mod cors;

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{self, Violation};
 use crate::database::{Database, Store};
 use crate::error::{Error, Result};
 use crate::faults::{FaultKind, Faults, Injector};
@@ -83,6 +84,8 @@ struct Site {
     log: Arc<Log>,
     secrets: Arc<Secrets>,
     injector: Arc<Injector>,
+    /// The physical names.
+    tables: Vec<String>,
 }
 
 impl Shop {
@@ -164,6 +167,15 @@ impl Shop {
         let run = async move { site.lambda.invoke(&function, payload.to_string().into(), ids::trace()).await };
         let invocation = runtime.spawn(run).await;
         invocation.unwrap_or_else(|_| failed(Failure::exited("stopped")))
+    }
+
+    /// Looks at every item there is. What is being written meanwhile may look wrong: ask when nobody is at work.
+    pub async fn audit(&self) -> Result<Vec<Violation>> {
+        let mut violations = Vec::new();
+        for table in &self.site.tables {
+            violations.extend(audit::run(self.dynamodb_url(), table).await?);
+        }
+        Ok(violations)
     }
 
     /// Lets the functions' calls to DynamoDB meet these faults from now on, or none.
@@ -250,6 +262,7 @@ impl Site {
 
         let injector = Arc::new(Injector::default());
         injector.set(options.faults);
+        let tables = template.tables.iter().map(|table| table.name.clone()).collect();
         for schedule in template.schedules.clone() {
             tokio::spawn(schedule::run(schedule, Arc::clone(&lambda), Arc::clone(&log), stop.clone()));
         }
@@ -259,6 +272,6 @@ impl Site {
         tokio::spawn(server::serve(vault, secrets::router(Arc::clone(&secrets)), stop.clone()));
         tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
         tokio::spawn(server::serve(front, gateway.router(), stop));
-        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets, injector })
+        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets, injector, tables })
     }
 }
