@@ -1,6 +1,17 @@
 //! A shop to test, and the people who use it.
 
-use std::{collections::BTreeMap, env, ops::Index, path::Path, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env,
+    ops::Index,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use local::{Options, Outcome, Shop, Store, template::Template};
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
@@ -30,12 +41,14 @@ pub struct TestApp {
     client: Client,
     /// What must not appear in any log.
     secrets: Mutex<Vec<String>>,
+    /// Whether the table is no longer the functions' work alone.
+    tampered: AtomicBool,
 }
 
 impl TestApp {
     pub async fn start() -> Self {
         if let Ok(url) = env::var("API_URL") {
-            return Self { shop: None, url: url.trim_end_matches('/').to_owned(), client: client(), secrets: Mutex::default() };
+            return Self::at(url.trim_end_matches('/').to_owned(), None);
         }
         Self::start_with(|_| {}).await
     }
@@ -60,7 +73,11 @@ impl TestApp {
         };
         change(&mut options);
         let shop = Shop::start(options).await.expect("the shop starts");
-        Self { url: shop.url().to_owned(), shop: Some(shop), client: client(), secrets: Mutex::default() }
+        Self::at(shop.url().to_owned(), Some(shop))
+    }
+
+    fn at(url: String, shop: Option<Shop>) -> Self {
+        Self { shop, url, client: client(), secrets: Mutex::default(), tampered: AtomicBool::new(false) }
     }
 
     /// The shop behind the API. Only for tests that started with [`TestApp::start_local`].
@@ -142,6 +159,11 @@ impl TestApp {
         answer.json().await.expect("DynamoDB answers JSON")
     }
 
+    /// Leaves out the audit at the end: the test has written to the table what no function would, or blocks the way to it.
+    pub fn tampered(&self) {
+        self.tampered.store(true, Ordering::Relaxed);
+    }
+
     /// Name of the only table.
     pub async fn table(&self) -> String {
         let tables = self.dynamodb("ListTables", json!({})).await;
@@ -174,7 +196,7 @@ impl TestApp {
 }
 
 impl Drop for TestApp {
-    /// After every test: no function has written a secret to its log.
+    /// After every test: no function has written a secret to its log, and no item contradicts another.
     fn drop(&mut self) {
         let Some(shop) = &self.shop else { return };
         if std::thread::panicking() {
@@ -190,7 +212,21 @@ impl Drop for TestApp {
             }
             assert!(!line.text.contains("$argon2id$"), "a hash in the log of {}: {}", line.function, line.text);
         }
+        if !self.tampered.load(Ordering::Relaxed) {
+            let violations = audit(shop);
+            assert!(violations.is_empty(), "the table contradicts itself:\n{}", violations.join("\n"));
+        }
     }
+}
+
+/// Everything that is wrong with the shop's table. On a thread of its own, because a test's runtime cannot wait in `drop`.
+fn audit(shop: &Shop) -> Vec<String> {
+    let audit = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(shop.audit()).expect("the table can be read")
+    };
+    let violations = thread::scope(|scope| scope.spawn(audit).join()).expect("an audit");
+    violations.iter().map(ToString::to_string).collect()
 }
 
 fn client() -> Client {

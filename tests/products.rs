@@ -655,6 +655,7 @@ async fn an_expired_key_is_free_before_it_is_swept() {
 async fn stock_that_orders_hold_keeps_a_product() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
+    app.tampered();
     let product = admin.product("Pen", 3).await;
     app.dynamodb(
         "UpdateItem",

@@ -30,6 +30,8 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// How often a table of an external emulator is asked whether it is ready, and for how long.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 const ASK_TIMES: usize = 150;
+/// How long one call may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Database {
     pub url: String,
@@ -48,9 +50,9 @@ impl Database {
             }
             Store::Url(url) => (url.trim_end_matches('/').to_owned(), None),
         };
-        let calls = Calls { client: client(&url)?, url: &url };
+        let connection = Connection::to(&url)?;
         for table in tables {
-            calls.create(table).await?;
+            connection.create(table).await?;
         }
         Ok(Self { url, _lock: lock })
     }
@@ -91,12 +93,20 @@ async fn sweep(database: Dynoxide, stop: CancellationToken) {
     }
 }
 
-struct Calls<'a> {
+/// The shop's own way to DynamoDB, past the meter.
+pub struct Connection<'a> {
     client: Client,
     url: &'a str,
 }
 
-impl Calls<'_> {
+impl<'a> Connection<'a> {
+    pub fn to(url: &'a str) -> Result<Self> {
+        // A proxy that the environment names cannot know this machine's ports.
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build();
+        let client = client.map_err(|error| Error::Database { at: url.to_owned(), reason: innermost(&error) })?;
+        Ok(Self { client, url })
+    }
+
     /// Creates the table unless it exists; tells whether it did.
     async fn create(&self, table: &Table) -> Result<bool> {
         let created = match self.call("CreateTable", &table.create).await? {
@@ -140,7 +150,7 @@ impl Calls<'_> {
     }
 
     /// DynamoDB's answer, or its refusal as one line.
-    async fn call(&self, operation: &str, body: &Value) -> Result<Result<Value, String>> {
+    pub async fn call(&self, operation: &str, body: &Value) -> Result<Result<Value, String>> {
         // Emulators want to see a signature and never check it.
         let signature = format!(
             "AWS4-HMAC-SHA256 Credential={SHARED_ACCESS_KEY}/20000101/{REGION}/dynamodb/aws4_request, \
@@ -167,14 +177,9 @@ impl Calls<'_> {
         Ok(Err(format!("{operation}: {kind}: {message}")))
     }
 
-    fn fault(&self, reason: impl Into<String>) -> Error {
+    pub fn fault(&self, reason: impl Into<String>) -> Error {
         Error::Database { at: self.url.to_owned(), reason: reason.into() }
     }
-}
-
-fn client(url: &str) -> Result<Client> {
-    // A proxy that the environment names cannot know this machine's ports.
-    Client::builder().no_proxy().build().map_err(|error| Error::Database { at: url.to_owned(), reason: innermost(&error) })
 }
 
 /// The cause that the others only wrap, such as `Connection refused (os error 111)`.

@@ -18,6 +18,8 @@ pub enum Error {
     Port { what: &'static str, port: u16, source: std::io::Error },
     #[error("{}: already in use by another local shop", path.display())]
     DatabaseInUse { path: PathBuf },
+    #[error("{}: in use by a running shop; look into it with --dynamodb and the URL that it printed", path.display())]
+    DatabaseRunning { path: PathBuf },
     #[error("{at}: {reason}")]
     Database { at: String, reason: String },
     #[error("{0:?} is no secret of the template")]

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use rand::RngExt as _;
 use uuid::Uuid;
 
 /// The gateway's id of a request, such as `JKJaXmPLvHcESHA=`.
@@ -26,6 +27,12 @@ pub fn trace() -> String {
 /// An access key, such as `AKIA0123456789ABCDEF`.
 pub fn access_key() -> String {
     format!("AKIA{:016X}", rand::random::<u64>())
+}
+
+/// DynamoDB's id of a call: 52 digits and capitals.
+pub fn dynamodb_request_id() -> String {
+    let mut random = rand::rng();
+    (0..52).map(|_| char::from_digit(random.random_range(0..32), 32).unwrap_or('0').to_ascii_uppercase()).collect()
 }
 
 /// Milliseconds since 1970.

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
 
 mod answer;
+pub mod audit;
 mod authorizer;
 pub mod cargo;
 mod cors;
@@ -10,6 +11,7 @@ mod database;
 mod environment;
 mod error;
 mod event;
+mod faults;
 mod gateway;
 mod ids;
 mod intrinsics;
@@ -18,6 +20,7 @@ mod lambda;
 mod log;
 mod meter;
 mod routes;
+mod schedule;
 mod secrets;
 pub mod seed;
 mod server;
@@ -28,6 +31,7 @@ mod yaml;
 
 pub use database::Store;
 pub use error::{Error, Result};
+pub use faults::{FaultKind, Faults};
 pub use lambda::{Failure, Invocation, Outcome};
 pub use log::{LogLine, RequestRecord};
 pub use meter::Calls;

@@ -50,24 +50,66 @@ impl fmt::Display for RequestRecord {
             400..500 => style(self.status).yellow(),
             _ => style(self.status).red(),
         };
-        let millis = self.duration.as_secs_f64() * 1000.0;
-        write!(f, "{} {} {status}  {millis:.1} ms", self.method, self.path)?;
+        write!(f, "{} {} {status}  {}", self.method, self.path, Millis(self.duration))?;
         if let Some(function) = &self.function {
-            let start = if self.cold { style("cold").cyan() } else { style("warm").dim() };
-            write!(f, "  {function}  {start}")?;
+            write!(f, "  {function}  {}", Start { cold: self.cold })?;
         }
-        match self.calls {
-            0 => {}
-            1 => write!(f, "  1 call")?,
-            calls => write!(f, "  {calls} calls")?,
-        }
-        for (units, name) in [(self.read_units, "RCU"), (self.write_units, "WCU")] {
-            if units > 0.0 {
-                write!(f, "  {units} {name}")?;
-            }
-        }
-        Ok(())
+        cost(f, self.calls as usize, self.read_units, self.write_units)
     }
+}
+
+/// One time that a schedule called its function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// `rate(15 minutes)`.
+    pub schedule: String,
+    /// The binary.
+    pub function: String,
+    pub cold: bool,
+    pub duration: Duration,
+    pub calls: Calls,
+}
+
+/// `rate(15 minutes)  order-expire  cold  12.0 ms  3 calls  1.5 RCU  4 WCU`
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { schedule, function, cold, duration, calls } = self;
+        write!(f, "{schedule}  {function}  {}  {}", Start { cold: *cold }, Millis(*duration))?;
+        cost(f, calls.operations.len(), calls.read_units, calls.write_units)
+    }
+}
+
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ms", self.0.as_secs_f64() * 1000.0)
+    }
+}
+
+struct Start {
+    cold: bool,
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", if self.cold { style("cold").cyan() } else { style("warm").dim() })
+    }
+}
+
+/// What was asked of DynamoDB; nothing if that was nothing.
+fn cost(f: &mut fmt::Formatter<'_>, calls: usize, read_units: f64, write_units: f64) -> fmt::Result {
+    match calls {
+        0 => {}
+        1 => write!(f, "  1 call")?,
+        calls => write!(f, "  {calls} calls")?,
+    }
+    for (units, name) in [(read_units, "RCU"), (write_units, "WCU")] {
+        if units > 0.0 {
+            write!(f, "  {units} {name}")?;
+        }
+    }
+    Ok(())
 }
 
 /// A line that a function wrote, or that Lambda wrote about it.
@@ -99,6 +141,12 @@ impl Log {
             let _ = writeln!(std::io::stdout(), "{record}");
         }
         remember(&self.requests, record);
+    }
+
+    pub fn run(&self, run: &Run) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stdout(), "{run}");
+        }
     }
 
     pub fn line(&self, function: &str, text: &str) {
@@ -169,6 +217,20 @@ mod tests {
         record.function = Some("product-create".into());
         record.add(Calls { operations: vec!["GetItem".into(), "PutItem".into()], read_units: 0.5, write_units: 6.0 });
         assert_eq!(record.to_string(), "POST /products 201  4.2 ms  product-create  warm  2 calls  0.5 RCU  6 WCU");
+    }
+
+    #[test]
+    fn a_run_is_one_line() {
+        console::set_colors_enabled(false);
+        let calls = Calls { operations: vec!["Query".into(); 3], read_units: 1.5, write_units: 4.0 };
+        let run = Run {
+            schedule: "rate(15 minutes)".into(),
+            function: "order-expire".into(),
+            cold: true,
+            duration: Duration::from_millis(12),
+            calls,
+        };
+        assert_eq!(run.to_string(), "rate(15 minutes)  order-expire  cold  12.0 ms  3 calls  1.5 RCU  4 WCU");
     }
 
     #[test]

@@ -5,14 +5,45 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
-use local::{Error, Options, Result, Shop, Store, cargo, seed, watch};
+use clap::{Args, Parser, Subcommand};
+use local::template::Template;
+use local::{Error, Faults, Options, Result, Shop, Store, audit, cargo, seed, watch};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// The shop's data unless somebody says otherwise.
+const DATA: &str = ".stockroom/data.sqlite";
 
 /// The whole API on one machine, from template.yaml
 #[derive(Parser)]
-#[command(name = "local", version)]
+#[command(name = "local", version, args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read the whole table and name everything in it that contradicts something else
+    Audit(Audit),
+}
+
+#[derive(Args)]
+struct Audit {
+    /// The file that keeps the data
+    #[arg(long, value_name = "FILE", default_value = DATA, conflicts_with = "dynamodb")]
+    data: PathBuf,
+    /// Where DynamoDB answers: a running shop's, or an emulator's
+    #[arg(long, value_name = "URL")]
+    dynamodb: Option<String>,
+    /// The stack whose table it is
+    #[arg(long, value_name = "NAME", default_value_t = Options::default().stack)]
+    stack: String,
+}
+
+#[derive(Args)]
+struct Serve {
     /// The gateway's port; the Invoke API and DynamoDB take the next two, and 0 takes free ones for all
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u16).range(..=65533))]
     port: u16,
@@ -20,7 +51,7 @@ struct Cli {
     #[arg(long, conflicts_with_all = ["data", "dynamodb"])]
     memory: bool,
     /// The file that keeps the data
-    #[arg(long, value_name = "FILE", default_value = ".stockroom/data.sqlite", conflicts_with = "dynamodb")]
+    #[arg(long, value_name = "FILE", default_value = DATA, conflicts_with = "dynamodb")]
     data: PathBuf,
     /// An emulator that is running already, instead of the embedded one
     #[arg(long, value_name = "URL")]
@@ -40,6 +71,9 @@ struct Cli {
     /// A value for one of the template's parameters; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
+    /// Let calls to DynamoDB fail: `10%` of them in every way, or such as `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`
+    #[arg(long, value_name = "SPEC")]
+    faults: Option<Faults>,
 }
 
 fn parameter(text: &str) -> Result<(String, String), &'static str> {
@@ -54,7 +88,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     tokio::select! {
         ended = run(cli) => match ended {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(error) => {
                 eprintln!("error: {error}");
                 ExitCode::FAILURE
@@ -65,7 +99,23 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result {
+async fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Some(Command::Audit(wanted)) => look_into(wanted).await,
+        None => serve(cli.serve).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn look_into(wanted: Audit) -> Result<ExitCode> {
+    let template = Template::read(&workspace().join("template.yaml"), &wanted.stack, &BTreeMap::new())?;
+    let tables: Vec<_> = template.tables.into_iter().map(|table| table.name).collect();
+    let store = wanted.dynamodb.map_or(Store::File(wanted.data), Store::Url);
+    let report = audit::report(&store, &tables).await?;
+    say(&report.to_string());
+    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn serve(cli: Serve) -> Result {
     let workspace = workspace();
     let binaries = cargo::build(&workspace, cli.profile.as_deref()).await?;
     let next = |distance| if cli.port == 0 { 0 } else { cli.port + distance };
@@ -89,6 +139,11 @@ async fn run(cli: Cli) -> Result {
     say(&format!("DynamoDB  {}", shop.dynamodb_url()));
     if !cli.no_seed {
         seed::run(&shop).await?;
+    }
+    if let Some(faults) = cli.faults {
+        say(&format!("Faults    {faults}"));
+        // Only now: the demonstration data is no part of the experiment.
+        shop.inject(Some(faults));
     }
     say(&format!("ready {}", shop.url()));
     if cli.watch { watch::run(&workspace, cli.profile.as_deref(), &shop).await } else { std::future::pending().await }

@@ -1,4 +1,5 @@
-//! The functions' way to DynamoDB: forwards every call as it is and notes which environment made it and what it cost.
+//! The functions' way to DynamoDB: forwards every call as it is and notes which environment made it and what it cost; if it is
+//! asked to, it puts faults in the way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::{Fate, Injector};
 use crate::ids;
 
 /// The access key that DynamoDB sees from everybody: DynamoDB Local keeps separate data for each key.
@@ -42,8 +44,12 @@ impl Ledger {
         Account { access_key, ledger: Arc::clone(self) }
     }
 
+    /// Whether the key is an environment's.
+    fn knows(&self, access_key: &str) -> bool {
+        self.lock().contains_key(access_key)
+    }
+
     fn note(&self, access_key: &str, operation: &str, units: f64) {
-        // Calls of strangers are forwarded but nobody asks for their cost.
         if let Some(calls) = self.lock().get_mut(access_key) {
             calls.operations.push(operation.to_owned());
             if reads(operation) {
@@ -85,6 +91,7 @@ impl Drop for Account {
 
 pub struct Meter {
     ledger: Arc<Ledger>,
+    injector: Arc<Injector>,
     upstream: Uri,
     client: Client<HttpConnector, Full<Bytes>>,
 }
@@ -93,10 +100,10 @@ pub struct Meter {
 type Dropped = Box<dyn std::error::Error + Send + Sync>;
 
 impl Meter {
-    pub fn new(upstream: Uri, ledger: Arc<Ledger>) -> Self {
+    pub fn new(upstream: Uri, ledger: Arc<Ledger>, injector: Arc<Injector>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self { ledger, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
+        Self { ledger, injector, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     pub async fn serve(self: Arc<Self>, mut listener: TcpListener, stop: CancellationToken) {
@@ -132,14 +139,33 @@ impl Meter {
         head.uri = Uri::from_parts(target)?;
         // The client writes the one that fits the upstream.
         head.headers.remove(HOST);
+        let request = Request::from_parts(head, Full::new(body.clone()));
 
-        let response = self.client.request(Request::from_parts(head, Full::new(body))).await?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        if let Some(access_key) = access_key {
-            self.ledger.note(&access_key, &operation, consumed(&body));
+        // Calls of strangers are forwarded, but nobody asks for their cost, and they meet no faults.
+        let Some(access_key) = access_key.filter(|access_key| self.ledger.knows(access_key)) else {
+            return self.carry_out(request).await.map(|answer| answer.map(Full::new));
+        };
+        let fate = match self.injector.draw(&operation, &body) {
+            Some(Fate::Refused(answer)) => {
+                self.ledger.note(&access_key, &operation, 0.0);
+                return Ok(answer);
+            }
+            fate => fate,
+        };
+        let answer = self.carry_out(request).await?;
+        self.ledger.note(&access_key, &operation, consumed(answer.body()));
+        match fate {
+            None => {}
+            Some(Fate::Belied(instead) | Fate::Refused(instead)) => return Ok(instead),
+            Some(Fate::Cut) => return Err("cut on purpose".into()),
+            Some(Fate::Late(by)) => tokio::time::sleep(by).await,
         }
-        Ok(Response::from_parts(head, Full::new(body)))
+        Ok(answer.map(Full::new))
+    }
+
+    async fn carry_out(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Dropped> {
+        let (head, body) = self.client.request(request).await?.into_parts();
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 }
 

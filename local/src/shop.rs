@@ -10,8 +10,10 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{self, Violation};
 use crate::database::{Database, Store};
 use crate::error::{Error, Result};
+use crate::faults::{FaultKind, Faults, Injector};
 use crate::gateway::Gateway;
 use crate::lambda::{Failure, Invocation, Lambda, World};
 use crate::log::{Log, LogLine, RequestRecord};
@@ -19,7 +21,7 @@ use crate::meter::{Ledger, Meter};
 use crate::secrets::Secrets;
 use crate::server;
 use crate::template::Template;
-use crate::{ids, invoke, secrets};
+use crate::{ids, invoke, schedule, secrets};
 
 /// How long the functions and then everything else may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -41,6 +43,8 @@ pub struct Options {
     pub store: Store,
     /// How many environments each function may have.
     pub limit: usize,
+    /// What the functions' calls to DynamoDB meet from the start.
+    pub faults: Option<Faults>,
     /// Remember requests and log lines without printing them.
     pub quiet: bool,
 }
@@ -57,6 +61,7 @@ impl Default for Options {
             dynamodb_port: 0,
             store: Store::Memory,
             limit: 10,
+            faults: None,
             quiet: false,
         }
     }
@@ -78,6 +83,9 @@ struct Site {
     lambda: Arc<Lambda>,
     log: Arc<Log>,
     secrets: Arc<Secrets>,
+    injector: Arc<Injector>,
+    /// The physical names.
+    tables: Vec<String>,
 }
 
 impl Shop {
@@ -161,6 +169,25 @@ impl Shop {
         invocation.unwrap_or_else(|_| failed(Failure::exited("stopped")))
     }
 
+    /// Looks at every item there is. What is being written meanwhile may look wrong: ask when nobody is at work.
+    pub async fn audit(&self) -> Result<Vec<Violation>> {
+        let mut violations = Vec::new();
+        for table in &self.site.tables {
+            violations.extend(audit::run(self.dynamodb_url(), table).await?);
+        }
+        Ok(violations)
+    }
+
+    /// Lets the functions' calls to DynamoDB meet these faults from now on, or none.
+    pub fn inject(&self, faults: Option<Faults>) {
+        self.site.injector.set(faults);
+    }
+
+    /// How many faults the functions' calls have met.
+    pub fn faults(&self) -> BTreeMap<FaultKind, u64> {
+        self.site.injector.counts()
+    }
+
     /// How many environments are alive.
     pub fn environments(&self) -> usize {
         self.site.lambda.environments()
@@ -233,11 +260,18 @@ impl Site {
             .parse()
             .map_err(|error| Error::Database { at: database.url.clone(), reason: format!("not a URL: {error}") })?;
 
+        let injector = Arc::new(Injector::default());
+        injector.set(options.faults);
+        let tables = template.tables.iter().map(|table| table.name.clone()).collect();
+        for schedule in template.schedules.clone() {
+            tokio::spawn(schedule::run(schedule, Arc::clone(&lambda), Arc::clone(&log), stop.clone()));
+        }
+
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
-        tokio::spawn(Arc::new(Meter::new(upstream, ledger)).serve(meter, stop.clone()));
+        tokio::spawn(Arc::new(Meter::new(upstream, ledger, Arc::clone(&injector))).serve(meter, stop.clone()));
         tokio::spawn(server::serve(vault, secrets::router(Arc::clone(&secrets)), stop.clone()));
         tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
         tokio::spawn(server::serve(front, gateway.router(), stop));
-        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets })
+        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets, injector, tables })
     }
 }

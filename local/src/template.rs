@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::intrinsics::{Fault, Scope};
+use crate::schedule::Rate;
 use crate::yaml;
 
 #[derive(Debug)]
@@ -139,8 +140,11 @@ impl Default for Password {
 pub struct Schedule {
     /// Logical id.
     pub function: String,
-    /// `rate(5 minutes)` or `cron(…)`.
+    /// The event's key under the function's `Events`.
+    pub name: String,
+    /// `rate(5 minutes)`, as the template has it.
     pub expression: String,
+    pub rate: Rate,
     /// What the function is called with, as JSON text.
     pub input: Option<String>,
 }
@@ -263,6 +267,13 @@ struct ScheduleEvent {
     #[serde(alias = "ScheduleExpression")]
     schedule: String,
     input: Option<String>,
+    #[serde(default = "yes", deserialize_with = "boolean")]
+    enabled: bool,
+    state: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -397,7 +408,19 @@ impl Reader<'_> {
                 Some("Schedule" | "ScheduleV2") => {
                     let event: ScheduleEvent =
                         self.property(event, "Properties", &at)?.ok_or_else(|| Fault::new(&at, "has no Properties"))?;
-                    template.schedules.push(Schedule { function: id.to_owned(), expression: event.schedule, input: event.input });
+                    let rate = event
+                        .schedule
+                        .parse()
+                        .map_err(|reason: String| Fault::new(format!("{at}.Properties.Schedule"), reason))?;
+                    if event.enabled && event.state.as_deref() != Some("DISABLED") {
+                        template.schedules.push(Schedule {
+                            function: id.to_owned(),
+                            name: name.clone(),
+                            expression: event.schedule,
+                            rate,
+                            input: event.input,
+                        });
+                    }
                 }
                 _ => {}
             }
@@ -617,8 +640,14 @@ Resources:
     #[test]
     fn schedules_are_read() {
         let template = read(&function("{E: {Type: Schedule, Properties: {Schedule: rate(5 minutes)}}}"), &[]).unwrap();
-        assert_eq!(template.schedules[0].expression, "rate(5 minutes)");
-        assert_eq!(template.schedules[0].function, "F");
+        let [schedule] = template.schedules.as_slice() else { panic!("one schedule, not {:?}", template.schedules) };
+        assert_eq!((schedule.function.as_str(), schedule.name.as_str()), ("F", "E"));
+        assert_eq!(schedule.expression, "rate(5 minutes)");
+        assert_eq!(schedule.rate.period(), Duration::from_mins(5));
+        for off in ["Enabled: false", "State: DISABLED"] {
+            let event = format!("{{E: {{Type: Schedule, Properties: {{Schedule: rate(1 day), {off}}}}}}}");
+            assert_eq!(read(&function(&event), &[]).unwrap().schedules, [], "{off}");
+        }
     }
 
     #[test]
@@ -632,6 +661,10 @@ Resources:
             (
                 function("{E: {Type: HttpApi, Properties: {Path: /a, Auth: {Authorizer: Nobody}}}}"),
                 "Resources.F.Properties.Events",
+            ),
+            (
+                function("{E: {Type: Schedule, Properties: {Schedule: cron(0 12 * * ? *)}}}"),
+                "Resources.F.Properties.Events.E.Properties.Schedule",
             ),
             ("  F: {Type: AWS::Serverless::Function}\n".into(), "Resources.F.Metadata.BuildProperties.Binary"),
             (

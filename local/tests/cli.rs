@@ -126,6 +126,7 @@ fn what_cannot_work_is_told_in_one_line() {
     let admin = "  AccountAdminFunction:\n    Type: ";
     let lacking =
         file("lacking.yaml", &template.replace(&format!("{admin}AWS::Serverless::Function"), &format!("{admin}AWS::SNS::Topic")));
+    let clock = file("clock.yaml", &template.replacen("Schedule: rate(15 minutes)", "Schedule: cron(0 12 * * ? *)", 1));
     let junk =
         file("junk.sqlite", "this is no database, and it is longer than a header of one would be, so that it is looked at");
 
@@ -141,6 +142,10 @@ fn what_cannot_work_is_told_in_one_line() {
         (vec!["--port", "0", "--dynamodb", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
         (vec!["--port", "0", "--memory", "--parameter", "NoSuch=1"], "NoSuch"),
         (vec!["--port", "0", "--profile", "no-such-profile"], "build"),
+        (vec!["--port", "0", "--memory", "--template", &clock], "Events.Schedule.Properties.Schedule"),
+        (vec!["audit", "--data", "/nowhere/data.sqlite"], "/nowhere/data.sqlite"),
+        (vec!["audit", "--data", &junk], "junk.sqlite"),
+        (vec!["audit", "--dynamodb", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
     ] {
         let Output { status, stdout, stderr } = local(&arguments).output().unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
@@ -150,9 +155,16 @@ fn what_cannot_work_is_told_in_one_line() {
         assert!(last.starts_with("error: ") && last.contains(says), "{arguments:?}: {stderr}");
         assert!(stderr.lines().count() == 1 || says == "build", "cargo may explain itself, nobody else: {stderr}");
     }
-    for arguments in
-        [vec!["--prot", "1"], vec!["--port", "x"], vec!["--port", "70000"], vec!["--memory", "--data", "x"], vec!["extra"]]
-    {
+    for arguments in [
+        vec!["--prot", "1"],
+        vec!["--port", "x"],
+        vec!["--port", "70000"],
+        vec!["--memory", "--data", "x"],
+        vec!["extra"],
+        vec!["--faults", "10"],
+        vec!["--memory", "audit"],
+        vec!["audit", "--data", "x", "--dynamodb", "http://127.0.0.1:9"],
+    ] {
         let refused = local(&arguments).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
         assert!(String::from_utf8_lossy(&refused.stderr).starts_with("error: "), "{arguments:?}");
@@ -226,6 +238,22 @@ async fn what_was_acknowledged_survives_being_killed() {
     assert!(named.len() >= acknowledged.len());
 }
 
+/// Calls DynamoDB behind the shop's back.
+async fn dynamodb(client: &Client, url: &str, operation: &str, body: &Value) -> Value {
+    let answer = client
+        .post(url)
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-date", "20260101T000000Z")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+        )
+        .body(body.to_string())
+        .send();
+    answer.await.unwrap().json().await.unwrap()
+}
+
 /// The names of all products, as the products have them and as the items that keep them unique do.
 async fn names(client: &Client, dynamodb: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut named, mut owned) = (BTreeSet::new(), BTreeSet::new());
@@ -235,18 +263,7 @@ async fn names(client: &Client, dynamodb: &str) -> (BTreeSet<String>, BTreeSet<S
         if !start.is_null() {
             request["ExclusiveStartKey"] = start;
         }
-        let answer = client
-            .post(dynamodb)
-            .header("x-amz-target", "DynamoDB_20120810.Scan")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-date", "20260101T000000Z")
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-            )
-            .body(request.to_string())
-            .send();
-        let page: Value = answer.await.unwrap().json().await.unwrap();
+        let page = self::dynamodb(client, dynamodb, "Scan", &request).await;
         for item in page["Items"].as_array().unwrap_or_else(|| panic!("{page}")) {
             let text = |name: &str| item[name]["S"].as_str().unwrap_or_default();
             if text("sk") == "PRODUCT" {
@@ -260,6 +277,39 @@ async fn names(client: &Client, dynamodb: &str) -> (BTreeSet<String>, BTreeSet<S
             return (named, owned);
         }
     }
+}
+
+#[tokio::test]
+async fn an_audit_looks_into_a_shop_that_runs_and_one_that_does_not() {
+    let audit = |arguments: &[&str]| {
+        let Output { status, stdout, stderr } = local(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.sqlite");
+    let data = data.to_str().unwrap();
+    let running = Running::start(&["--port", "0", "--data", data, "--faults", "seed=1,delay=50%:1ms"]).await;
+
+    let (code, stdout, stderr) = audit(&["audit", "--dynamodb", &running.dynamodb]);
+    assert!(code == 0 && stdout.ends_with(" items, no violation\n"), "{stdout}{stderr}");
+    let (code, stdout, stderr) = audit(&["audit", "--data", data]);
+    assert!(code == 1 && stdout.is_empty() && stderr.contains("--dynamodb"), "{stdout}{stderr}");
+    let (code, stdout, stderr) = audit(&["audit", "--dynamodb", &running.dynamodb, "--stack", "other"]);
+    assert!(code == 1 && stdout.is_empty() && stderr.contains("ResourceNotFoundException"), "{stdout}{stderr}");
+
+    let lost = json!({
+        "TableName": "stockroom-Table",
+        "Key": {"pk": {"S": "PRODUCT_NAME#notebook"}, "sk": {"S": "OWNER"}},
+    });
+    dynamodb(&Client::new(), &running.dynamodb, "DeleteItem", &lost).await;
+    let pid = running.pid();
+    let mut child = running.child;
+    Command::new("kill").arg(pid.to_string()).status().unwrap();
+    child.wait().await.unwrap();
+    let (code, stdout, stderr) = audit(&["audit", "--data", data]);
+    assert!(code == 1 && stdout.contains(" PRODUCT: does not own its name \"notebook\"\n"), "{stdout}{stderr}");
+    assert!(stdout.ends_with(" items, 1 violation\n"), "{stdout}");
 }
 
 /// Resident memory in KiB and open file handles.

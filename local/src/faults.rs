@@ -1,0 +1,417 @@
+//! Faults that DynamoDB may answer any call with, made on purpose and in an order that a seed repeats.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use crate::ids;
+
+/// How long a delayed answer takes unless the specification says so.
+const DELAY: Duration = Duration::from_millis(100);
+
+const CONFLICT: &str = "Transaction is ongoing for the item";
+const THROTTLED: &str = "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling \
+                         your table or index so please try again shortly. If exceptions persist, check if you have a hot key: \
+                         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html";
+const EXCEEDED: &str = "The level of configured provisioned throughput for the table was exceeded. Consider increasing your \
+                        provisioning level with the UpdateTable API.";
+
+/// What can go wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// A transaction has the item in its hands. Happens to writes of single items and to transactions.
+    Conflict,
+    /// More calls than the table has capacity for.
+    Throttle,
+    /// DynamoDB fails before it has done anything.
+    Error,
+    /// DynamoDB has done it, and answers that it failed.
+    Lost,
+    /// DynamoDB has done it, and the connection ends before the answer.
+    Drop,
+    /// DynamoDB has done it, and answers late.
+    Delay,
+}
+
+impl FaultKind {
+    pub const ALL: [Self; 6] = [Self::Conflict, Self::Throttle, Self::Error, Self::Lost, Self::Drop, Self::Delay];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Throttle => "throttle",
+            Self::Error => "error",
+            Self::Lost => "lost",
+            Self::Drop => "drop",
+            Self::Delay => "delay",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Which faults the functions' calls meet, and how many of a hundred.
+///
+/// Written `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`. All parts may be left out; a share
+/// alone, such as `10%`, is spread over all kinds, and a later part overrides an earlier one. Without a seed, chance picks one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Faults {
+    pub seed: u64,
+    /// Percent of all calls. Together no more than a hundred: no call meets two faults.
+    shares: BTreeMap<FaultKind, f64>,
+    delay: Duration,
+}
+
+impl FromStr for Faults {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Half as long as it might be, because somebody will have to type it.
+        let mut faults = Self { seed: rand::random::<u32>().into(), shares: BTreeMap::new(), delay: DELAY };
+        for part in text.split(',') {
+            match part.split_once('=') {
+                None => {
+                    let each = percent(part)? / 6.0;
+                    faults.shares = FaultKind::ALL.map(|kind| (kind, each)).into();
+                }
+                Some(("seed", seed)) => faults.seed = seed.parse().map_err(|_| format!("{seed:?} is no seed: a whole number"))?,
+                Some((name, value)) => {
+                    let kind = FaultKind::ALL
+                        .into_iter()
+                        .find(|kind| kind.name() == name)
+                        .ok_or_else(|| format!("{name:?} is none of seed, {}", FaultKind::ALL.map(FaultKind::name).join(", ")))?;
+                    let (share, length) = match value.split_once(':') {
+                        Some((share, length)) if kind == FaultKind::Delay => (share, Some(length)),
+                        _ => (value, None),
+                    };
+                    faults.delay = length.map_or(Ok(faults.delay), milliseconds)?;
+                    faults.shares.insert(kind, percent(share)?);
+                }
+            }
+        }
+        if faults.shares.values().sum::<f64>() > 100.0 + f64::EPSILON * 100.0 {
+            return Err("more than 100% of the calls".to_owned());
+        }
+        Ok(faults)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed={}", self.seed)?;
+        for (kind, share) in &self.shares {
+            write!(f, ",{kind}={share}%")?;
+            if *kind == FaultKind::Delay {
+                write!(f, ":{}ms", self.delay.as_millis())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let share = text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|share| (0.0..=100.0).contains(share));
+    share.ok_or_else(|| format!("{text:?} is no share of all calls, such as 2%"))
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix("ms").and_then(|number| number.parse().ok());
+    number.map(Duration::from_millis).ok_or_else(|| format!("{text:?} is no time, such as 50ms"))
+}
+
+/// What becomes of a call that has drawn a fault.
+#[derive(Debug)]
+pub enum Fate {
+    /// It never reaches DynamoDB and is answered this.
+    Refused(Response<Full<Bytes>>),
+    /// It is carried out and answered this.
+    Belied(Response<Full<Bytes>>),
+    /// It is carried out and not answered.
+    Cut,
+    /// It is carried out and answered after a while.
+    Late(Duration),
+}
+
+/// Draws the faults, one after the other, and counts them.
+#[derive(Default)]
+pub struct Injector(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    faults: Option<(Faults, StdRng)>,
+    counts: BTreeMap<FaultKind, u64>,
+}
+
+impl Injector {
+    /// From now on these faults, from the beginning of their sequence; or none. The counts go on.
+    pub fn set(&self, faults: Option<Faults>) {
+        self.lock().faults = faults.map(|faults| {
+            let random = StdRng::seed_from_u64(faults.seed);
+            (faults, random)
+        });
+    }
+
+    /// How many faults of each kind there have been.
+    pub fn counts(&self) -> BTreeMap<FaultKind, u64> {
+        self.lock().counts.clone()
+    }
+
+    /// What becomes of the next call, if it is to meet a fault. The same calls after the same seed meet the same faults.
+    pub fn draw(&self, operation: &str, body: &[u8]) -> Option<Fate> {
+        let mut state = self.lock();
+        let (faults, random) = state.faults.as_mut()?;
+        // Two for each call, whether they are used or not, so that no call shifts the luck of the next.
+        let mut luck = random.random_range(0.0..100.0);
+        let detail: u64 = random.random();
+        let kind = faults.shares.iter().find_map(|(kind, share)| {
+            luck -= share;
+            (luck < 0.0).then_some(*kind)
+        })?;
+        let fate = match kind {
+            FaultKind::Conflict => Fate::Refused(conflict(operation, body, detail)?),
+            FaultKind::Throttle => Fate::Refused(throttle(operation, body, detail)),
+            FaultKind::Error => Fate::Refused(internal_error()),
+            FaultKind::Lost => Fate::Belied(internal_error()),
+            FaultKind::Drop => Fate::Cut,
+            FaultKind::Delay => Fate::Late(faults.delay),
+        };
+        *state.counts.entry(kind).or_default() += 1;
+        Some(fate)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing for operations that never conflict.
+fn conflict(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<Bytes>>> {
+    match operation {
+        "TransactWriteItems" => Some(canceled(body, detail, "TransactionConflict", CONFLICT)),
+        "PutItem" | "UpdateItem" | "DeleteItem" => Some(bad_request("TransactionConflictException", CONFLICT)),
+        _ => None,
+    }
+}
+
+fn throttle(operation: &str, body: &[u8], detail: u64) -> Response<Full<Bytes>> {
+    match detail % 3 {
+        0 => bad_request("ProvisionedThroughputExceededException", EXCEEDED),
+        1 if operation == "TransactWriteItems" => canceled(body, detail / 3, "ThrottlingError", THROTTLED),
+        _ => bad_request("ThrottlingException", THROTTLED),
+    }
+}
+
+/// A transaction that one of its actions stands against.
+fn canceled(body: &[u8], detail: u64, code: &str, message: &str) -> Response<Full<Bytes>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Request {
+        transact_items: Vec<IgnoredAny>,
+    }
+    // What is no transaction at all is DynamoDB's to refuse; here it only must not end in a division by zero.
+    let actions = serde_json::from_slice::<Request>(body).map_or(1, |request| request.transact_items.len().max(1));
+    let at = usize::try_from(detail % actions as u64).unwrap_or_default();
+    let codes: Vec<_> = (0..actions).map(|position| if position == at { code } else { "None" }).collect();
+    let reasons: Vec<_> = codes
+        .iter()
+        .map(|code| if *code == "None" { json!({"Code": code}) } else { json!({"Code": code, "Message": message}) })
+        .collect();
+    let summary = format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
+    // This one error spells its message with a capital.
+    answer(
+        StatusCode::BAD_REQUEST,
+        json!({"__type": kind("TransactionCanceledException"), "CancellationReasons": reasons, "Message": summary}),
+    )
+}
+
+fn bad_request(name: &str, message: &str) -> Response<Full<Bytes>> {
+    answer(StatusCode::BAD_REQUEST, json!({"__type": kind(name), "message": message}))
+}
+
+fn internal_error() -> Response<Full<Bytes>> {
+    let body = json!({"__type": kind("InternalServerError"), "message": "Internal server error"});
+    answer(StatusCode::INTERNAL_SERVER_ERROR, body)
+}
+
+fn kind(name: &str) -> String {
+    format!("com.amazonaws.dynamodb.v20120810#{name}")
+}
+
+fn answer(status: StatusCode, body: Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.to_string().into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    if let Ok(id) = HeaderValue::try_from(ids::dynamodb_request_id()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    const TRANSACTION: &[u8] = br#"{"TransactItems": [{"Put": {}}, {"Update": {}}, {"Delete": {}}]}"#;
+
+    #[test]
+    fn specifications_are_read() {
+        for (text, expected) in [
+            (
+                "seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms",
+                "seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms",
+            ),
+            ("lost=0.5%,seed=1", "seed=1,lost=0.5%"),
+            ("delay=100%,seed=1", "seed=1,delay=100%:100ms"),
+            ("seed=1,12%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=2%,delay=2%:100ms"),
+            ("seed=1,12%,drop=0%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=0%,delay=2%:100ms"),
+            ("seed=1", "seed=1"),
+        ] {
+            assert_eq!(text.parse::<Faults>().unwrap().to_string(), expected, "{text}");
+        }
+        assert!("100%".parse::<Faults>().is_ok());
+    }
+
+    #[test]
+    fn other_specifications_are_refused() {
+        for (text, says) in [
+            ("", "share"),
+            ("10", "share"),
+            ("%", "share"),
+            ("lost=2", "share"),
+            ("lost=-1%", "share"),
+            ("lost=NaN%", "share"),
+            ("101%", "share"),
+            ("lost=2%:50ms", "share"),
+            ("delay=2%:50", "time"),
+            ("seed=x,1%", "seed"),
+            ("fire=1%", "none of seed, conflict, throttle"),
+            ("lost=60%,drop=60%", "more than 100%"),
+            ("lost=2%,", "share"),
+        ] {
+            let reason = text.parse::<Faults>().unwrap_err();
+            assert!(reason.contains(says), "{text}: {reason}");
+        }
+    }
+
+    async fn show(fate: Option<Fate>) -> String {
+        let (word, response) = match fate {
+            Some(Fate::Refused(response)) => ("refused", response),
+            Some(Fate::Belied(response)) => ("belied", response),
+            other => return format!("{other:?}"),
+        };
+        let (head, body) = response.into_parts();
+        assert_eq!(head.headers["content-type"], "application/x-amz-json-1.0");
+        assert_eq!(head.headers["x-amzn-requestid"].len(), 52);
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+        format!("{word} {} {body}", head.status.as_u16())
+    }
+
+    fn injector(faults: &str) -> Injector {
+        let injector = Injector::default();
+        injector.set(Some(faults.parse().unwrap()));
+        injector
+    }
+
+    #[tokio::test]
+    async fn faults_look_like_those_of_dynamodb() {
+        for (faults, operation, expected) in [
+            (
+                "conflict=100%",
+                "UpdateItem",
+                r#"refused 400 {"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"Transaction is ongoing for the item"}"#,
+            ),
+            ("conflict=100%", "Query", "None"),
+            ("conflict=100%", "BatchWriteItem", "None"),
+            (
+                "error=100%",
+                "GetItem",
+                r#"refused 500 {"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"Internal server error"}"#,
+            ),
+            (
+                "lost=100%",
+                "PutItem",
+                r#"belied 500 {"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"Internal server error"}"#,
+            ),
+            ("drop=100%", "PutItem", "Some(Cut)"),
+            ("delay=100%:50ms", "PutItem", "Some(Late(50ms))"),
+            ("lost=0%", "PutItem", "None"),
+        ] {
+            assert_eq!(show(injector(faults).draw(operation, b"{}")).await, expected, "{faults} {operation}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_is_cancelled_for_one_of_its_actions() {
+        let injector = injector("conflict=100%,seed=1");
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            seen.insert(show(injector.draw("TransactWriteItems", TRANSACTION)).await);
+        }
+        let first = r#"refused 400 {"CancellationReasons":[{"Code":"None"},{"Code":"None"},{"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"}],"Message":"Transaction cancelled, please refer cancellation reasons for specific reasons [None, None, TransactionConflict]","__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException"}"#;
+        assert_eq!((seen.len(), seen.first().map(String::as_str)), (3, Some(first)));
+        assert!(show(injector.draw("TransactWriteItems", b"no JSON")).await.contains("[TransactionConflict]"));
+    }
+
+    #[tokio::test]
+    async fn calls_are_throttled_in_every_way_there_is() {
+        let injector = injector("throttle=100%,seed=1");
+        for (operation, ways) in [
+            ("Query", vec!["#ProvisionedThroughputExceededException", "#ThrottlingException"]),
+            (
+                "TransactWriteItems",
+                vec!["#ProvisionedThroughputExceededException", "#ThrottlingException", "#TransactionCanceledException"],
+            ),
+        ] {
+            let mut seen = Vec::new();
+            for _ in 0..100 {
+                seen.push(show(injector.draw(operation, TRANSACTION)).await);
+            }
+            for answer in &seen {
+                assert!(answer.starts_with("refused 400"), "{answer}");
+                assert!(ways.iter().any(|way| answer.contains(way)), "{answer}");
+            }
+            for way in ways {
+                assert!(seen.iter().any(|answer| answer.contains(way)), "{operation} {way}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_seed_repeats_its_faults() {
+        let drawn = async |faults: &str| {
+            let injector = injector(faults);
+            let mut fates = Vec::new();
+            for _ in 0..200 {
+                fates.push(show(injector.draw("TransactWriteItems", TRANSACTION)).await);
+            }
+            (fates, injector.counts())
+        };
+        let (fates, counts) = drawn("seed=7,60%").await;
+        assert_eq!((fates.clone(), counts.clone()), drawn("seed=7,60%").await);
+        assert_ne!(fates, drawn("seed=8,60%").await.0);
+
+        assert_eq!(counts.len(), 6, "{counts:?}");
+        let faulty = fates.iter().filter(|fate| *fate != "None").count() as u64;
+        assert_eq!(counts.values().sum::<u64>(), faulty);
+        assert!((90..150).contains(&faulty), "{faulty} of 200 are about 60%");
+    }
+}
