@@ -28,14 +28,25 @@ pub struct TestApp {
     shop: Option<Shop>,
     url: String,
     client: Client,
+    /// Name of its table.
+    table: String,
     /// What must not appear in any log.
     secrets: Mutex<Vec<String>>,
+    /// After the shop, so that nothing uses the table any more when it goes.
+    _lent: Option<LentTable>,
 }
 
 impl TestApp {
     pub async fn start() -> Self {
         if let Ok(url) = env::var("API_URL") {
-            return Self { shop: None, url: url.trim_end_matches('/').to_owned(), client: client(), secrets: Mutex::default() };
+            return Self {
+                shop: None,
+                url: url.trim_end_matches('/').to_owned(),
+                client: client(),
+                table: String::new(),
+                secrets: Mutex::default(),
+                _lent: None,
+            };
         }
         Self::start_with(|_| {}).await
     }
@@ -59,8 +70,10 @@ impl TestApp {
             ..Options::default()
         };
         change(&mut options);
+        let table = format!("{}-Table", options.stack);
+        let lent = env::var("DYNAMODB_URL").ok().map(|url| LentTable { url, name: table.clone() });
         let shop = Shop::start(options).await.expect("the shop starts");
-        Self { url: shop.url().to_owned(), shop: Some(shop), client: client(), secrets: Mutex::default() }
+        Self { url: shop.url().to_owned(), shop: Some(shop), client: client(), table, secrets: Mutex::default(), _lent: lent }
     }
 
     /// The shop behind the API. Only for tests that started with [`TestApp::start_local`].
@@ -124,29 +137,15 @@ impl TestApp {
 
     /// Calls DynamoDB behind the API's back.
     pub async fn dynamodb(&self, operation: &str, body: Value) -> Value {
-        let answer = self
-            .client
-            .post(self.shop().dynamodb_url())
-            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-date", "20260101T000000Z")
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-            )
-            .body(body.to_string())
-            .send()
-            .await
-            .expect("DynamoDB answers");
+        let answer = dynamodb_call(&self.client, self.shop().dynamodb_url(), operation, &body).send().await;
+        let answer = answer.expect("DynamoDB answers");
         assert!(answer.status().is_success(), "{operation}: {}", answer.text().await.unwrap_or_default());
         answer.json().await.expect("DynamoDB answers JSON")
     }
 
-    /// Name of the only table.
+    /// Name of the shop's table.
     pub async fn table(&self) -> String {
-        let tables = self.dynamodb("ListTables", json!({})).await;
-        let names = tables["TableNames"].as_array().expect("a list of tables");
-        names[0].as_str().expect("a name").to_owned()
+        self.table.clone()
     }
 
     /// The signing secret: the id and the value of its current version.
@@ -191,6 +190,40 @@ impl Drop for TestApp {
             assert!(!line.text.contains("$argon2id$"), "a hash in the log of {}: {}", line.function, line.text);
         }
     }
+}
+
+/// A test's table in an emulator that all tests share, which is slower with every table that it keeps.
+struct LentTable {
+    url: String,
+    name: String,
+}
+
+impl Drop for LentTable {
+    fn drop(&mut self) {
+        let Self { url, name } = self;
+        let delete = async {
+            let call = dynamodb_call(&client(), url, "DeleteTable", &json!({"TableName": name}));
+            // A test that used another store has none to delete.
+            let _ = call.timeout(Duration::from_secs(10)).send().await;
+        };
+        let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(delete);
+        // A thread of its own, because the test's runtime cannot run another.
+        std::thread::scope(|scope| scope.spawn(run).join()).expect("nothing in it panics");
+    }
+}
+
+/// A call with a signature that no emulator checks.
+fn dynamodb_call(client: &Client, url: &str, operation: &str, body: &Value) -> RequestBuilder {
+    client
+        .post(url)
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-date", "20260101T000000Z")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+        )
+        .body(body.to_string())
 }
 
 fn client() -> Client {
