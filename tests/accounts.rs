@@ -291,7 +291,7 @@ async fn a_failed_login_takes_the_same_time_whatever_the_reason() {
 /// Deletes all counts of failed logins.
 async fn forget_attempts(app: &TestApp) {
     for item in app.items().await.iter().filter(|item| item["sk"]["S"] == "ATTEMPTS") {
-        let key = json!({"TableName": app.table().await, "Key": {"pk": item["pk"], "sk": item["sk"]}});
+        let key = json!({"TableName": app.table(), "Key": {"pk": item["pk"], "sk": item["sk"]}});
         app.dynamodb("DeleteItem", key).await;
     }
 }
@@ -303,7 +303,7 @@ async fn set(app: &TestApp, sk: &str, attribute: &str, number: i64) {
     app.dynamodb(
         "UpdateItem",
         json!({
-            "TableName": app.table().await,
+            "TableName": app.table(),
             "Key": {"pk": item["pk"], "sk": item["sk"]},
             "UpdateExpression": "SET #name = :number",
             "ExpressionAttributeNames": {"#name": attribute},
@@ -509,7 +509,7 @@ async fn a_hash_with_old_parameters_is_made_anew_at_login() {
     app.dynamodb(
         "UpdateItem",
         json!({
-            "TableName": app.table().await,
+            "TableName": app.table(),
             "Key": {"pk": key["pk"], "sk": key["sk"]},
             "UpdateExpression": "SET password = :old",
             "ExpressionAttributeValues": {":old": {"S": old}},

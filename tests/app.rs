@@ -39,16 +39,20 @@ pub struct TestApp {
     shop: Option<Shop>,
     url: String,
     client: Client,
+    /// Name of its table.
+    table: String,
     /// What must not appear in any log.
     secrets: Mutex<Vec<String>>,
     /// Whether the table is no longer the functions' work alone.
     tampered: AtomicBool,
+    /// After the shop, so that nothing uses the table any more when it goes.
+    _lent: Option<LentTable>,
 }
 
 impl TestApp {
     pub async fn start() -> Self {
         if let Ok(url) = env::var("API_URL") {
-            return Self::at(url.trim_end_matches('/').to_owned(), None);
+            return Self::at(url.trim_end_matches('/').to_owned(), None, String::new(), None);
         }
         Self::start_with(|_| {}).await
     }
@@ -72,12 +76,15 @@ impl TestApp {
             ..Options::default()
         };
         change(&mut options);
+        let table = format!("{}-Table", options.stack);
+        let lent = env::var("DYNAMODB_URL").ok().map(|url| LentTable { url, name: table.clone() });
         let shop = Shop::start(options).await.expect("the shop starts");
-        Self::at(shop.url().to_owned(), Some(shop))
+        Self::at(shop.url().to_owned(), Some(shop), table, lent)
     }
 
-    fn at(url: String, shop: Option<Shop>) -> Self {
-        Self { shop, url, client: client(), secrets: Mutex::default(), tampered: AtomicBool::new(false) }
+    fn at(url: String, shop: Option<Shop>, table: String, lent: Option<LentTable>) -> Self {
+        let (secrets, tampered) = (Mutex::default(), AtomicBool::new(false));
+        Self { shop, url, client: client(), table, secrets, tampered, _lent: lent }
     }
 
     /// The shop behind the API. Only for tests that started with [`TestApp::start_local`].
@@ -141,20 +148,8 @@ impl TestApp {
 
     /// Calls DynamoDB behind the API's back.
     pub async fn dynamodb(&self, operation: &str, body: Value) -> Value {
-        let answer = self
-            .client
-            .post(self.shop().dynamodb_url())
-            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-date", "20260101T000000Z")
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-            )
-            .body(body.to_string())
-            .send()
-            .await
-            .expect("DynamoDB answers");
+        let answer = dynamodb_call(&self.client, self.shop().dynamodb_url(), operation, &body).send().await;
+        let answer = answer.expect("DynamoDB answers");
         assert!(answer.status().is_success(), "{operation}: {}", answer.text().await.unwrap_or_default());
         answer.json().await.expect("DynamoDB answers JSON")
     }
@@ -164,11 +159,9 @@ impl TestApp {
         self.tampered.store(true, Ordering::Relaxed);
     }
 
-    /// Name of the only table.
-    pub async fn table(&self) -> String {
-        let tables = self.dynamodb("ListTables", json!({})).await;
-        let names = tables["TableNames"].as_array().expect("a list of tables");
-        names[0].as_str().expect("a name").to_owned()
+    /// Name of the shop's table.
+    pub fn table(&self) -> &str {
+        &self.table
     }
 
     /// The signing secret: the id and the value of its current version.
@@ -182,7 +175,7 @@ impl TestApp {
 
     /// All items of the table, sorted by key.
     pub async fn items(&self) -> Vec<Value> {
-        let found = self.dynamodb("Scan", json!({"TableName": self.table().await})).await;
+        let found = self.dynamodb("Scan", json!({"TableName": self.table()})).await;
         let mut items = found["Items"].as_array().expect("a list of items").clone();
         items.sort_by_key(|item| format!("{} {}", item["pk"]["S"], item["sk"]["S"]));
         items
@@ -227,6 +220,40 @@ fn audit(shop: &Shop) -> Vec<String> {
     };
     let violations = thread::scope(|scope| scope.spawn(audit).join()).expect("an audit");
     violations.iter().map(ToString::to_string).collect()
+}
+
+/// A test's table in an emulator that all tests share, which is slower with every table that it keeps.
+struct LentTable {
+    url: String,
+    name: String,
+}
+
+impl Drop for LentTable {
+    fn drop(&mut self) {
+        let Self { url, name } = self;
+        let delete = async {
+            let call = dynamodb_call(&client(), url, "DeleteTable", &json!({"TableName": name}));
+            // A test that used another store has none to delete.
+            let _ = call.timeout(Duration::from_secs(10)).send().await;
+        };
+        let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(delete);
+        // A thread of its own, because the test's runtime cannot run another.
+        std::thread::scope(|scope| scope.spawn(run).join()).expect("nothing in it panics");
+    }
+}
+
+/// A call with a signature that no emulator checks.
+fn dynamodb_call(client: &Client, url: &str, operation: &str, body: &Value) -> RequestBuilder {
+    client
+        .post(url)
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-date", "20260101T000000Z")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+        )
+        .body(body.to_string())
 }
 
 fn client() -> Client {

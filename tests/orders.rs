@@ -743,7 +743,7 @@ async fn a_walk_through_all_orders_misses_none_that_moves_on() {
 #[tokio::test]
 async fn more_shards_may_be_added_to_a_table_in_use() {
     let Some(first) = TestApp::start_local(|_| {}).await else { return };
-    let stack = first.table().await.strip_suffix("-Table").unwrap().to_owned();
+    let stack = first.table().strip_suffix("-Table").unwrap().to_owned();
     let (admin, ada) = people(&first).await;
     let pen = admin.product("Pen", 100).await;
     let mut orders = Vec::new();
@@ -791,7 +791,7 @@ async fn age(app: &TestApp, order: &Order, hours: i64) {
     app.dynamodb(
         "UpdateItem",
         json!({
-            "TableName": app.table().await, "Key": key, "UpdateExpression": "SET updated_at = :then, gsi2sk = :made",
+            "TableName": app.table(), "Key": key, "UpdateExpression": "SET updated_at = :then, gsi2sk = :made",
             "ExpressionAttributeValues": {":then": {"N": then.to_string()}, ":made": {"S": made}},
         }),
     )

@@ -169,7 +169,8 @@ Resources:
         let logged = |line: &local::LogLine| {
             line.text.contains(id) && (line.text.contains("as it was asked to") || line.text.contains("stays in the log"))
         };
-        assert!(app.shop().logs().iter().any(logged), "the fault is logged under its request id");
+        let line = app.shop().log_line(PATIENCE, logged).await;
+        assert!(line.is_some(), "the fault is logged under its request id");
 
         assert_eq!(anyone.get("/behave").await.status, 204);
         assert!(!app.shop().requests().last().unwrap().cold, "the same environment serves the next request");

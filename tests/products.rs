@@ -639,7 +639,7 @@ async fn an_expired_key_is_free_before_it_is_swept() {
     app.dynamodb(
         "UpdateItem",
         json!({
-            "TableName": app.table().await,
+            "TableName": app.table(),
             "Key": {"pk": item["pk"], "sk": item["sk"]},
             "UpdateExpression": "SET expires_at = :past",
             "ExpressionAttributeValues": {":past": {"N": "1"}},
@@ -660,7 +660,7 @@ async fn stock_that_orders_hold_keeps_a_product() {
     app.dynamodb(
         "UpdateItem",
         json!({
-            "TableName": app.table().await,
+            "TableName": app.table(),
             "Key": {"pk": {"S": product.path.replace("/products/", "PRODUCT#")}, "sk": {"S": "PRODUCT"}},
             "UpdateExpression": "SET reserved = :two",
             "ExpressionAttributeValues": {":two": {"N": "2"}},
