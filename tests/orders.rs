@@ -788,6 +788,7 @@ async fn age(app: &TestApp, order: &Order, hours: i64) {
     let then = i64::try_from(now).unwrap() - hours * 60 * 60 * 1000;
     // An id tells when its order was made; so that this one was, it gets an older place in the index.
     let made = format!("{:08x}-{:04x}-7000-8000-{}", then >> 16, then & 0xffff, &id(order)[24..]);
+    app.tampered();
     app.dynamodb(
         "UpdateItem",
         json!({

@@ -87,7 +87,8 @@ impl FromStr for Faults {
         for part in text.split(',') {
             match part.split_once('=') {
                 None => {
-                    let each = percent(part)? / 6.0;
+                    // Hundredths, so that what is printed can be typed again.
+                    let each = (percent(part)? / 6.0 * 100.0).floor() / 100.0;
                     faults.shares = FaultKind::ALL.map(|kind| (kind, each)).into();
                 }
                 Some(("seed", seed)) => faults.seed = seed.parse().map_err(|_| format!("{seed:?} is no seed: a whole number"))?,
@@ -105,7 +106,7 @@ impl FromStr for Faults {
                 }
             }
         }
-        if faults.shares.values().sum::<f64>() > 100.0 + f64::EPSILON * 100.0 {
+        if faults.shares.values().sum::<f64>() > 100.0 {
             return Err("more than 100% of the calls".to_owned());
         }
         Ok(faults)
@@ -283,9 +284,12 @@ mod tests {
             ("delay=100%,seed=1", "seed=1,delay=100%:100ms"),
             ("seed=1,12%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=2%,delay=2%:100ms"),
             ("seed=1,12%,drop=0%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=0%,delay=2%:100ms"),
+            ("seed=1,10%", "seed=1,conflict=1.66%,throttle=1.66%,error=1.66%,lost=1.66%,drop=1.66%,delay=1.66%:100ms"),
             ("seed=1", "seed=1"),
         ] {
-            assert_eq!(text.parse::<Faults>().unwrap().to_string(), expected, "{text}");
+            let faults: Faults = text.parse().unwrap();
+            assert_eq!(faults.to_string(), expected, "{text}");
+            assert_eq!(expected.parse::<Faults>().unwrap(), faults, "{text}");
         }
         assert!("100%".parse::<Faults>().is_ok());
     }
