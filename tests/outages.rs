@@ -130,6 +130,25 @@ async fn a_database_that_is_away_is_told_in_time_and_forgiven() {
 }
 
 #[tokio::test]
+async fn writes_that_meet_others_are_repeated_or_told_to_be() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let mut sessions = Vec::new();
+    for _ in 0..15 {
+        sessions.push(app.login(&email, crate::app::PASSWORD).await);
+    }
+
+    app.shop().inject(Some("conflict=60%,seed=2".parse().expect("faults")));
+    for session in &sessions {
+        let refreshed = session.refresh().await;
+        assert!(refreshed.status == 200 || refreshed.problem() == (503, "unavailable"), "{refreshed:?}");
+        let ended = session.post("/auth/logout", json!({})).await;
+        assert!(ended.status == 204 || ended.problem() == (503, "unavailable"), "{ended:?}");
+    }
+    assert!(app.shop().faults().values().sum::<u64>() > 15, "{:?}", app.shop().faults());
+}
+
+#[tokio::test]
 async fn a_function_that_misbehaves_answers_and_goes_on() {
     const TEMPLATE: &str = "
 Resources:

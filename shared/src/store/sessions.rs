@@ -229,16 +229,7 @@ pub async fn rotate(table: &Table, session: &Session, now: Timestamp) -> Result<
 
 /// Ends a session; one that has ended already stays so.
 pub async fn end(table: &Table, user_id: UserId, session_id: SessionId) -> Result {
-    table
-        .client
-        .delete_item()
-        .table_name(&table.name)
-        .set_key(Some(Key::Session(user_id, session_id).attributes()))
-        .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .send()
-        .await
-        .map(drop)
-        .map_err(fault)
+    table.delete(Key::Session(user_id, session_id)).await
 }
 
 /// Ends all sessions of an account.

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    operation::update_item::UpdateItemError,
+    operation::{delete_item::DeleteItemError, update_item::UpdateItemError},
     types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -82,6 +82,30 @@ impl Table {
                     }
                     Some(UpdateItemError::TransactionConflictException(_)) if backoff.again().await => {}
                     Some(UpdateItemError::TransactionConflictException(_)) => return Err(contended()),
+                    _ => return Err(fault(error)),
+                },
+            }
+        }
+    }
+}
+
+impl Table {
+    /// Deletes one item; one that is not there already stays so.
+    pub(super) async fn delete(&self, key: Key<'_>) -> Result {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+
+        let mut backoff = Backoff::new();
+        loop {
+            match request.clone().send().await {
+                Ok(_) => return Ok(()),
+                Err(error) => match error.as_service_error() {
+                    Some(DeleteItemError::TransactionConflictException(_)) if backoff.again().await => {}
+                    Some(DeleteItemError::TransactionConflictException(_)) => return Err(contended()),
                     _ => return Err(fault(error)),
                 },
             }
