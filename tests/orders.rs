@@ -758,6 +758,8 @@ async fn more_shards_may_be_added_to_a_table_in_use() {
         options.parameters.insert("OrderShards".into(), "4".into());
     };
     let second = TestApp::start_local(change).await.unwrap();
+    // The second one audits the table that they share, and takes it away if it is lent.
+    first.tampered();
     let (admin, ada) = (second.admin().await, second.customer("bob").await);
     for _ in 0..8 {
         orders.push(ada.order([(&pen, 1)]).await);
