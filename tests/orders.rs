@@ -502,6 +502,9 @@ async fn restocking_leaves_out_what_the_shop_sells_no_more() {
     let back = admin.put(&order, json!({"status": "CANCELLED", "reason": "sent back", "restock": true})).await;
     assert_eq!((back.status, &back["item_count"]), (200, &json!(2)));
     assert_eq!(admin.stock(&pen).await, (10, 0));
+    let last = |order: &Value| order["history"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last(&back.json)["stock"], &last(&back.json)["not_restocked"]), (&json!("restocked"), &json!([ink.id])));
+    assert_eq!(last(&ada.get(&order).await.json), last(&back.json), "and whoever looks later is told the same");
 }
 
 #[tokio::test]

@@ -79,6 +79,9 @@ pub struct HistoryEntry {
     pub reason: Option<String>,
     /// What it did to the stock of the lines' products.
     pub stock: StockEffect,
+    /// Products that were to come back on the shelf and are no longer in the shop.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_restocked: Vec<ProductId>,
 }
 
 /// An order with its lines and its history.

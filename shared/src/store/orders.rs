@@ -19,7 +19,7 @@ use crate::{
     Error, Result,
     domain::{
         Actor, HistoryEntry, Money, NewItem, Order, OrderDetails, OrderDraft, OrderId, OrderItem, OrderItemId, ProductId,
-        Quantity, Status, StatusChange, StockEffect, Timestamp, UserId, take_step, total,
+        Quantity, Status, StatusChange, StockEffect, Timestamp, UserId, demand, take_step, total,
     },
     error::Fault,
 };
@@ -74,6 +74,8 @@ struct HistoryRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     stock: StockEffect,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    not_restocked: Vec<ProductId>,
 }
 
 impl Row {
@@ -161,6 +163,7 @@ impl TryFrom<HistoryRow> for HistoryEntry {
             version: Key::version_of(&row.sk).ok_or_else(broken)?,
             reason: row.reason,
             stock: row.stock,
+            not_restocked: row.not_restocked,
         })
     }
 }
@@ -437,13 +440,15 @@ pub async fn change_status(
 ) -> Result<OrderDetails> {
     for _ in 0..ATTEMPTS {
         let mut details = find(table, id, actor).await?;
-        let order = &mut details.order;
+        let order = &details.order;
         if if_match.is_some_and(|versions| !versions.contains(&order.version)) {
             return Err(Error::Stale);
         }
         let Some(stock) = take_step(order.status, change, actor.role(), order.item_count)? else {
             return Ok(details);
         };
+        let (demand, not_restocked) = moved(table, &details.items, stock).await?;
+        let order = &mut details.order;
         let entry = HistoryEntry {
             at: now,
             by: actor.user_id(),
@@ -452,6 +457,7 @@ pub async fn change_status(
             version: order.version + 1,
             reason: change.reason.as_ref().map(|reason| reason.as_str().to_owned()),
             stock,
+            not_restocked,
         };
         let step = Expression::exists()
             .equal("version", order.version)
@@ -474,40 +480,47 @@ pub async fn change_status(
             to: entry.to,
             reason: entry.reason.clone(),
             stock,
+            not_restocked: entry.not_restocked.clone(),
         };
         let transaction = Transaction::new(table)
             .update(Key::Order(id), &step, |_| Error::Stale)
             .insert(history, &row, |_| Error::Internal("an order's history has two entries for one version".into()));
-        match with_stock(transaction, table, &details, stock, now).await?.commit().await {
+        match with_stock(transaction, demand, stock, now).commit().await {
             Ok(()) => {
                 details.history.push(entry);
                 return Ok(details);
             }
-            Err(Error::Stale) if if_match.is_none() => {} // Changed by somebody else since; look again.
+            Err(Error::Stale) => {} // The order or a product was changed by somebody else since; look again.
             Err(refusal) => return Err(refusal),
         }
     }
     Err(contended())
 }
 
-/// Adds what a step does to the stock of the lines' products.
-async fn with_stock<'a>(
-    mut transaction: Transaction<'a>,
-    table: &Table,
-    details: &OrderDetails,
-    stock: StockEffect,
-    now: Timestamp,
-) -> Result<Transaction<'a>> {
-    let mut demand = details.demand();
+/// How many of each product an effect moves, and the products that it leaves out because they are gone.
+async fn moved(table: &Table, items: &[OrderItem], stock: StockEffect) -> Result<(BTreeMap<ProductId, u64>, Vec<ProductId>)> {
+    let mut demand = if stock == StockEffect::None { BTreeMap::new() } else { demand(items) };
+    let mut gone = Vec::new();
     if stock == StockEffect::Restocked {
         // What has left the shop holds no product: it may have been deleted since.
         let existing = products::prices(table, &demand.keys().copied().collect()).await?;
+        gone = demand.keys().copied().filter(|product_id| !existing.contains_key(product_id)).collect();
         demand.retain(|product_id, _| existing.contains_key(product_id));
     }
+    Ok((demand, gone))
+}
+
+/// Adds what a step does to the stock of the products in `demand`.
+fn with_stock(
+    mut transaction: Transaction<'_>,
+    demand: BTreeMap<ProductId, u64>,
+    stock: StockEffect,
+    now: Timestamp,
+) -> Transaction<'_> {
     for (product_id, quantity) in demand {
         let key = Key::Product(product_id);
         transaction = match stock {
-            StockEffect::None => return Ok(transaction),
+            StockEffect::None => transaction,
             StockEffect::Released => transaction.update(key, &release(quantity, now), |_| broken_stock()),
             StockEffect::Shipped => {
                 let leave = touched(now).at_least("reserved", quantity).add("reserved", -signed(quantity));
@@ -519,7 +532,7 @@ async fn with_stock<'a>(
             }
         };
     }
-    Ok(transaction)
+    transaction
 }
 
 /// Deletes an order with its lines and its history; the stock that it holds goes back on the shelf.
@@ -535,6 +548,7 @@ pub async fn delete(table: &Table, id: OrderId, actor: &Actor, if_match: Option<
             Status::Cancelled if actor.is_admin() => StockEffect::None,
             status => return Err(Error::OrderNotDeletable { status }),
         };
+        let (demand, _) = moved(table, &details.items, stock).await?;
         let unchanged = Expression::exists().equal("version", order.version);
         let mut transaction = Transaction::new(table).delete(Key::Order(id), &unchanged, |_| Error::Stale);
         for item in &details.items {
@@ -543,8 +557,8 @@ pub async fn delete(table: &Table, id: OrderId, actor: &Actor, if_match: Option<
         for entry in &details.history {
             transaction = transaction.delete(Key::History(id, entry.version), &Expression::exists(), |_| Error::Stale);
         }
-        match with_stock(transaction, table, &details, stock, now).await?.commit().await {
-            Err(Error::Stale) if if_match.is_none() => {} // Changed by somebody else since; look again.
+        match with_stock(transaction, demand, stock, now).commit().await {
+            Err(Error::Stale) => {} // Changed by somebody else since; look again.
             refused_or_done => return refused_or_done,
         }
     }
