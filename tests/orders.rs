@@ -20,7 +20,7 @@ async fn status(who: &Actor, order: &Order, to: &str) -> Answer {
 }
 
 /// Brings an order to a status, step by step.
-async fn bring(admin: &Actor, order: &Order, to: &str) {
+pub async fn bring(admin: &Actor, order: &Order, to: &str) {
     for step in ["CONFIRMED", "SHIPPED", "DELIVERED"] {
         assert_eq!(status(admin, order, step).await.status, 200, "{step}");
         if step == to {
@@ -508,6 +508,28 @@ async fn restocking_leaves_out_what_the_shop_sells_no_more() {
 }
 
 #[tokio::test]
+async fn restocking_makes_no_product_out_of_one_that_goes_meanwhile() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    // Every answer comes late, so that the product goes after it was looked at and before it is restocked.
+    for head_start in [30, 45, 60] {
+        let pen = admin.product(&unique("Pen"), 10).await;
+        let order = ada.order([(&pen, 2)]).await;
+        bring(&admin, &order, "SHIPPED").await;
+        app.shop().inject(Some("delay=100%:60ms,seed=1".parse().expect("faults")));
+        let delete = async {
+            tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
+            admin.delete(&pen).await
+        };
+        let back = admin.put(&order, json!({"status": "CANCELLED", "reason": "sent back", "restock": true}));
+        let (back, deleted) = tokio::join!(back, delete);
+        app.shop().inject(None);
+        assert_eq!((back.status, deleted.status), (200, 204), "{back:?} {deleted:?}");
+        assert_eq!(admin.get(&pen).await.status, 404, "with what was restocked or without");
+    }
+}
+
+#[tokio::test]
 async fn an_order_tells_its_history() {
     let app = TestApp::start().await;
     let (admin, ada) = people(&app).await;
@@ -787,7 +809,7 @@ async fn more_shards_may_be_added_to_a_table_in_use() {
 }
 
 /// Makes an order look as if nobody had touched it for a while.
-async fn age(app: &TestApp, order: &Order, hours: i64) {
+pub async fn age(app: &TestApp, order: &Order, hours: i64) {
     let key = json!({"pk": {"S": format!("ORDER#{}", id(order))}, "sk": {"S": "ORDER"}});
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let then = i64::try_from(now).unwrap() - hours * 60 * 60 * 1000;
@@ -804,7 +826,7 @@ async fn age(app: &TestApp, order: &Order, hours: i64) {
     .await;
 }
 
-async fn expire(app: &TestApp) -> Value {
+pub async fn expire(app: &TestApp) -> Value {
     let event = std::fs::read(crate::app::workspace().join("events/order-expire.json")).unwrap();
     match app.shop().invoke("order-expire", serde_json::from_slice(&event).unwrap()).await.outcome {
         Outcome::Payload(report) => serde_json::from_slice(&report).unwrap(),
