@@ -496,6 +496,21 @@ async fn an_operator_sets_role_and_activity() {
     }
 }
 
+/// Gives an account a hash of `PASSWORD` with 8 MiB and one pass.
+pub async fn outdate_hash(app: &TestApp, user: &Value) {
+    let old = "$argon2id$v=19$m=8192,t=1,p=1$b2xkIHNhbHQgb2xkIHNhbHQ$p4tJO4Ahfa8c6FgaT0hZMR8w/ZE3euvrOUBXWNeZuoc";
+    app.dynamodb(
+        "UpdateItem",
+        json!({
+            "TableName": app.table(),
+            "Key": {"pk": user["pk"], "sk": user["sk"]},
+            "UpdateExpression": "SET password = :old",
+            "ExpressionAttributeValues": {":old": {"S": old}},
+        }),
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn a_hash_with_old_parameters_is_made_anew_at_login() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
@@ -504,20 +519,7 @@ async fn a_hash_with_old_parameters_is_made_anew_at_login() {
     let today = user().await["password"]["S"].as_str().unwrap().to_owned();
     assert!(today.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{today}");
 
-    // Of PASSWORD, with 8 MiB and one pass.
-    let old = "$argon2id$v=19$m=8192,t=1,p=1$b2xkIHNhbHQgb2xkIHNhbHQ$p4tJO4Ahfa8c6FgaT0hZMR8w/ZE3euvrOUBXWNeZuoc";
-    let key = user().await;
-    app.dynamodb(
-        "UpdateItem",
-        json!({
-            "TableName": app.table(),
-            "Key": {"pk": key["pk"], "sk": key["sk"]},
-            "UpdateExpression": "SET password = :old",
-            "ExpressionAttributeValues": {":old": {"S": old}},
-        }),
-    )
-    .await;
-
+    outdate_hash(&app, &user().await).await;
     app.login(&email, PASSWORD).await;
     let renewed = user().await["password"]["S"].as_str().unwrap().to_owned();
     assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && renewed != today, "{renewed}");

@@ -22,7 +22,7 @@ fn free_port() -> u16 {
 }
 
 /// In an order in which the later ones find what the earlier ones made.
-const EVENTS: [&str; 22] = [
+const EVENTS: [&str; 23] = [
     "product-create",
     "product-list",
     "product-get",
@@ -45,6 +45,7 @@ const EVENTS: [&str; 22] = [
     "auth-refresh",
     "account-admin",
     "authorizer",
+    "secret-rotate",
 ];
 
 #[tokio::test]
@@ -114,6 +115,7 @@ async fn every_event_is_answered_by_its_function() {
     auth-refresh 401
     account-admin {"email":"ada@example.com","is_active":true,"role":"admin","username":"ada"}
     authorizer {"isAuthorized":false}
+    secret-rotate {"rotated":false}
     "#);
 }
 

@@ -19,4 +19,5 @@ mod orders;
 mod outages;
 mod products;
 mod rights;
+mod telemetry;
 mod tokens;

@@ -159,6 +159,7 @@ Resources:
         Binary: misbehave
     Properties:
       Timeout: 10
+      Environment: {Variables: {STACK_NAME: test}}
       Events:
         Default:
           Type: HttpApi

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use insta::assert_snapshot;
-use local::{Outcome, template::Template};
+use local::{Options, Outcome, template::Template};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Actor, PASSWORD, TestApp, unique, workspace},
+    accounts::outdate_hash,
+    app::{Actor, Order, PASSWORD, TestApp, line, lines, unique, workspace},
+    orders::{age, bring, expire},
     tokens::{claims_of, header, sign},
 };
 
@@ -169,5 +171,101 @@ async fn a_function_that_is_told_no_caller_refuses() {
             let answer: Value = serde_json::from_slice(&answer).unwrap();
             assert_eq!(answer["statusCode"], status, "{}: {context}: {answer}", example.route);
         }
+    }
+}
+
+/// The policies of template.yaml are enforced in every test, so that a right that is missing shows wherever it is needed. Here
+/// every function does all that it ever does, so that one that nobody needs shows too.
+#[tokio::test]
+async fn no_function_may_do_what_it_need_not() {
+    let hours = |options: &mut Options| {
+        options.parameters.insert("PendingOrderHours".into(), "1".into());
+    };
+    let Some(app) = TestApp::start_local(hours).await else { return };
+    let (admin, anyone) = (app.admin().await, app.anyone());
+    let (email, username) = app.register("ada").await;
+    let ada = app.login(&email, PASSWORD).await;
+    let ada_id = ada.get("/auth/me").await["user_id"].clone();
+
+    // Products, by name and otherwise, renamed and deleted.
+    let (pen, ink) = (admin.product("Pen", 100).await, admin.product("Ink", 100).await);
+    let keyed = |path: &str, body: Value| {
+        let request = admin.request(Method::POST, path).header("idempotency-key", unique("key")).json(&body);
+        async { admin.send(request).await }
+    };
+    let nib = keyed("/products", json!({"name": "Nib", "price": 1, "quantity": 1})).await;
+    assert_eq!(admin.put(nib.header("location"), json!({"name": "Nibs"})).await.status, 200);
+    assert_eq!(admin.delete(nib.header("location")).await.status, 204);
+    assert_eq!(anyone.get("/products").await.status, 200);
+    assert_eq!(anyone.get(&pen).await.status, 200);
+
+    // Orders, for oneself and for a customer, of products that are there or not, and back again.
+    let for_ada = |product: &str| json!({"customer_id": ada_id, "items": [{"product_id": product, "quantity": 1}]});
+    let order = Order { path: keyed("/orders", for_ada(&pen.id)).await.header("location").to_owned() };
+    let nothing = "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f";
+    assert_eq!(keyed("/orders", for_ada(nothing)).await.problem().1, "unknown-product");
+    assert_eq!(keyed(&order.items(), json!({"product_id": nothing, "quantity": 1})).await.problem().1, "unknown-product");
+    let added = keyed(&order.items(), line(&ink, 5)).await;
+    assert_eq!(ada.put(order.item(&added), json!({"quantity": 3})).await.status, 200);
+    assert_eq!(ada.delete(order.item(&added)).await.status, 204);
+    for list in ["/orders".to_owned(), format!("/orders?customer_id={}", ada_id.as_str().unwrap())] {
+        assert_eq!(admin.get(list).await.status, 200);
+    }
+    bring(&admin, &order, "SHIPPED").await;
+    let back = json!({"status": "CANCELLED", "reason": "sent back", "restock": true});
+    assert_eq!(admin.put(&order, back).await.status, 200);
+    assert_eq!(admin.delete(&order).await.status, 204);
+    let pending = ada.post("/orders", lines([(&pen, 1)])).await;
+    assert_eq!(ada.get(pending.header("location")).await.status, 200);
+    assert_eq!(ada.delete(pending.header("location")).await.status, 204);
+    let forgotten = ada.order([(&pen, 1)]).await;
+    age(&app, &forgotten, 2).await;
+    assert_eq!(expire(&app).await["cancelled"], 1);
+
+    // Accounts, by e-mail address and username, with a failure, an old hash, a stolen refresh token and every way out.
+    for name in [json!({"email": email, "password": "wrong"}), json!({"username": username, "password": "wrong"})] {
+        assert_eq!(anyone.post("/auth/login", name).await.status, 401);
+    }
+    let stored = app.items().await.into_iter().find(|item| item["email"]["S"] == email.as_str()).unwrap();
+    outdate_hash(&app, &stored).await;
+    let login = anyone.post("/auth/login", json!({"username": username, "password": PASSWORD})).await;
+    let mut session = app.holder_of(&login);
+    let stolen = session.clone();
+    for _ in 0..2 {
+        session = app.holder_of(&session.refresh().await);
+    }
+    assert_eq!(stolen.refresh().await.status, 401);
+    assert_eq!(app.login(&email, PASSWORD).await.post("/auth/logout", json!({})).await.status, 204);
+    assert_eq!(ada.post("/auth/logout", json!({"all": true})).await.status, 204);
+    app.login(&email, PASSWORD).await;
+    for order in [json!({"email": email, "is_active": true}), json!({"username": username, "is_active": true})] {
+        assert!(matches!(app.shop().invoke("account-admin", order).await.outcome, Outcome::Payload(_)));
+    }
+    let rotated = app.shop().invoke("secret-rotate", json!({"force": true})).await.outcome;
+    assert!(matches!(&rotated, Outcome::Payload(report) if report == "{\"rotated\":true}"), "{rotated:?}");
+
+    assert_eq!(app.shop().unused_rights(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_missed() {
+    let template = std::fs::read_to_string(workspace().join("template.yaml")).unwrap();
+    let of_product_get = template.split_once("Binary: product-get\n").unwrap().1.split_once("Events:").unwrap().0;
+    for (granted, instead) in [("dynamodb:GetItem", "dynamodb:Query"), ("PRODUCT#*", "USER#*")] {
+        assert_eq!(of_product_get.matches(granted).count(), 1);
+        let changed = template.replace(of_product_get, &of_product_get.replace(granted, instead));
+        let file = std::env::temp_dir().join(format!("{}.yaml", unique("template")));
+        std::fs::write(&file, changed).unwrap();
+        let start = TestApp::start_local(|options| options.template.clone_from(&file)).await;
+        std::fs::remove_file(&file).unwrap();
+        let Some(app) = start else { return };
+
+        let pen = app.admin().await.product("Pen", 1).await;
+        let refused = app.anyone().get(&pen).await;
+        assert_eq!(refused.problem(), (500, "internal-error"), "{instead}");
+        let id = refused.header("x-request-id");
+        let told = |line: &local::LogLine| line.text.contains(id) && line.text.contains("AccessDeniedException");
+        let line = app.shop().log_line(std::time::Duration::from_secs(5), told).await.expect("the log tells why");
+        assert!(line.text.contains("is not authorized to perform: dynamodb:GetItem on resource"), "{}", line.text);
     }
 }

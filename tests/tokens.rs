@@ -234,3 +234,33 @@ async fn a_new_key_takes_over_from_the_old_one() {
     assert!(answered.load(Ordering::Relaxed) > 0);
     assert_eq!(before.refresh().await.status, 200, "refresh tokens outlive the change");
 }
+
+#[tokio::test]
+async fn the_secret_is_replaced_when_it_is_old_and_nobody_notices() {
+    let Some(app) = TestApp::start_local(|options| options.limit = 1).await else { return };
+    let (email, _) = app.register("ada").await;
+    let event = std::fs::read(crate::app::workspace().join("events/secret-rotate.json")).unwrap();
+    let scheduled: Value = serde_json::from_slice(&event).unwrap();
+    let rotate = async |input: &Value| match app.shop().invoke("secret-rotate", input.clone()).await.outcome {
+        local::Outcome::Payload(report) => serde_json::from_slice::<Value>(&report).unwrap()["rotated"].clone(),
+        other => panic!("{other:?}"),
+    };
+
+    let (young, _) = app.signing_key().await;
+    assert_eq!(rotate(&scheduled).await, false, "no older than a refresh token may be");
+    assert_eq!(app.signing_key().await.0, young);
+
+    let eight_days = Duration::from_hours(8 * 24);
+    app.shop().rotate_secret("SigningSecret", eight_days).unwrap();
+    let (old, old_secret) = app.signing_key().await;
+    let ada = app.login(&email, PASSWORD).await;
+    assert_eq!(rotate(&scheduled).await, true);
+    let (new, new_secret) = app.signing_key().await;
+    assert!(new != old && new_secret != old_secret && new_secret.len() == 64, "{new}");
+    assert_eq!(rotate(&scheduled).await, false, "a run that is repeated changes nothing");
+    assert_eq!(ada.get("/auth/me").await.status, 200);
+
+    // After a leak: twice, and no token of before is good any more, whatever environments remember.
+    assert_eq!(rotate(&json!({"force": true})).await, true);
+    assert_ne!(app.signing_key().await.0, new);
+}

@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::ids;
 use crate::intrinsics::REGION;
-use crate::lambda::{Failure, Outcome, World};
+use crate::lambda::{self, Failure, Outcome, World};
 use crate::log::Log;
 use crate::meter::{Account, Calls};
 use crate::server::{self, Unread};
@@ -55,11 +55,17 @@ pub enum Verdict {
 
 impl Environment {
     /// Starts a process and waits until it asks for work; tells how long that took.
-    pub async fn start(function: &Function, binary: &Path, build: u64, world: &World) -> Result<(Self, Duration), Failure> {
+    pub async fn start(
+        function: &lambda::Function,
+        binary: &Path,
+        build: u64,
+        world: &World,
+    ) -> Result<(Self, Duration), Failure> {
         let started = Instant::now();
         let listener = server::listen("the Runtime API", 0).await.map_err(cannot_start)?;
         let address = server::address(&listener).map_err(cannot_start)?;
-        let account = world.ledger.open();
+        let lambda::Function { template: function, rights, .. } = function;
+        let account = world.ledger.open(&function.name, rights);
         let mut child = command(function, binary, world, &address.to_string(), account.access_key())
             .spawn()
             .map_err(|error| Failure::new("Runtime.InvalidEntrypoint", format!("{}: {error}", binary.display())))?;

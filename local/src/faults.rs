@@ -241,6 +241,11 @@ fn canceled(body: &[u8], detail: u64, code: &str, message: &str) -> Response<Ful
     )
 }
 
+/// The answer to a call that the caller is not allowed, in `message`'s words.
+pub fn denied(message: &str) -> Response<Full<Bytes>> {
+    answer(StatusCode::BAD_REQUEST, json!({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": message}))
+}
+
 fn bad_request(name: &str, message: &str) -> Response<Full<Bytes>> {
     answer(StatusCode::BAD_REQUEST, json!({"__type": kind(name), "message": message}))
 }

@@ -146,7 +146,11 @@ impl<'t> Scope<'t> {
             "AWS::Partition" => "aws",
             "AWS::StackName" => &self.stack,
             "AWS::URLSuffix" => "amazonaws.com",
-            _ => return self.reference(name, at).map(Value::from),
+            // SAM's way to name the alias that `AutoPublishAlias` makes; there is one version here, and this is its name.
+            _ => match name.strip_suffix(".Alias") {
+                Some(function) => return self.arn(function, at).map(Value::from),
+                None => return self.reference(name, at).map(Value::from),
+            },
         };
         Ok(pseudo.into())
     }

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::log::Log;
 use crate::meter::{Calls, Ledger};
+use crate::rights::Rights;
 use crate::template;
 
 /// What all environments share.
@@ -136,6 +137,15 @@ impl Lambda {
         tokio::spawn(run).await.unwrap_or_else(stopped)
     }
 
+    /// What the functions are allowed and have not made use of, each with its binary's name in front.
+    pub fn unused_rights(&self) -> Vec<String> {
+        let of = |function: &Arc<Function>| {
+            let binary = function.template.binary.clone();
+            function.rights.unused().into_iter().map(move |right| format!("{binary}: {right}"))
+        };
+        self.functions.iter().flat_map(of).collect()
+    }
+
     /// How many environments are alive.
     pub fn environments(&self) -> usize {
         self.world.children.len()
@@ -157,6 +167,7 @@ impl Lambda {
 
 pub struct Function {
     pub template: template::Function,
+    pub rights: Arc<Rights>,
     binary: PathBuf,
     /// A permit for each environment that may be at work.
     room: Semaphore,
@@ -177,7 +188,8 @@ type Fingerprint = (u64, SystemTime);
 impl Function {
     fn new(template: template::Function, binary: PathBuf, limit: usize) -> Self {
         let pool = Pool { build: 0, fingerprint: fingerprint(&binary), idle: Vec::new() };
-        Self { template, binary, room: Semaphore::new(limit.max(1)), pool: Mutex::new(pool) }
+        let rights = Arc::new(Rights::new(template.statements.clone()));
+        Self { template, rights, binary, room: Semaphore::new(limit.max(1)), pool: Mutex::new(pool) }
     }
 
     async fn run(self: Arc<Self>, id: String, payload: Bytes, trace: String, world: Arc<World>) -> Invocation {
@@ -189,7 +201,7 @@ impl Function {
             let (idle, build) = self.take_idle();
             let mut environment = match idle {
                 Some(environment) => environment,
-                None => match Environment::start(&self.template, &self.binary, build, &world).await {
+                None => match Environment::start(&self, &self.binary, build, &world).await {
                     Ok((environment, init)) => {
                         invocation.init = Some(init);
                         environment

@@ -19,6 +19,7 @@ mod invoke;
 mod lambda;
 mod log;
 mod meter;
+mod rights;
 mod routes;
 mod schedule;
 mod secrets;

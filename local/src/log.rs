@@ -215,14 +215,19 @@ mod tests {
         assert_eq!(record.to_string(), "POST /products 201  4.2 ms");
 
         record.function = Some("product-create".into());
-        record.add(Calls { operations: vec!["GetItem".into(), "PutItem".into()], read_units: 0.5, write_units: 6.0 });
+        record.add(Calls {
+            operations: vec!["GetItem".into(), "PutItem".into()],
+            read_units: 0.5,
+            write_units: 6.0,
+            ..Calls::default()
+        });
         assert_eq!(record.to_string(), "POST /products 201  4.2 ms  product-create  warm  2 calls  0.5 RCU  6 WCU");
     }
 
     #[test]
     fn a_run_is_one_line() {
         console::set_colors_enabled(false);
-        let calls = Calls { operations: vec!["Query".into(); 3], read_units: 1.5, write_units: 4.0 };
+        let calls = Calls { operations: vec!["Query".into(); 3], read_units: 1.5, write_units: 4.0, ..Calls::default() };
         let run = Run {
             schedule: "rate(15 minutes)".into(),
             function: "order-expire".into(),

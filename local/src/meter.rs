@@ -18,8 +18,9 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::faults::{Fate, Injector};
+use crate::faults::{self, Fate, Injector};
 use crate::ids;
+use crate::rights::{Demand, Rights, Schema};
 
 /// The access key that DynamoDB sees from everybody: DynamoDB Local keeps separate data for each key.
 pub const SHARED_ACCESS_KEY: &str = "AKIALOCAL";
@@ -28,19 +29,30 @@ pub const SHARED_ACCESS_KEY: &str = "AKIALOCAL";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calls {
     pub operations: Vec<String>,
+    /// The X-Ray headers that they carried, without repetitions.
+    pub traces: Vec<String>,
     pub read_units: f64,
     pub write_units: f64,
 }
 
-/// The calls of every environment since they were last taken, by access key.
+/// Every environment, by access key.
 #[derive(Default)]
-pub struct Ledger(Mutex<HashMap<String, Calls>>);
+pub struct Ledger(Mutex<HashMap<String, Entry>>);
+
+struct Entry {
+    /// Since they were last taken.
+    calls: Calls,
+    /// The function that runs in it.
+    function: String,
+    rights: Arc<Rights>,
+}
 
 impl Ledger {
     /// Opens an account under an access key of its own.
-    pub fn open(self: &Arc<Self>) -> Account {
+    pub fn open(self: &Arc<Self>, function: &str, rights: &Arc<Rights>) -> Account {
         let access_key = ids::access_key();
-        self.lock().insert(access_key.clone(), Calls::default());
+        let entry = Entry { calls: Calls::default(), function: function.to_owned(), rights: Arc::clone(rights) };
+        self.lock().insert(access_key.clone(), entry);
         Account { access_key, ledger: Arc::clone(self) }
     }
 
@@ -49,8 +61,26 @@ impl Ledger {
         self.lock().contains_key(access_key)
     }
 
+    /// Why AWS would not let a function do this; strangers, who are no functions, may do anything.
+    pub fn refusal(&self, access_key: &str, demands: Vec<Demand>) -> Option<String> {
+        let (function, rights) = {
+            let entries = self.lock();
+            let entry = entries.get(access_key)?;
+            (entry.function.clone(), Arc::clone(&entry.rights))
+        };
+        rights.check(demands).err().map(|demand| demand.refusal(&function))
+    }
+
+    fn note_trace(&self, access_key: &str, trace: String) {
+        if let Some(Entry { calls, .. }) = self.lock().get_mut(access_key)
+            && !calls.traces.contains(&trace)
+        {
+            calls.traces.push(trace);
+        }
+    }
+
     fn note(&self, access_key: &str, operation: &str, units: f64) {
-        if let Some(calls) = self.lock().get_mut(access_key) {
+        if let Some(Entry { calls, .. }) = self.lock().get_mut(access_key) {
             calls.operations.push(operation.to_owned());
             if reads(operation) {
                 calls.read_units += units;
@@ -60,7 +90,7 @@ impl Ledger {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Calls>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,7 +109,7 @@ impl Account {
     /// The calls since the last time.
     pub fn take(&self) -> Calls {
         let mut accounts = self.ledger.lock();
-        accounts.get_mut(&self.access_key).map(std::mem::take).unwrap_or_default()
+        accounts.get_mut(&self.access_key).map(|entry| std::mem::take(&mut entry.calls)).unwrap_or_default()
     }
 }
 
@@ -90,6 +120,7 @@ impl Drop for Account {
 }
 
 pub struct Meter {
+    schema: Schema,
     ledger: Arc<Ledger>,
     injector: Arc<Injector>,
     upstream: Uri,
@@ -100,10 +131,10 @@ pub struct Meter {
 type Dropped = Box<dyn std::error::Error + Send + Sync>;
 
 impl Meter {
-    pub fn new(upstream: Uri, ledger: Arc<Ledger>, injector: Arc<Injector>) -> Self {
+    pub fn new(upstream: Uri, schema: Schema, ledger: Arc<Ledger>, injector: Arc<Injector>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self { ledger, injector, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
+        Self { schema, ledger, injector, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     pub async fn serve(self: Arc<Self>, mut listener: TcpListener, stop: CancellationToken) {
@@ -127,6 +158,7 @@ impl Meter {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let access_key = share_access_key(&mut head.headers)?;
+        let trace = head.headers.get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok()).map(str::to_owned);
         let operation = head
             .headers
             .get("x-amz-target")
@@ -145,6 +177,13 @@ impl Meter {
         let Some(access_key) = access_key.filter(|access_key| self.ledger.knows(access_key)) else {
             return self.carry_out(request).await.map(|answer| answer.map(Full::new));
         };
+        if let Some(trace) = trace {
+            self.ledger.note_trace(&access_key, trace);
+        }
+        if let Some(refusal) = self.ledger.refusal(&access_key, self.schema.demands(&operation, &body)) {
+            self.ledger.note(&access_key, &operation, 0.0);
+            return Ok(faults::denied(&refusal));
+        }
         let fate = match self.injector.draw(&operation, &body) {
             Some(Fate::Refused(answer)) => {
                 self.ledger.note(&access_key, &operation, 0.0);
@@ -180,6 +219,12 @@ fn share_access_key(headers: &mut HeaderMap) -> Result<Option<String>, Dropped> 
     let shared = HeaderValue::from_str(&format!("{before}{SHARED_ACCESS_KEY}{after}"))?;
     headers.insert(AUTHORIZATION, shared);
     Ok(Some(access_key))
+}
+
+/// The access key that a request is signed with.
+pub fn access_key(headers: &HeaderMap) -> Option<&str> {
+    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    split_credential(authorization).map(|(_, access_key, _)| access_key)
 }
 
 /// `AWS4-HMAC-SHA256 Credential=<key>/<date>/…` as what stands before the key, the key, and the rest.
@@ -265,7 +310,8 @@ mod tests {
     #[test]
     fn accounts_are_separate_and_end() {
         let ledger = Arc::new(Ledger::default());
-        let (one, other) = (ledger.open(), ledger.open());
+        let rights = Arc::default();
+        let (one, other) = (ledger.open("One", &rights), ledger.open("Other", &rights));
         ledger.note(one.access_key(), "Query", 0.5);
         ledger.note(one.access_key(), "TransactWriteItems", 6.0);
         ledger.note("stranger", "Query", 1.0);

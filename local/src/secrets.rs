@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::ids;
+use crate::meter::{self, Ledger};
+use crate::rights::Demand;
 use crate::template::{Password, Secret, SecretValue};
 
 pub struct Secrets {
@@ -77,11 +79,16 @@ impl Secrets {
         let mut current = Version::new(secret);
         current.created = current.created.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
         let value = current.value.clone();
+        self.replace(secret, current)?;
+        Ok(value)
+    }
+
+    /// Makes this the current version, and the one before the previous.
+    fn replace(&self, secret: &Secret, current: Version) -> Result {
         let mut stored = self.lock();
         let previous = stored.remove(&secret.arn).map(|versions| versions.current);
         stored.insert(secret.arn.clone(), Versions { current, previous });
-        self.save(&stored)?;
-        Ok(value)
+        self.save(&stored)
     }
 
     fn find(&self, name: &str) -> Option<&Secret> {
@@ -158,15 +165,55 @@ impl Password {
     }
 }
 
-pub fn router(secrets: Arc<Secrets>) -> Router {
-    Router::new().route("/", post(answer)).with_state(secrets)
+pub fn router(secrets: Arc<Secrets>, ledger: Arc<Ledger>) -> Router {
+    Router::new().route("/", post(answer)).with_state((secrets, ledger))
 }
 
-async fn answer(State(secrets): State<Arc<Secrets>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(State((secrets, ledger)): State<(Arc<Secrets>, Arc<Ledger>)>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(refusal) = refusal(&secrets, &ledger, &headers, &body) {
+        return refuse("AccessDeniedException", &refusal);
+    }
     match headers.get("x-amz-target").map(HeaderValue::as_bytes) {
         Some(b"secretsmanager.GetSecretValue") => get_secret_value(&secrets, &body),
-        _ => refuse("UnknownOperationException", "only GetSecretValue is known here"),
+        Some(b"secretsmanager.PutSecretValue") => put_secret_value(&secrets, &body),
+        _ => refuse("UnknownOperationException", "only GetSecretValue and PutSecretValue are known here"),
     }
+}
+
+/// Why AWS would not let a function do this.
+fn refusal(secrets: &Secrets, ledger: &Ledger, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let secret = secrets.find(body["SecretId"].as_str()?)?;
+    let operation = headers.get("x-amz-target")?.to_str().ok()?.rsplit('.').next()?;
+    ledger.refusal(meter::access_key(headers)?, vec![Demand::secret(operation, &secret.arn)])
+}
+
+fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Given {
+        secret_id: String,
+        secret_string: String,
+        /// The version's id; the same call sent again has the same.
+        client_request_token: Option<String>,
+    }
+    let given: Given = match serde_json::from_slice(body) {
+        Ok(given) => given,
+        Err(error) => return refuse("SerializationException", &error.to_string()),
+    };
+    let Some(secret) = secrets.find(&given.secret_id) else {
+        return refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+    };
+    let id = given.client_request_token.unwrap_or_else(ids::uuid);
+    let known = secrets.lock().get(&secret.arn).is_some_and(|versions| versions.current.id == id);
+    if !known {
+        let version = Version { id: id.clone(), value: given.secret_string, created: ids::now_millis() };
+        if let Err(error) = secrets.replace(secret, version) {
+            return refuse("InternalServiceError", &error.to_string());
+        }
+    }
+    let body = json!({"ARN": secret.arn, "Name": secret.name, "VersionId": id, "VersionStages": ["AWSCURRENT"]});
+    json_response(StatusCode::OK, &body)
 }
 
 fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response {

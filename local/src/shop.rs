@@ -18,6 +18,7 @@ use crate::gateway::Gateway;
 use crate::lambda::{Failure, Invocation, Lambda, World};
 use crate::log::{Log, LogLine, RequestRecord};
 use crate::meter::{Ledger, Meter};
+use crate::rights::Schema;
 use crate::secrets::Secrets;
 use crate::server;
 use crate::template::Template;
@@ -188,6 +189,12 @@ impl Shop {
         self.site.injector.counts()
     }
 
+    /// What template.yaml allows functions and no call has needed so far, such as `product-get: dynamodb:GetItem on … for
+    /// PRODUCT#*`.
+    pub fn unused_rights(&self) -> Vec<String> {
+        self.site.lambda.unused_rights()
+    }
+
     /// How many environments are alive.
     pub fn environments(&self) -> usize {
         self.site.lambda.environments()
@@ -267,9 +274,12 @@ impl Site {
             tokio::spawn(schedule::run(schedule, Arc::clone(&lambda), Arc::clone(&log), stop.clone()));
         }
 
+        let schema = Schema::of(&template.tables);
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
-        tokio::spawn(Arc::new(Meter::new(upstream, ledger, Arc::clone(&injector))).serve(meter, stop.clone()));
-        tokio::spawn(server::serve(vault, secrets::router(Arc::clone(&secrets)), stop.clone()));
+        tokio::spawn(
+            Arc::new(Meter::new(upstream, schema, Arc::clone(&ledger), Arc::clone(&injector))).serve(meter, stop.clone()),
+        );
+        tokio::spawn(server::serve(vault, secrets::router(Arc::clone(&secrets), ledger), stop.clone()));
         tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
         tokio::spawn(server::serve(front, gateway.router(), stop));
         Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets, injector, tables })

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::intrinsics::{Fault, Scope};
+use crate::rights::Statement;
 use crate::schedule::Rate;
 use crate::yaml;
 
@@ -37,6 +38,8 @@ pub struct Function {
     /// In MB.
     pub memory: u32,
     pub variables: BTreeMap<String, String>,
+    /// What its policies allow.
+    pub statements: Vec<Statement>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -344,6 +347,7 @@ impl Reader<'_> {
         })?;
         let mut variables = self.variables(&self.globals["Function"], "Globals.Function")?;
         variables.extend(self.variables(properties, &at)?);
+        let policies: Value = self.property(properties, "Policies", &at)?.unwrap_or_else(|| Value::Array(Vec::new()));
         Ok(Function {
             id: id.to_owned(),
             name: self.scope.reference(id, &at)?,
@@ -352,6 +356,7 @@ impl Reader<'_> {
             timeout: Duration::from_secs(self.number(properties, "Timeout", &at)?.unwrap_or(3)),
             memory: self.number(properties, "MemorySize", &at)?.unwrap_or(128),
             variables,
+            statements: Statement::read(&policies, &at)?,
         })
     }
 
@@ -546,7 +551,8 @@ Resources:
     Metadata: {BuildProperties: {Binary: guard}}
     Properties:
       Timeout: 5
-      Policies: [{Resource: !Select [0, !Ref Nothing]}]
+      Policies: [{Statement: [{Effect: Allow, Action: dynamodb:GetItem, Resource: !GetAtt Table.Arn}]}]
+      Role: !Select [0, !Ref Nothing]
   Table:
     Type: AWS::DynamoDB::Table
     Properties:

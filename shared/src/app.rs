@@ -12,7 +12,12 @@ use aws_sdk_dynamodb::{
 use aws_smithy_http_client::{Builder, tls};
 use uuid::Uuid;
 
-use crate::{domain::Timestamp, keys::Keys, store::Table};
+use crate::{
+    domain::Timestamp,
+    keys::Keys,
+    store::{Counter, Table},
+    telemetry::Source,
+};
 
 /// A start that failed: the environment is not what template.yaml makes it.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +46,8 @@ pub struct App {
 
 impl App {
     /// The current time.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
     pub fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        now()
     }
 
     /// Since when a PENDING order must be untouched to be cancelled; `None` if none ever is.
@@ -98,6 +101,17 @@ impl FromEnvironment for TokenApp {
     }
 }
 
+/// Who writes the log lines of this process.
+pub fn source() -> Result<Source, Missing> {
+    Ok(Source { stack: variable("STACK_NAME")?, function: variable("AWS_LAMBDA_FUNCTION_NAME")?, clock: now })
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// How to reach DynamoDB, from the variables that Lambda sets. No credentials or region chain: it would be code and start-up
 /// time for answers that never vary here.
 fn dynamodb() -> Result<Config, Missing> {
@@ -108,7 +122,8 @@ fn dynamodb() -> Result<Config, Missing> {
         .http_client(http_client())
         .timeout_config(timeouts())
         .retry_config(retries())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .interceptor(Counter);
     if let Ok(endpoint) = variable("AWS_ENDPOINT_URL_DYNAMODB") {
         config = config.endpoint_url(endpoint);
     }

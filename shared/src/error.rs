@@ -140,6 +140,10 @@ pub enum Error {
     #[error("the database is not available: {0}")]
     Unavailable(String),
 
+    /// The write lost every attempt against others to the same items. Nothing was written.
+    #[error("other writes to the same items kept coming in between")]
+    Contended,
+
     /// A fault of ours.
     #[error("{0}")]
     Internal(String),

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, Result,
     auth::{Grant, Key, Keyring, Kind, Refused},
-    domain::Timestamp,
+    domain::{SESSION, Timestamp},
 };
 
 /// Keys are asked for again after this many milliseconds, so that a rotated secret comes to sign without a restart.
@@ -76,6 +76,24 @@ impl Keys {
             *surprised = Some(now);
         }
         Ok(self.fetch(now).await?.verify(kind, token, now))
+    }
+
+    /// Replaces the secret by a new one. Its predecessor goes on being accepted, and signing for the first minute.
+    ///
+    /// Unless `force`d, not while refresh tokens may be about that the predecessor's predecessor has signed: they would be dead.
+    /// Tells whether it was done.
+    pub async fn rotate(&self, force: bool, now: Timestamp) -> Result<bool> {
+        let current = self.version("AWSCURRENT").await?;
+        let young = current.is_some_and(|version| now.seconds() - version.created.seconds() < SESSION);
+        if young && !force {
+            return Ok(false);
+        }
+        let secret = Key::generate()?;
+        let put = self.client.put_secret_value().secret_id(&self.secret_id).secret_string(secret.as_str()).send().await;
+        put.map(|_| true).map_err(|error| {
+            let text = aws_sdk_secretsmanager::error::DisplayErrorContext(error);
+            Error::Unavailable(format!("the signing secret cannot be replaced: {text}"))
+        })
     }
 
     fn known(&self) -> Option<Known> {

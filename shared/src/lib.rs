@@ -6,6 +6,8 @@ pub mod error;
 
 pub mod domain;
 
+pub mod telemetry;
+
 pub mod auth;
 
 pub mod keys;

@@ -1,6 +1,6 @@
 //! Functions without a route, which an operator invokes with IAM rights.
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,6 +10,7 @@ use crate::{
     app::FromEnvironment,
     domain::{Fields, FromFields},
     http::{self, Fatal},
+    telemetry::{self, Kind, Work},
 };
 
 /// Runs `handler` for every invocation until Lambda stops the environment. What it refuses becomes a function error whose
@@ -22,12 +23,20 @@ where
     I: FromFields,
     O: Serialize,
 {
-    let app: &'static A = http::start()?;
+    let (app, source) = http::start::<A>()?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let input = Fields::parse(event.payload.get().as_bytes()).map_err(failure)?;
-        // Boxed: the types of the futures below are nested deeper than the compiler follows.
-        handler(app, input).boxed_local().await.map_err(failure)
+        let (payload, context) = event.into_parts();
+        let work =
+            Work { kind: Kind::Operation, request_id: context.request_id, route: String::new(), trace: context.xray_trace_id };
+        let carried_out = async {
+            let input = Fields::parse(payload.get().as_bytes())?;
+            // Boxed: the types of the futures below are nested deeper than the compiler follows.
+            handler(app, input).boxed_local().await
+        };
+        let noted = carried_out.inspect_err(http::report);
+        let status = |outcome: &Result<O>| outcome.as_ref().map_or_else(http::status, |_| 200);
+        telemetry::observe(source, work, noted, status).await.map_err(failure)
     }))
     .await
 }

@@ -2,14 +2,19 @@
 
 use std::{fmt, sync::Once};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation,
     crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
     errors::ErrorKind,
 };
-use ring::hmac;
+use ring::{
+    hmac,
+    rand::{SecureRandom, SystemRandom},
+};
 use serde::{Deserialize, Serialize};
 use signature::{Signer, Verifier};
+use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
@@ -93,6 +98,13 @@ impl Key {
     /// `kid` is the version's name; `secret` is copied into memory that is wiped when the key goes.
     pub fn new(kid: impl Into<String>, secret: &[u8]) -> Self {
         Self { kid: kid.into(), encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret) }
+    }
+
+    /// A new secret: 64 characters that stand for 384 random bits, more than HS256 has use for (RFC 7518, 3.2).
+    pub fn generate() -> Result<Zeroizing<String>> {
+        let mut bits = Zeroizing::new([0_u8; 48]);
+        SystemRandom::new().fill(&mut bits[..]).map_err(|_| Error::Internal("the system has no random bits".into()))?;
+        Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(&bits[..])))
     }
 }
 

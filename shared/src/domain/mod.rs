@@ -21,6 +21,6 @@ pub use order::{
     Reason, StatusChange, demand, total,
 };
 pub use product::{Description, NamePrefix, NewProduct, Product, ProductChange, ProductName, Stock};
-pub use session::{Freshness, Session, Tokens};
+pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
 pub use timestamp::Timestamp;
 pub use user::{AccountName, AccountOrder, Actor, Caller, Email, Login, Role, User, Username};

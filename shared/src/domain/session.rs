@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    fields::{Fields, FromFields},
     id::{SessionId, UserId},
     timestamp::Timestamp,
 };
@@ -11,10 +12,25 @@ use super::{
 const ACCESS: i64 = 15 * 60;
 
 /// Seconds that a session lasts, however often it is refreshed.
-const SESSION: i64 = 7 * 24 * 60 * 60;
+pub const SESSION: i64 = 7 * 24 * 60 * 60;
 
 /// Seconds in which a refresh token may be used once more after its successor was made: two tabs, or a lost answer.
 const GRACE: i64 = 30;
+
+/// The input of the schedule that replaces the signing secret, or of an operator: `{"force": true}` does it however young it is.
+#[derive(Debug)]
+pub struct Rotation {
+    pub force: bool,
+}
+
+impl FromFields for Rotation {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let force = fields.optional("force");
+        // Whatever else EventBridge sends.
+        fields.ignore_rest();
+        Some(Self { force: force?.unwrap_or_default() })
+    }
+}
 
 /// One login of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,17 @@ use futures_util::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 
-use super::serve::{Fatal, carry_out, start};
-use crate::{Error, Result, app::FromEnvironment, auth::Grant, domain::Caller};
+use super::{
+    problem,
+    serve::{Fatal, carry_out, start},
+};
+use crate::{
+    Error, Result,
+    app::FromEnvironment,
+    auth::Grant,
+    domain::Caller,
+    telemetry::{self, Kind, Work, note},
+};
 
 /// What the authorizer makes of a token.
 #[derive(Debug)]
@@ -28,6 +37,15 @@ impl From<Grant> for Caller {
 }
 
 impl Verdict {
+    /// What the client is answered because of it; 200 if it is let through.
+    fn status(&self) -> u16 {
+        match self {
+            Self::Known(_) => 200,
+            Self::Nobody(error) => problem::status(error),
+            Self::Denied => 403,
+        }
+    }
+
     /// What the functions find in `requestContext.authorizer.lambda`.
     fn context(&self) -> Option<HashMap<&'static str, String>> {
         match self {
@@ -75,6 +93,16 @@ struct Question {
     /// The headers that template.yaml names as identity, here `Authorization`.
     #[serde(default)]
     identity_source: Vec<String>,
+    #[serde(default)]
+    route_key: String,
+    #[serde(default)]
+    request_context: Context,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Context {
+    request_id: String,
 }
 
 /// The "simple response" of a Lambda authorizer.
@@ -94,17 +122,24 @@ where
     F: Fn(&'static A, String) -> Fut,
     Fut: Future<Output = Result<Verdict>>,
 {
-    let app: &'static A = start()?;
+    let (app, source) = start::<A>()?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Question>| async move {
-        let verdict = match bearer(&event.payload.identity_source) {
-            // Boxed: the types of the futures below are nested deeper than the compiler follows.
-            Some(token) => carry_out(handler(app, token.to_owned())).boxed_local().await.unwrap_or_else(|error| {
-                tracing::error!(error = error.to_string(), "a token could not be checked");
-                Verdict::Nobody(error)
-            }),
-            None => Verdict::Denied,
+        let Question { identity_source, route_key: route, request_context: Context { request_id } } = event.payload;
+        let judged = async {
+            match bearer(&identity_source) {
+                // Boxed: the types of the futures below are nested deeper than the compiler follows.
+                Some(token) => carry_out(handler(app, token.to_owned())).boxed_local().await.unwrap_or_else(Verdict::Nobody),
+                None => Verdict::Denied,
+            }
         };
+        let noted = judged.inspect(|verdict| match verdict {
+            Verdict::Known(caller) => note(|tally| tally.user_id = Some(caller.user_id)),
+            Verdict::Nobody(error) => problem::report(error),
+            Verdict::Denied => {}
+        });
+        let work = Work { kind: Kind::Authorization, request_id, route, trace: event.context.xray_trace_id };
+        let verdict = telemetry::observe(source, work, noted, Verdict::status).await;
         Ok::<_, Fatal>(Answer { is_authorized: !matches!(verdict, Verdict::Denied), context: verdict.context() })
     }))
     .await

@@ -12,6 +12,7 @@ mod serve;
 pub use authorize::{Verdict, authorize};
 pub use page::{Cursor, PageRequest};
 pub use problem::code;
+pub(crate) use problem::{report, status};
 pub use request::Request;
 pub use response::{Response, cacheable, created, no_content, ok, ok_unless_known, page, plain, plainly_created};
 pub(crate) use serve::start;

@@ -4,7 +4,12 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::response::{Response, json};
-use crate::{Error, domain::ProductId, error::Fault};
+use crate::{
+    Error,
+    domain::ProductId,
+    error::Fault,
+    telemetry::{Refusal, note},
+};
 
 /// What `Retry-After` says of a database that is away, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -68,23 +73,39 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The idempotency key was used before")
         }
         Error::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts"),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
+        Error::Unavailable(_) | Error::Contended => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
         Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
         }
     }
 }
 
-/// The answer to a request that was not carried out. Logs what is our fault; its text stays in the log.
+/// The status of an error.
+pub fn status(error: &Error) -> u16 {
+    kind(error).0.as_u16()
+}
+
+/// Tells the log why something was not done, and what went wrong when that is ours to mend.
+pub fn report(error: &Error) {
+    let (status, code, _) = kind(error);
+    let fault = status.is_server_error().then(|| error.to_string());
+    let metric = match error {
+        Error::InvalidCredentials => Some("logins_failed"),
+        Error::Contended => Some("conflicts_exhausted"),
+        _ => None,
+    };
+    note(|tally| tally.refusal = Some(Refusal { code, fault, metric }));
+}
+
+/// The answer to a request that was not carried out. The text of a fault of ours goes to the log and no further.
 pub fn response(error: &Error, request_id: &str) -> Response {
+    report(error);
     let (status, code, title) = kind(error);
     let detail = match error {
-        Error::Unavailable(text) => {
-            tracing::warn!(request_id, code, error = text, "the database is not available");
+        Error::Unavailable(_) | Error::Contended => {
             "the database did not answer in time; the same request may be sent again".to_owned()
         }
-        Error::Internal(text) => {
-            tracing::error!(request_id, code, error = text, "a request failed");
+        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } => {
             format!("the fault is logged under the request id {request_id}")
         }
         refusal => refusal.to_string(),
@@ -113,7 +134,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     match error {
-        Error::Unavailable(_) => {
+        Error::Unavailable(_) | Error::Contended => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         Error::TooManyAttempts { retry_after } => {

@@ -17,6 +17,7 @@ use crate::{
     domain::{Caller, Fields, FromFields, Timestamp},
     error::Fault,
     store::Idempotency,
+    telemetry::note,
 };
 
 /// Largest body that is read, in bytes.
@@ -60,7 +61,9 @@ impl Request {
     pub fn caller(&self) -> Result<Caller> {
         let authorizer = self.event.request_context.authorizer.as_ref();
         let said = authorizer.and_then(|authorizer| authorizer.lambda.as_ref()).ok_or(Error::Unauthenticated)?;
-        Verdict::from_context(|name| said.get(name)?.as_str())
+        let caller = Verdict::from_context(|name| said.get(name)?.as_str())?;
+        note(|tally| tally.user_id = Some(caller.user_id));
+        Ok(caller)
     }
 
     /// An id in the path. One that is none cannot exist: no need to ask the database.

@@ -1,11 +1,6 @@
 //! The life of a request, from the event to the response: the same for every function.
 
-use std::{
-    any::Any,
-    future::Future,
-    panic::AssertUnwindSafe,
-    time::{Duration, Instant},
-};
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -17,7 +12,15 @@ use super::{
     request::Request,
     response::{Response, replay},
 };
-use crate::{Error, Result, app::FromEnvironment};
+use crate::{
+    Error, Result,
+    app::{self, FromEnvironment},
+    telemetry::{self, Kind, Source, Work},
+};
+
+// `carry_out` turns panics into answers, and without unwinding it cannot.
+#[cfg(not(panic = "unwind"))]
+compile_error!("functions must be built with `panic = \"unwind\"`");
 
 /// A function that could not start.
 pub type Fatal = lambda_http::Error;
@@ -36,22 +39,30 @@ where
     F: Fn(&'static A, Request) -> Fut,
     Fut: Future<Output = Result<Response>>,
 {
-    let app: &'static A = start()?;
+    let (app, source) = start::<A>()?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         let request = Request::new(event.payload);
-        let (request_id, route) = (request.id().to_owned(), request.route().to_owned());
+        let work = Work {
+            kind: Kind::Request,
+            request_id: request.id().to_owned(),
+            route: request.route().to_owned(),
+            trace: event.context.xray_trace_id,
+        };
+        let request_id = request.id().to_owned();
         // Boxed: the types of the futures below are nested deeper than the compiler follows.
         let carried_out = carry_out(handler(app, request)).boxed_local();
-        Ok::<_, Fatal>(event::answer(answer(carried_out, request_id, route).await))
+        let answered = answer(carried_out, &request_id);
+        Ok::<_, Fatal>(event::answer(telemetry::observe(source, work, answered, |answer| answer.status().as_u16()).await))
     }))
     .await
 }
 
-/// What every function does first: a log of JSON lines, and its app for as long as the process lives.
-pub(crate) fn start<A: FromEnvironment>() -> Result<&'static A, Fatal> {
+/// What every function does first: its app and the source of its log lines, for as long as the process lives.
+pub(crate) fn start<A: FromEnvironment>() -> Result<(&'static A, &'static Source), Fatal> {
+    // For what the libraries have to say; our own lines are made by `telemetry`.
     tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false).init();
-    Ok(Box::leak(Box::new(A::from_environment()?)))
+    Ok((Box::leak(Box::new(A::from_environment()?)), Box::leak(Box::new(app::source()?))))
 }
 
 /// Waits for the handler, not for ever and not trusting it.
@@ -63,21 +74,13 @@ pub(super) async fn carry_out<T>(handler: impl Future<Output = Result<T>>) -> Re
     }
 }
 
-async fn answer(carried_out: impl Future<Output = Result<Response>>, request_id: String, route: String) -> Response {
-    let start = Instant::now();
+async fn answer(carried_out: impl Future<Output = Result<Response>>, request_id: &str) -> Response {
     let mut response = match carried_out.await {
-        Err(Error::AlreadyDone(kept)) => replay(&kept).unwrap_or_else(|error| problem::response(&error, &request_id)),
-        Err(error) => problem::response(&error, &request_id),
+        Err(Error::AlreadyDone(kept)) => replay(&kept).unwrap_or_else(|error| problem::response(&error, request_id)),
+        Err(error) => problem::response(&error, request_id),
         Ok(response) => response,
     };
-    on_every_answer(response.headers_mut(), &request_id);
-    tracing::info!(
-        request_id,
-        route,
-        status = response.status().as_u16(),
-        duration_ms = start.elapsed().as_secs_f64() * 1000.0,
-        "request"
-    );
+    on_every_answer(response.headers_mut(), request_id);
     response
 }
 

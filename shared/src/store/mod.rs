@@ -1,5 +1,6 @@
 //! Every call to DynamoDB. A write carries the refusal that its failed condition means; nothing here decides anything else.
 
+mod counter;
 mod expression;
 mod idempotency;
 mod key;
@@ -11,5 +12,6 @@ mod table;
 mod transaction;
 pub mod users;
 
+pub use counter::Counter;
 pub use idempotency::Idempotency;
 pub use table::Table;

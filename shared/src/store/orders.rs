@@ -12,7 +12,7 @@ use super::{
     idempotency,
     key::{GSI1, GSI2, Item, Key},
     products,
-    table::{contended, fault, from_item},
+    table::{fault, from_item},
     transaction::Transaction,
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         Quantity, Status, StatusChange, StockEffect, Timestamp, UserId, demand, take_step, total,
     },
     error::Fault,
+    telemetry::note,
 };
 
 /// How often a write starts over because what it was based on has changed.
@@ -326,10 +327,14 @@ pub async fn place(
             Err(Error::PriceChanged { product_id, price }) => {
                 prices.insert(product_id, price);
             }
-            refused_or_done => return refused_or_done.map(|()| details),
+            refused_or_done => {
+                refused_or_done?;
+                note(|tally| tally.order(Status::Pending));
+                return Ok(details);
+            }
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 /// Adds a line: takes its stock and raises the order's total, or does neither.
@@ -366,7 +371,7 @@ pub async fn add_item(
             refused_or_done => return refused_or_done.map(|()| item),
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 /// Changes a line's quantity: moves the difference between the shelf and the order, and the order's total with it.
@@ -405,7 +410,7 @@ pub async fn change_item(
             }
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 /// Removes a line: its stock goes back on the shelf, and the order's total falls.
@@ -424,7 +429,7 @@ pub async fn remove_item(table: &Table, order_id: OrderId, item_id: OrderItemId,
             refused_or_done => return refused_or_done,
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 /// Takes one step of the lifecycle, with what it does to the stock and a record of it. `if_match`: only from one of these versions.
@@ -487,6 +492,7 @@ pub async fn change_status(
             .insert(history, &row, |_| Error::Internal("an order's history has two entries for one version".into()));
         match with_stock(transaction, demand, stock, now).commit().await {
             Ok(()) => {
+                note(|tally| tally.order(change.status));
                 details.history.push(entry);
                 return Ok(details);
             }
@@ -494,7 +500,7 @@ pub async fn change_status(
             Err(refusal) => return Err(refusal),
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 /// How many of each product an effect moves, and the products that it leaves out because they are gone.
@@ -562,7 +568,7 @@ pub async fn delete(table: &Table, id: OrderId, actor: &Actor, if_match: Option<
             refused_or_done => return refused_or_done,
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 /// Up to `max` orders that are PENDING and were not touched since `cutoff`, as the index has them.

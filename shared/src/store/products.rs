@@ -10,7 +10,7 @@ use super::{
     expression::Expression,
     key::{GSI1, Item, Key, PRODUCTS},
     retry::Backoff,
-    table::{Write, contended, fault, from_item},
+    table::{Write, fault, from_item},
     transaction::Transaction,
 };
 use crate::{
@@ -130,7 +130,7 @@ pub(super) async fn prices(table: &Table, products: &BTreeSet<ProductId>) -> Res
         match output.unprocessed_keys.unwrap_or_default().remove(&table.name) {
             None => return Ok(prices),
             Some(rest) if backoff.again().await => wanted = rest,
-            Some(_) => return Err(contended()),
+            Some(_) => return Err(Error::Contended),
         }
     }
 }
@@ -247,7 +247,7 @@ pub async fn update(
             refused_or_done => return refused_or_done,
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 /// Moves a product to another name, with the rest of the change. [`Error::Stale`] if it is not as found any more.
@@ -298,7 +298,7 @@ pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> R
             refused_or_done => return refused_or_done,
         }
     }
-    Err(contended())
+    Err(Error::Contended)
 }
 
 fn why_not_deleted(old: Option<Item>, if_match: Option<&[u64]>) -> Error {

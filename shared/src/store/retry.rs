@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::telemetry::note;
+
 /// Attempts at one contended write, the first included.
 const ATTEMPTS: u32 = 5;
 /// The longest first pause; it doubles with every further attempt.
@@ -23,6 +25,7 @@ impl Backoff {
             return false;
         }
         let longest = BASE * 2_u32.pow(self.attempt - 1);
+        note(|tally| tally.conflicts += 1);
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
         self.attempt += 1;
         true

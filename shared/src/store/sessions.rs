@@ -8,7 +8,7 @@ use super::{
     expression::Expression,
     key::{Item, Key},
     retry::Backoff,
-    table::{Write, contended, fault, from_item},
+    table::{Write, fault, from_item},
     transaction::Transaction,
     users::{Account, OwnerRow, Row as UserRow},
 };
@@ -133,7 +133,7 @@ pub async fn count_failure(table: &Table, login: &Login, now: Timestamp) -> Resu
         match table.update::<AttemptsRow>(key, &first).await? {
             Write::Done(_) => return Ok(()),
             Write::Refused(_) if backoff.again().await => {}
-            Write::Refused(_) => return Err(contended()),
+            Write::Refused(_) => return Err(Error::Contended),
         }
     }
 }
@@ -203,7 +203,7 @@ pub async fn find_with_account(
         .await
         .map_err(fault)?;
     if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-        return Err(contended());
+        return Err(Error::Contended);
     }
     let (mut session, mut account) = (None, None);
     for item in output.responses.unwrap_or_default().into_values().flatten() {
@@ -284,7 +284,7 @@ async fn delete_batch(table: &Table, keys: Vec<Item>) -> Result {
             return Ok(());
         }
         if !backoff.again().await {
-            return Err(contended());
+            return Err(Error::Contended);
         }
     }
 }

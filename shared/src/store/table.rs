@@ -81,7 +81,7 @@ impl Table {
                         return failed.item.clone().map(from_item).transpose().map(Write::Refused);
                     }
                     Some(UpdateItemError::TransactionConflictException(_)) if backoff.again().await => {}
-                    Some(UpdateItemError::TransactionConflictException(_)) => return Err(contended()),
+                    Some(UpdateItemError::TransactionConflictException(_)) => return Err(Error::Contended),
                     _ => return Err(fault(error)),
                 },
             }
@@ -105,17 +105,12 @@ impl Table {
                 Ok(_) => return Ok(()),
                 Err(error) => match error.as_service_error() {
                     Some(DeleteItemError::TransactionConflictException(_)) if backoff.again().await => {}
-                    Some(DeleteItemError::TransactionConflictException(_)) => return Err(contended()),
+                    Some(DeleteItemError::TransactionConflictException(_)) => return Err(Error::Contended),
                     _ => return Err(fault(error)),
                 },
             }
         }
     }
-}
-
-/// The refusal of a write that lost every attempt against others.
-pub(super) fn contended() -> Error {
-    Error::Unavailable("other writes to the same items kept coming in between".into())
 }
 
 /// An item as its row type. A failure means that somebody else wrote to the table.
@@ -149,6 +144,10 @@ where
         }
         _ => false,
     };
-    let text = DisplayErrorContext(&error).to_string();
+    // What DynamoDB says, and not the whole error: that can hold the item that made a condition fail.
+    let text = match error.as_service_error() {
+        Some(said) => format!("{}: {}", said.code().unwrap_or("no code"), said.message().unwrap_or("no message")),
+        None => DisplayErrorContext(&error).to_string(),
+    };
     if away { Error::Unavailable(text) } else { Error::Internal(text) }
 }

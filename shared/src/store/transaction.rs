@@ -14,7 +14,7 @@ use super::{
     expression::Expression,
     key::{Item, Key},
     retry::Backoff,
-    table::{Table, contended, fault, to_item},
+    table::{Table, fault, to_item},
 };
 use crate::{Error, Result};
 
@@ -156,7 +156,7 @@ impl<'a> Transaction<'a> {
                 return Err(fault(error));
             }
             if !backoff.again().await {
-                return Err(contended());
+                return Err(Error::Contended);
             }
         }
     }

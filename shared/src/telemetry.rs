@@ -1,0 +1,350 @@
+//! What a piece of work did, and the one line of JSON that it leaves in the log. CloudWatch takes its metrics from the same line.
+//!
+//! The line is in CloudWatch's embedded metric format: `_aws` names the fields that are metrics. Nothing of a body, no e-mail
+//! address and no token is ever in it.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    io::Write,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Status, Timestamp, UserId};
+
+/// Where all metrics are found in CloudWatch.
+const NAMESPACE: &str = "Stockroom";
+
+tokio::task_local! {
+    static TALLY: RefCell<Tally>;
+}
+
+/// What is counted while a piece of work is under way.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Who asked for it.
+    pub user_id: Option<UserId>,
+    /// Requests sent to DynamoDB, repetitions included.
+    pub calls: u32,
+    /// How many of them asked for something that had not been asked for before.
+    pub first_attempts: u32,
+    /// Calls that were made again because they met a write to the same item at the same instant, or more than the table takes.
+    pub conflicts: u32,
+    pub read_units: f64,
+    pub write_units: f64,
+    /// Orders that were brought to a status, and to which.
+    pub orders: Option<(Status, u32)>,
+    /// Why the work was not done.
+    pub refusal: Option<Refusal>,
+}
+
+/// The part of an error that a log may hold.
+#[derive(Debug)]
+pub struct Refusal {
+    /// As the client sees it.
+    pub code: &'static str,
+    /// What went wrong, when it is ours to mend.
+    pub fault: Option<String>,
+    /// A metric that counts such errors.
+    pub metric: Option<&'static str>,
+}
+
+impl Tally {
+    /// An order has been brought to this status.
+    pub fn order(&mut self, status: Status) {
+        let before = self.orders.filter(|(reached, _)| *reached == status).map_or(0, |(_, orders)| orders);
+        self.orders = Some((status, before + 1));
+    }
+}
+
+/// Writes something down about the work that is under way; outside of any, nobody asks.
+pub fn note(change: impl FnOnce(&mut Tally)) {
+    let _ = TALLY.try_with(|tally| change(&mut tally.borrow_mut()));
+}
+
+/// Who writes lines, the same for the life of a process.
+#[derive(Debug)]
+pub struct Source {
+    /// The stack that this function belongs to: the dimension of every metric.
+    pub stack: String,
+    /// Name of this Lambda function.
+    pub function: String,
+    pub clock: fn() -> Timestamp,
+}
+
+/// What the work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A request of a client.
+    Request,
+    /// The question who is asking.
+    Authorization,
+    /// Something that an operator or a schedule asked for.
+    Operation,
+}
+
+/// One piece of work.
+#[derive(Debug)]
+pub struct Work {
+    pub kind: Kind,
+    /// The gateway's id of the request, the same in all its lines; for an operation, Lambda's.
+    pub request_id: String,
+    /// As template.yaml has it; empty for an operation.
+    pub route: String,
+    /// The X-Ray header that Lambda has handed over.
+    pub trace: Option<String>,
+}
+
+/// Waits for the work and writes its line. `status` is what the client sees, or would see.
+pub async fn observe<T>(source: &Source, work: Work, carried_out: impl Future<Output = T>, status: impl FnOnce(&T) -> u16) -> T {
+    static WARM: AtomicBool = AtomicBool::new(false);
+    let cold_start = !WARM.swap(true, Ordering::Relaxed);
+    let start = Instant::now();
+    let (outcome, tally) = TALLY
+        .scope(RefCell::default(), async {
+            let outcome = carried_out.await;
+            (outcome, TALLY.with(RefCell::take))
+        })
+        .await;
+    let line = Line {
+        source,
+        status: status(&outcome),
+        duration_ms: (start.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0,
+        cold_start,
+        work,
+        tally,
+    };
+    // In one piece, so that no other line gets into it. A log that takes nothing is no reason to refuse the request.
+    let _ = std::io::stdout().lock().write_all(line.to_string((source.clock)()).as_bytes());
+    outcome
+}
+
+struct Line<'a> {
+    source: &'a Source,
+    work: Work,
+    status: u16,
+    duration_ms: f64,
+    cold_start: bool,
+    tally: Tally,
+}
+
+impl Line<'_> {
+    fn to_string(&self, now: Timestamp) -> String {
+        let Self { source, work, status, tally, .. } = self;
+        let refusal = tally.refusal.as_ref();
+        let mut fields = Fields::default();
+        fields.put("timestamp", now);
+        fields.put("level", if refusal.is_some_and(|refusal| refusal.fault.is_some()) { "ERROR" } else { "INFO" });
+        fields.put("stack", &source.stack);
+        fields.put("function", &source.function);
+        fields.put("request_id", &work.request_id);
+        // X-Ray knows only what was sampled.
+        if let Some(trace) = work.trace.as_deref().filter(|trace| trace.contains("Sampled=1")) {
+            fields.put("trace_id", trace.split(';').find_map(|part| part.strip_prefix("Root=")));
+        }
+        if !work.route.is_empty() {
+            fields.put("route", &work.route);
+        }
+        fields.put("status", status);
+        if let Some(refusal) = refusal {
+            fields.put("code", refusal.code);
+            if let Some(fault) = &refusal.fault {
+                fields.put("error", fault);
+            }
+        }
+        fields.put("duration_ms", self.duration_ms);
+        fields.put("cold_start", self.cold_start);
+        if let Some(user_id) = tally.user_id {
+            fields.put("user_id", user_id);
+        }
+        fields.put("calls", tally.calls);
+        // Those of the SDK, and those of ours after a conflict.
+        fields.put("retries", tally.calls.saturating_sub(tally.first_attempts) + tally.conflicts);
+
+        // What costs nothing when it is nothing is left out: CloudWatch takes the absence of a count for none.
+        if work.kind == Kind::Request {
+            fields.count("requests", 1.0);
+            fields.count("errors", f64::from(u8::from(*status >= 500)));
+        }
+        fields.count("read_units", tally.read_units);
+        fields.count("write_units", tally.write_units);
+        fields.count("conflicts", f64::from(tally.conflicts));
+        if let Some(metric) = refusal.and_then(|refusal| refusal.metric) {
+            fields.count(metric, 1.0);
+        }
+        if work.kind == Kind::Authorization && *status >= 500 {
+            fields.count("authorizer_errors", 1.0);
+        }
+        let mut directives = vec![json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": fields.metrics})];
+        if let Some((status, orders)) = tally.orders {
+            fields.put("order_status", status);
+            fields.put("orders", orders);
+            let metrics = json!([{"Name": "orders", "Unit": "Count"}]);
+            directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [["stack", "order_status"]], "Metrics": metrics}));
+        }
+        directives.retain(|directive| directive["Metrics"].as_array().is_some_and(|metrics| !metrics.is_empty()));
+        if !directives.is_empty() {
+            fields.put("_aws", json!({"Timestamp": now.millis(), "CloudWatchMetrics": directives}));
+        }
+        Value::Object(fields.all).to_string() + "\n"
+    }
+}
+
+/// The fields of a line, and which of them are metrics.
+#[derive(Default)]
+struct Fields {
+    all: Map<String, Value>,
+    metrics: Vec<Value>,
+}
+
+impl Fields {
+    fn put(&mut self, name: &str, value: impl Serialize) {
+        self.all.insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
+    }
+
+    /// A metric, unless there is nothing to count.
+    fn count(&mut self, name: &str, amount: f64) {
+        if amount > 0.0 {
+            self.put(name, amount);
+            self.metrics.push(json!({"Name": name, "Unit": "Count"}));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(kind: Kind, status: u16, tally: Tally) -> Value {
+        traced(kind, status, tally, 1)
+    }
+
+    fn traced(kind: Kind, status: u16, tally: Tally, sampled: u8) -> Value {
+        let source = Source { stack: "shop".into(), function: "shop-F".into(), clock: || Timestamp::from_millis(0) };
+        let work = Work {
+            kind,
+            request_id: "id=".into(),
+            route: "GET /products".into(),
+            trace: Some(format!("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled}")),
+        };
+        let line = Line { source: &source, work, status, duration_ms: 1.5, cold_start: false, tally };
+        let text = line.to_string(Timestamp::from_millis(1_700_000_000_000));
+        assert!(text.ends_with("}\n") && text.matches('\n').count() == 1, "{text:?}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_one_line_with_its_metrics() {
+        let mut tally =
+            Tally { calls: 3, first_attempts: 3, conflicts: 1, read_units: 0.5, write_units: 9.0, ..Tally::default() };
+        tally.order(Status::Confirmed);
+        insta::assert_json_snapshot!(line(Kind::Request, 201, tally), @r#"
+        {
+          "_aws": {
+            "CloudWatchMetrics": [
+              {
+                "Dimensions": [
+                  [
+                    "stack"
+                  ]
+                ],
+                "Metrics": [
+                  {
+                    "Name": "requests",
+                    "Unit": "Count"
+                  },
+                  {
+                    "Name": "read_units",
+                    "Unit": "Count"
+                  },
+                  {
+                    "Name": "write_units",
+                    "Unit": "Count"
+                  },
+                  {
+                    "Name": "conflicts",
+                    "Unit": "Count"
+                  }
+                ],
+                "Namespace": "Stockroom"
+              },
+              {
+                "Dimensions": [
+                  [
+                    "stack",
+                    "order_status"
+                  ]
+                ],
+                "Metrics": [
+                  {
+                    "Name": "orders",
+                    "Unit": "Count"
+                  }
+                ],
+                "Namespace": "Stockroom"
+              }
+            ],
+            "Timestamp": 1700000000000
+          },
+          "calls": 3,
+          "cold_start": false,
+          "conflicts": 1.0,
+          "duration_ms": 1.5,
+          "function": "shop-F",
+          "level": "INFO",
+          "order_status": "CONFIRMED",
+          "orders": 1,
+          "read_units": 0.5,
+          "request_id": "id=",
+          "requests": 1.0,
+          "retries": 1,
+          "route": "GET /products",
+          "stack": "shop",
+          "status": 201,
+          "timestamp": "2023-11-14T22:13:20.000Z",
+          "trace_id": "1-5759e988-bd862e3fe1be46a994272793",
+          "write_units": 9.0
+        }
+        "#);
+    }
+
+    #[test]
+    fn errors_are_counted_where_they_belong() {
+        let failed = |metric| Tally {
+            refusal: Some(Refusal { code: "unavailable", fault: Some("away".into()), metric }),
+            ..Tally::default()
+        };
+        let counted = |line: &Value| -> Vec<String> {
+            let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().cloned().unwrap_or_default();
+            metrics.iter().map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
+        };
+        let line_of = |kind, status, tally| {
+            let line = line(kind, status, tally);
+            for name in counted(&line) {
+                assert!(line[&name].is_number(), "{name} is named as a metric: {line}");
+            }
+            line
+        };
+
+        let request = line_of(Kind::Request, 503, failed(Some("conflicts_exhausted")));
+        assert_eq!(counted(&request), ["requests", "errors", "conflicts_exhausted"]);
+        assert_eq!(
+            (&request["level"], &request["code"], &request["error"]),
+            (&json!("ERROR"), &json!("unavailable"), &json!("away"))
+        );
+        assert_eq!(counted(&line_of(Kind::Authorization, 503, failed(None))), ["authorizer_errors"]);
+        assert_eq!(counted(&line_of(Kind::Authorization, 401, Tally::default())), [""; 0]);
+        let operation = line_of(Kind::Operation, 200, Tally::default());
+        assert!(operation.get("_aws").is_none(), "{operation}");
+    }
+
+    #[test]
+    fn only_a_trace_that_x_ray_has_is_named() {
+        let named = |sampled| traced(Kind::Request, 200, Tally::default(), sampled)["trace_id"].clone();
+        assert_eq!((named(0), named(1)), (Value::Null, json!("1-5759e988-bd862e3fe1be46a994272793")));
+    }
+}
