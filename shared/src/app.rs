@@ -93,7 +93,7 @@ impl FromEnvironment for TokenApp {
             .timeout_config(timeouts())
             .retry_config(retries())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Ok(endpoint) = variable("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
+        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
             config = config.endpoint_url(endpoint);
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
@@ -124,10 +124,15 @@ fn dynamodb() -> Result<Config, Missing> {
         .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(Counter);
-    if let Ok(endpoint) = variable("AWS_ENDPOINT_URL_DYNAMODB") {
+    if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_DYNAMODB") {
         config = config.endpoint_url(endpoint);
     }
     Ok(config.build())
+}
+
+/// Where a service is, if not at AWS: the variables that all SDKs and tools of AWS read, the service's own first.
+fn endpoint(of_service: &'static str) -> Option<String> {
+    variable(of_service).or_else(|_| variable("AWS_ENDPOINT_URL")).ok()
 }
 
 fn credentials() -> Result<Credentials, Missing> {
