@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, Result,
     auth::{Grant, Key, Keyring, Kind, Refused},
+    aws::fault,
     domain::{SESSION, Timestamp},
 };
 
@@ -90,10 +91,7 @@ impl Keys {
         }
         let secret = Key::generate()?;
         let put = self.client.put_secret_value().secret_id(&self.secret_id).secret_string(secret.as_str()).send().await;
-        put.map(|_| true).map_err(|error| {
-            let text = aws_sdk_secretsmanager::error::DisplayErrorContext(error);
-            Error::Unavailable(format!("the signing secret cannot be replaced: {text}"))
-        })
+        put.map(|_| true).map_err(fault)
     }
 
     fn known(&self) -> Option<Known> {
@@ -133,10 +131,7 @@ impl Keys {
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetSecretValueError::ResourceNotFoundException(_)) => {
                 Ok(None)
             }
-            Err(error) => Err(Error::Unavailable(format!(
-                "the signing secret cannot be read: {}",
-                aws_sdk_secretsmanager::error::DisplayErrorContext(error)
-            ))),
+            Err(error) => Err(fault(error)),
         }
     }
 }

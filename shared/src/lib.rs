@@ -10,6 +10,8 @@ pub mod telemetry;
 
 pub mod auth;
 
+mod aws;
+
 pub mod keys;
 
 pub mod store;

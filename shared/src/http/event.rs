@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::response::Response;
 
@@ -18,12 +18,12 @@ use super::response::Response;
 pub struct Event {
     pub route_key: String,
     pub raw_path: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub raw_query_string: String,
     /// Lower-case names; what was sent more than once is joined by commas.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub headers: HashMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub path_parameters: HashMap<String, String>,
     pub request_context: RequestContext,
     body: Option<String>,
@@ -50,6 +50,11 @@ pub struct Authorizer {
     pub lambda: Option<HashMap<String, serde_json::Value>>,
 }
 
+/// API Gateway leaves out what there is none of; some who speak its language write `null`.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 impl Event {
     /// The body as it was sent.
     pub fn take_body(&mut self) -> Vec<u8> {
@@ -67,4 +72,22 @@ pub fn answer(response: Response) -> ApiGatewayV2httpResponse {
     answer.is_base64_encoded = matches!(body, Body::Binary(_));
     answer.body = (!matches!(body, Body::Empty)).then_some(body);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_none_of_may_be_missing_or_null() {
+        let whole = r#""routeKey": "GET /products", "rawPath": "/products", "requestContext": {"requestId": "id=", "http": {"method": "GET"}"#;
+        for (none, authorizer) in [
+            ("", ""),
+            (r#""rawQueryString": null, "headers": null, "pathParameters": null, "body": null,"#, r#", "authorizer": null"#),
+        ] {
+            let event: Event = serde_json::from_str(&format!("{{{none} {whole}{authorizer}}}}}")).unwrap();
+            assert!(event.raw_query_string.is_empty() && event.headers.is_empty() && event.path_parameters.is_empty());
+            assert!(event.body.is_none() && event.request_context.authorizer.is_none());
+        }
+    }
 }

@@ -12,11 +12,12 @@ use super::{
     idempotency,
     key::{GSI1, GSI2, Item, Key},
     products,
-    table::{fault, from_item},
+    table::from_item,
     transaction::Transaction,
 };
 use crate::{
     Error, Result,
+    aws::fault,
     domain::{
         Actor, HistoryEntry, Money, NewItem, Order, OrderDetails, OrderDraft, OrderId, OrderItem, OrderItemId, ProductId,
         Quantity, Status, StatusChange, StockEffect, Timestamp, UserId, demand, take_step, total,

@@ -10,11 +10,12 @@ use super::{
     expression::Expression,
     key::{GSI1, Item, Key, PRODUCTS},
     retry::Backoff,
-    table::{Write, fault, from_item},
+    table::{Write, from_item},
     transaction::Transaction,
 };
 use crate::{
     Error, Result,
+    aws::fault,
     domain::{Description, Folded, Money, NamePrefix, Product, ProductChange, ProductId, ProductName, Stock, Timestamp},
 };
 

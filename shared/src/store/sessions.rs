@@ -8,13 +8,14 @@ use super::{
     expression::Expression,
     key::{Item, Key},
     retry::Backoff,
-    table::{Write, fault, from_item},
+    table::{Write, from_item},
     transaction::Transaction,
     users::{Account, OwnerRow, Row as UserRow},
 };
 use crate::{
     Error, Result,
     auth::PasswordHash,
+    aws::fault,
     domain::{Login, Session, SessionId, Timestamp, UserId},
 };
 

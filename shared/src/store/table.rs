@@ -1,8 +1,7 @@
-//! The table, the calls to single items, and what errors of the SDK mean to us.
+//! The table, and the calls to single items.
 
 use aws_sdk_dynamodb::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::{delete_item::DeleteItemError, update_item::UpdateItemError},
     types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
@@ -13,7 +12,7 @@ use super::{
     key::{Item, Key},
     retry::Backoff,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, aws::fault};
 
 /// The one DynamoDB table, and a connection to it.
 #[derive(Debug, Clone)]
@@ -121,33 +120,4 @@ pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T> {
 /// A row as an item.
 pub(super) fn to_item(row: impl Serialize) -> Result<Item> {
     serde_dynamo::aws_sdk_dynamodb_1::to_item(row).map_err(|error| Error::Internal(format!("an item cannot be written: {error}")))
-}
-
-/// What a failed call means: DynamoDB is away, slow or overloaded, or we asked for something wrong.
-pub(super) fn fault<E>(error: SdkError<E>) -> Error
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let away = match &error {
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        SdkError::ServiceError(service) => {
-            service.raw().status().is_server_error()
-                || matches!(
-                    service.err().code(),
-                    Some(
-                        "ProvisionedThroughputExceededException"
-                            | "RequestLimitExceeded"
-                            | "ThrottlingException"
-                            | "TransactionInProgressException"
-                    )
-                )
-        }
-        _ => false,
-    };
-    // What DynamoDB says, and not the whole error: that can hold the item that made a condition fail.
-    let text = match error.as_service_error() {
-        Some(said) => format!("{}: {}", said.code().unwrap_or("no code"), said.message().unwrap_or("no message")),
-        None => DisplayErrorContext(&error).to_string(),
-    };
-    if away { Error::Unavailable(text) } else { Error::Internal(text) }
 }

@@ -14,9 +14,9 @@ use super::{
     expression::Expression,
     key::{Item, Key},
     retry::Backoff,
-    table::{Table, fault, to_item},
+    table::{Table, to_item},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, aws::fault};
 
 /// Turns the item that made a condition fail (`None`: there was no item) into the refusal of the request.
 type Refusal<'a> = Box<dyn FnOnce(Option<Item>) -> Error + Send + 'a>;
