@@ -205,7 +205,7 @@ impl<'t> Scope<'t> {
     fn attribute(&self, path: &str, at: &str) -> Result<String, Fault> {
         let (id, attribute) = path.split_once('.').ok_or_else(|| Fault::new(at, format!("{path:?} names no attribute")))?;
         match (self.kind(id, at)?, attribute) {
-            (_, "Arn") => self.arn(id, at),
+            (_, "Arn") | ("AWS::SecretsManager::Secret", "Id") => self.arn(id, at),
             ("AWS::DynamoDB::Table", "StreamArn") => Ok(format!("{}/stream/2000-01-01T00:00:00.000", self.arn(id, at)?)),
             ("AWS::SQS::Queue", "QueueName") => self.name(id, at),
             (kind, _) => Err(Fault::new(at, format!("{kind} has no attribute {attribute} here"))),
