@@ -164,8 +164,12 @@ impl TestApp {
         &self.table
     }
 
-    /// The signing secret: the id and the value of its current version.
+    /// The signing secret: the id and the value of its current version. Of a deployed stack, whoever runs the tests tells it.
     pub async fn signing_key(&self) -> (String, String) {
+        if self.shop.is_none() {
+            let variable = |name| env::var(name).unwrap_or_else(|_| panic!("with API_URL, {name} must be set"));
+            return (variable("SIGNING_KEY_ID"), variable("SIGNING_KEY"));
+        }
         let body = json!({"SecretId": "SigningSecret", "VersionStage": "AWSCURRENT"});
         let request = self.client.post(self.shop().secrets_url()).header("x-amz-target", "secretsmanager.GetSecretValue");
         let answer: Value = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();

@@ -63,6 +63,11 @@ async fn ask(who: &Actor, example: &Example, owner: &Actor, admin: &Actor) -> u1
         if route == "/products" {
             body["name"] = json!(unique("Pen"));
         }
+        if route == "/auth/register" {
+            let username = unique("ada");
+            body["email"] = json!(format!("{username}@example.com"));
+            body["username"] = json!(username);
+        }
     }
     let mut request = who.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
     if let Some(body) = body {
@@ -79,15 +84,19 @@ async fn ask(who: &Actor, example: &Example, owner: &Actor, admin: &Actor) -> u1
 /// A route that is added to template.yaml shows up here, and its rights must be looked at before the line is accepted.
 #[tokio::test]
 async fn every_route_lets_in_whom_it_should() {
-    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let app = TestApp::start().await;
+    if std::env::var("API_URL").is_ok() && std::env::var("SIGNING_KEY").is_err() {
+        println!("skipped: to forge tokens for a deployed stack takes SIGNING_KEY_ID and SIGNING_KEY");
+        return;
+    }
     let (kid, secret) = app.signing_key().await;
-    let operator = app.admin().await;
     let (email, _) = app.register("other").await;
     let (owner_email, _) = app.register("owner").await;
 
     let mut table = format!("{:41} none garbage forged expired revoked other owner admin\n", "route");
     for example in examples() {
-        // Fresh sessions: some routes end them.
+        // Fresh sessions: some routes end them, and the admins of a deployed stack are one and the same.
+        let operator = app.admin().await;
         let (other, owner, admin) =
             (app.login(&email, PASSWORD).await, app.login(&owner_email, PASSWORD).await, app.admin().await);
         let expired = {
@@ -133,7 +142,7 @@ async fn every_route_lets_in_whom_it_should() {
     POST /auth/login                           401     401    401     401     401   401   401   401
     POST /auth/logout                          401     403    403     401     401   204   204   204
     POST /auth/refresh                         401     401    401     401     401   401   401   401
-    POST /auth/register                        201     409    409     409     409   409   409   409
+    POST /auth/register                        201     201    201     201     201   201   201   201
     POST /orders                               401     403    403     401     401   201   201   201
     POST /orders/{order_id}/items              401     403    403     401     401   404   201   201
     POST /products                             401     403    403     401     401   403   403   201
