@@ -171,7 +171,7 @@ impl TestApp {
             return (variable("SIGNING_KEY_ID"), variable("SIGNING_KEY"));
         }
         let body = json!({"SecretId": "SigningSecret", "VersionStage": "AWSCURRENT"});
-        let request = self.client.post(self.shop().secrets_url()).header("x-amz-target", "secretsmanager.GetSecretValue");
+        let request = self.client.post(self.shop().aws_url()).header("x-amz-target", "secretsmanager.GetSecretValue");
         let answer: Value = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name} in {answer}")).to_owned();
         (text("VersionId"), text("SecretString"))

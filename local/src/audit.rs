@@ -63,7 +63,7 @@ pub async fn report(store: &Store, tables: &[String]) -> Result<Report> {
         std::fs::metadata(path).map_err(|source| Error::File { path: path.clone(), source })?;
     }
     let stop = CancellationToken::new();
-    let opened = Database::open(store, 0, &[], &stop).await;
+    let opened = Database::open(store, &[], &stop).await;
     let database = opened.map_err(|error| match error {
         Error::DatabaseInUse { path } => Error::DatabaseRunning { path },
         other => other,

@@ -40,13 +40,13 @@ pub struct Database {
 }
 
 impl Database {
-    pub async fn open(store: &Store, port: u16, tables: &[Table], stop: &CancellationToken) -> Result<Self> {
+    pub async fn open(store: &Store, tables: &[Table], stop: &CancellationToken) -> Result<Self> {
         let (url, lock) = match store {
-            Store::Memory => (embed(Dynoxide::memory(), "memory", port, stop).await?, None),
+            Store::Memory => (embed(Dynoxide::memory(), "memory", stop).await?, None),
             Store::File(path) => {
                 let lock = lock(path)?;
                 let at = path.display().to_string();
-                (embed(Dynoxide::new(&at), &at, port, stop).await?, Some(lock))
+                (embed(Dynoxide::new(&at), &at, stop).await?, Some(lock))
             }
             Store::Url(url) => (url.trim_end_matches('/').to_owned(), None),
         };
@@ -74,9 +74,9 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Serves the database over HTTP, since that is the only protocol that functions speak.
-async fn embed(opened: dynoxide::errors::Result<Dynoxide>, at: &str, port: u16, stop: &CancellationToken) -> Result<String> {
+async fn embed(opened: dynoxide::errors::Result<Dynoxide>, at: &str, stop: &CancellationToken) -> Result<String> {
     let database = opened.map_err(|error| Error::Database { at: at.to_owned(), reason: error.to_string() })?;
-    let listener: TcpListener = server::listen("DynamoDB", port).await?;
+    let listener: TcpListener = server::listen("DynamoDB", 0).await?;
     let url = server::url(&listener)?;
     let until = stop.clone().cancelled_owned();
     tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database.clone(), until));

@@ -20,10 +20,8 @@ use crate::template;
 
 /// What all environments share.
 pub struct World {
-    /// Where functions find DynamoDB.
-    pub dynamodb: String,
-    /// Where functions find Secrets Manager.
-    pub secrets: String,
+    /// Where functions find DynamoDB and Secrets Manager.
+    pub aws: String,
     pub ledger: Arc<Ledger>,
     pub log: Arc<Log>,
     /// A task for every process that is alive.

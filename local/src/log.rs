@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use console::style;
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::meter::Calls;
@@ -150,7 +151,7 @@ impl Log {
     }
 
     pub fn line(&self, function: &str, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !is_request_line(text) {
             let name = style(format!("[{function}]")).for_stderr().dim();
             let _ = writeln!(std::io::stderr(), "{name} {text}");
         }
@@ -183,6 +184,17 @@ impl Log {
     pub fn lines(&self) -> Vec<LogLine> {
         lock(&self.lines).iter().cloned().collect()
     }
+}
+
+/// Whether it is a function's own line about a request that went well: the gateway's says the same.
+fn is_request_line(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Line {
+        level: String,
+        #[serde(rename = "request_id")]
+        _request_id: String,
+    }
+    serde_json::from_str::<Line>(text).is_ok_and(|line| line.level == "INFO")
 }
 
 fn remember<T>(ring: &Mutex<VecDeque<T>>, item: T) {
@@ -236,6 +248,14 @@ mod tests {
             calls,
         };
         assert_eq!(run.to_string(), "rate(15 minutes)  order-expire  cold  12.0 ms  3 calls  1.5 RCU  4 WCU");
+    }
+
+    #[test]
+    fn lines_about_requests_that_went_well_are_not_printed() {
+        assert!(is_request_line(r#"{"level":"INFO","request_id":"a","status":200}"#));
+        for text in [r#"{"level":"ERROR","request_id":"a","status":500}"#, r#"{"level":"INFO","message":"b"}"#, "started"] {
+            assert!(!is_request_line(text), "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -44,9 +45,12 @@ struct Audit {
 
 #[derive(Args)]
 struct Serve {
-    /// The gateway's port; the Invoke API and DynamoDB take the next two, and 0 takes free ones for all
+    /// The gateway's port; Lambda's Invoke API and the rest of AWS take the next two, and 0 takes free ones for all
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u16).range(..=65533))]
     port: u16,
+    /// The address to listen at. 0.0.0.0 lets in whoever reaches this machine: containers, phones and strangers alike
+    #[arg(long, value_name = "ADDRESS", default_value_t = Options::default().address)]
+    listen: IpAddr,
     /// Keep the data in memory and forget it at the end
     #[arg(long, conflicts_with_all = ["data", "dynamodb"])]
     memory: bool,
@@ -123,9 +127,10 @@ async fn serve(cli: Serve) -> Result {
         template: cli.template.unwrap_or_else(|| workspace.join("template.yaml")),
         binaries,
         parameters: BTreeMap::from_iter(cli.parameters),
+        address: cli.listen,
         port: cli.port,
         invoke_port: next(1),
-        dynamodb_port: next(2),
+        aws_port: next(2),
         store: match cli.dynamodb {
             Some(url) => Store::Url(url),
             None if cli.memory => Store::Memory,
@@ -136,7 +141,7 @@ async fn serve(cli: Serve) -> Result {
     .await?;
     say(&format!("API       {}", shop.url()));
     say(&format!("Lambda    {}", shop.invoke_url()));
-    say(&format!("DynamoDB  {}", shop.dynamodb_url()));
+    say(&format!("AWS       {}", shop.aws_url()));
     if !cli.no_seed {
         seed::run(&shop).await?;
     }

@@ -1,5 +1,5 @@
-//! The functions' way to DynamoDB: forwards every call as it is and notes which environment made it and what it cost; if it is
-//! asked to, it puts faults in the way.
+//! The functions' way to AWS. Calls to DynamoDB are forwarded as they are, and it is noted which environment made them and what
+//! they cost; policies are enforced, and if it is asked to, it puts faults in the way. Secrets Manager answers at the same place.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::faults::{self, Fate, Injector};
 use crate::ids;
 use crate::rights::{Demand, Rights, Schema};
+use crate::secrets::{self, Secrets};
 
 /// The access key that DynamoDB sees from everybody: DynamoDB Local keeps separate data for each key.
 pub const SHARED_ACCESS_KEY: &str = "AKIALOCAL";
@@ -121,6 +122,7 @@ impl Drop for Account {
 
 pub struct Meter {
     schema: Schema,
+    secrets: Arc<Secrets>,
     ledger: Arc<Ledger>,
     injector: Arc<Injector>,
     upstream: Uri,
@@ -131,10 +133,10 @@ pub struct Meter {
 type Dropped = Box<dyn std::error::Error + Send + Sync>;
 
 impl Meter {
-    pub fn new(upstream: Uri, schema: Schema, ledger: Arc<Ledger>, injector: Arc<Injector>) -> Self {
+    pub fn new(upstream: Uri, schema: Schema, secrets: Arc<Secrets>, ledger: Arc<Ledger>, injector: Arc<Injector>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self { schema, ledger, injector, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
+        Self { schema, secrets, ledger, injector, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     pub async fn serve(self: Arc<Self>, mut listener: TcpListener, stop: CancellationToken) {
@@ -157,6 +159,9 @@ impl Meter {
     async fn forward(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        if secrets::is_meant(&head.headers) {
+            return Ok(secrets::answer(&self.secrets, &self.ledger, &head.headers, &body));
+        }
         let access_key = share_access_key(&mut head.headers)?;
         let trace = head.headers.get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok()).map(str::to_owned);
         let operation = head

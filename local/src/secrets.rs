@@ -5,15 +5,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode};
 use rand::seq::IndexedRandom as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -165,30 +163,32 @@ impl Password {
     }
 }
 
-pub fn router(secrets: Arc<Secrets>, ledger: Arc<Ledger>) -> Router {
-    Router::new().route("/", post(answer)).with_state((secrets, ledger))
+/// Whether a call is one to Secrets Manager.
+pub fn is_meant(headers: &HeaderMap) -> bool {
+    headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"secretsmanager."))
 }
 
-async fn answer(State((secrets, ledger)): State<(Arc<Secrets>, Arc<Ledger>)>, headers: HeaderMap, body: Bytes) -> Response {
-    if let Some(refusal) = refusal(&secrets, &ledger, &headers, &body) {
+/// Answers a call to Secrets Manager.
+pub fn answer(secrets: &Secrets, ledger: &Ledger, headers: &HeaderMap, body: &[u8]) -> Response<Full<Bytes>> {
+    let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.rsplit('.').next()).unwrap_or_default();
+    if let Some(refusal) = refusal(secrets, ledger, headers, operation, body) {
         return refuse("AccessDeniedException", &refusal);
     }
-    match headers.get("x-amz-target").map(HeaderValue::as_bytes) {
-        Some(b"secretsmanager.GetSecretValue") => get_secret_value(&secrets, &body),
-        Some(b"secretsmanager.PutSecretValue") => put_secret_value(&secrets, &body),
+    match operation {
+        "GetSecretValue" => get_secret_value(secrets, body),
+        "PutSecretValue" => put_secret_value(secrets, body),
         _ => refuse("UnknownOperationException", "only GetSecretValue and PutSecretValue are known here"),
     }
 }
 
 /// Why AWS would not let a function do this.
-fn refusal(secrets: &Secrets, ledger: &Ledger, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+fn refusal(secrets: &Secrets, ledger: &Ledger, headers: &HeaderMap, operation: &str, body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let secret = secrets.find(body["SecretId"].as_str()?)?;
-    let operation = headers.get("x-amz-target")?.to_str().ok()?.rsplit('.').next()?;
     ledger.refusal(meter::access_key(headers)?, vec![Demand::secret(operation, &secret.arn)])
 }
 
-fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response {
+fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Given {
@@ -216,7 +216,7 @@ fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response {
     json_response(StatusCode::OK, &body)
 }
 
-fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response {
+fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Wanted {
@@ -260,12 +260,15 @@ fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response {
     }
 }
 
-fn refuse(kind: &str, message: &str) -> Response {
+fn refuse(kind: &str, message: &str) -> Response<Full<Bytes>> {
     json_response(StatusCode::BAD_REQUEST, &json!({"__type": kind, "message": message}))
 }
 
-fn json_response(status: StatusCode, body: &Value) -> Response {
-    (status, [("content-type", "application/x-amz-json-1.1")], body.to_string()).into_response()
+fn json_response(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.to_string().into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+    response
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Listening on a port of this machine until the shop stops, and reading what comes in.
 
 use std::error::Error as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -13,9 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 
-/// Port 0 takes any free one.
+/// Listens to this machine alone. Port 0 takes any free one.
 pub async fn listen(what: &'static str, port: u16) -> Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| Error::Port { what, port, source })
+    listen_at(what, Ipv4Addr::LOCALHOST.into(), port).await
+}
+
+/// Listens to whoever reaches the address.
+pub async fn listen_at(what: &'static str, address: IpAddr, port: u16) -> Result<TcpListener> {
+    TcpListener::bind((address, port)).await.map_err(|source| Error::Port { what, port, source })
 }
 
 pub fn address(listener: &TcpListener) -> Result<SocketAddr> {

@@ -1,6 +1,7 @@
 //! The shop as one thing that starts and stops: all ports, all functions and the data behind them.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::rights::Schema;
 use crate::secrets::Secrets;
 use crate::server;
 use crate::template::Template;
-use crate::{ids, invoke, schedule, secrets};
+use crate::{ids, invoke, schedule};
 
 /// How long the functions and then everything else may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -36,11 +37,12 @@ pub struct Options {
     pub stack: String,
     /// Values for the template's parameters; the others keep their defaults.
     pub parameters: BTreeMap<String, String>,
+    /// Where all three listen.
+    pub address: IpAddr,
     /// The gateway's port. Here and below, 0 takes a free one.
     pub port: u16,
     pub invoke_port: u16,
-    /// Without meaning for a store that is served elsewhere.
-    pub dynamodb_port: u16,
+    pub aws_port: u16,
     pub store: Store,
     /// How many environments each function may have.
     pub limit: usize,
@@ -57,9 +59,10 @@ impl Default for Options {
             binaries: BTreeMap::new(),
             stack: "stockroom".into(),
             parameters: BTreeMap::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             invoke_port: 0,
-            dynamodb_port: 0,
+            aws_port: 0,
             store: Store::Memory,
             limit: 10,
             faults: None,
@@ -79,7 +82,7 @@ pub struct Shop {
 struct Site {
     url: String,
     invoke_url: String,
-    secrets_url: String,
+    aws_url: String,
     database: Database,
     lambda: Arc<Lambda>,
     log: Arc<Log>,
@@ -116,14 +119,14 @@ impl Shop {
         &self.site.invoke_url
     }
 
-    /// Where DynamoDB answers; calls made here are not metered.
-    pub fn dynamodb_url(&self) -> &str {
-        &self.site.database.url
+    /// Where DynamoDB and Secrets Manager answer, to functions and to anybody else.
+    pub fn aws_url(&self) -> &str {
+        &self.site.aws_url
     }
 
-    /// Where Secrets Manager answers.
-    pub fn secrets_url(&self) -> &str {
-        &self.site.secrets_url
+    /// Where DynamoDB itself answers, behind everything that meters it or gets in its way.
+    pub fn dynamodb_url(&self) -> &str {
+        &self.site.database.url
     }
 
     /// The current value of a secret, by logical id, name or ARN.
@@ -238,17 +241,15 @@ impl Site {
         let ledger = Arc::new(Ledger::default());
         let stop = CancellationToken::new();
 
-        let front = server::listen("the gateway", options.port).await?;
-        let side = server::listen("the Invoke API", options.invoke_port).await?;
-        let meter = server::listen("the meter", 0).await?;
-        let vault = server::listen("Secrets Manager", 0).await?;
+        let front = server::listen_at("the gateway", options.address, options.port).await?;
+        let side = server::listen_at("the Invoke API", options.address, options.invoke_port).await?;
+        let meter = server::listen_at("AWS", options.address, options.aws_port).await?;
         let port = server::address(&front)?.port();
         let (url, invoke_url) = (server::url(&front)?, server::url(&side)?);
-        let secrets_url = server::url(&vault)?;
+        let aws_url = server::url(&meter)?;
 
         let world = World {
-            dynamodb: server::url(&meter)?,
-            secrets: secrets_url.clone(),
+            aws: aws_url.clone(),
             ledger: Arc::clone(&ledger),
             log: Arc::clone(&log),
             children: TaskTracker::new(),
@@ -256,7 +257,7 @@ impl Site {
         };
         let lambda = Lambda::new(template.functions.clone(), &options.binaries, options.limit, world)?;
         let lambda = Arc::new(lambda);
-        let database = Database::open(&options.store, options.dynamodb_port, &template.tables, &stop).await?;
+        let database = Database::open(&options.store, &template.tables, &stop).await?;
         let secrets_file = match &options.store {
             Store::File(path) => Some(path.with_added_extension("secrets.json")),
             Store::Memory | Store::Url(_) => None,
@@ -277,11 +278,11 @@ impl Site {
         let schema = Schema::of(&template.tables);
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
         tokio::spawn(
-            Arc::new(Meter::new(upstream, schema, Arc::clone(&ledger), Arc::clone(&injector))).serve(meter, stop.clone()),
+            Arc::new(Meter::new(upstream, schema, Arc::clone(&secrets), ledger, Arc::clone(&injector)))
+                .serve(meter, stop.clone()),
         );
-        tokio::spawn(server::serve(vault, secrets::router(Arc::clone(&secrets), ledger), stop.clone()));
         tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
         tokio::spawn(server::serve(front, gateway.router(), stop));
-        Ok(Self { url, invoke_url, secrets_url, database, lambda, log, secrets, injector, tables })
+        Ok(Self { url, invoke_url, aws_url, database, lambda, log, secrets, injector, tables })
     }
 }

@@ -55,7 +55,7 @@ impl Running {
             panic!("it ended before it was ready");
         };
         tokio::time::timeout(READY_LIMIT, ready).await.expect("it is ready in time");
-        Self { child, output, url: printed["ready"].clone(), dynamodb: printed["DynamoDB"].clone() }
+        Self { child, output, url: printed["ready"].clone(), dynamodb: printed["AWS"].clone() }
     }
 
     fn pid(&self) -> u32 {

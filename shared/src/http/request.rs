@@ -159,9 +159,9 @@ impl Request {
         }))
     }
 
-    /// A header, by its name in lower case.
+    /// A header. The gateway writes their names in lower case, `sam local` as they come.
     fn header(&self, name: &str) -> Option<&str> {
-        self.event.headers.get(name).map(String::as_str)
+        self.event.headers.iter().find(|(its, _)| its.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -175,6 +175,12 @@ fn idempotency_key(header: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_have_names_without_case() {
+        let event = r#"{"routeKey": "", "rawPath": "/", "headers": {"If-Match": "\"7\""}, "requestContext": {"requestId": "", "http": {"method": "PUT"}}}"#;
+        assert_eq!(Request::new(serde_json::from_str(event).unwrap()).if_match(), Some(vec![7]));
+    }
 
     #[test]
     fn an_idempotency_key_is_bare_or_quoted() {
