@@ -132,7 +132,7 @@ fn dynamodb() -> Result<Config, Missing> {
 
 /// Where a service is, if not at AWS: the variables that all SDKs and tools of AWS read, the service's own first.
 fn endpoint(of_service: &'static str) -> Option<String> {
-    variable(of_service).or_else(|_| variable("AWS_ENDPOINT_URL")).ok()
+    variable(of_service).or_else(|_| variable("AWS_ENDPOINT_URL")).ok().filter(|url| !url.is_empty())
 }
 
 fn credentials() -> Result<Credentials, Missing> {
