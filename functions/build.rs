@@ -1,8 +1,21 @@
-//! Tells `fallback` the routes of template.yaml, the only place that lists them.
+//! Tells `fallback` the routes of template.yaml, the only place that lists them, and takes the page's assets out of their crate
+//! for `docs`.
 
-use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs, path::Path};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    env,
+    error::Error,
+    fmt::Write,
+    fs::{self, File},
+    io::{self, Cursor},
+    path::Path,
+};
 
+use flate2::{Compression, write::GzEncoder};
 use serde::Deserialize;
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+use zip::ZipArchive;
 
 const TEMPLATE: &str = "../template.yaml";
 
@@ -61,6 +74,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(table, "    ({path:?}, {:?}),", methods.join(", "))?;
     }
     table.push(']');
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("routes.rs"), table)?;
+    let out = env::var("OUT_DIR")?;
+    fs::write(Path::new(&out).join("routes.rs"), table)?;
+    swagger_ui(Path::new(&out))
+}
+
+/// The two files of Swagger UI that a page needs, compressed.
+fn swagger_ui(out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
+    for name in ["swagger-ui-bundle.js", "swagger-ui.css"] {
+        let mut paths = archive.file_names().filter_map(Result::ok);
+        let path = paths.find(|path| path.ends_with(&format!("/dist/{name}"))).map(Cow::into_owned);
+        drop(paths);
+        let mut file = archive.by_name(&path.ok_or_else(|| format!("the crate of Swagger UI has no {name}"))?)?;
+        let mut compressed = GzEncoder::new(File::create(out.join(format!("{name}.gz")))?, Compression::best());
+        io::copy(&mut file, &mut compressed)?;
+        compressed.finish()?;
+    }
     Ok(())
 }

@@ -18,6 +18,8 @@ use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::openapi;
+
 /// Strong enough, and unlike anything that belongs in a log.
 pub const PASSWORD: &str = "canary-Zwetschgenmus-7";
 
@@ -311,10 +313,14 @@ impl Actor {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the gateway answers");
+        let request = request.build().expect("a sound request");
+        let (method, url) = (request.method().to_string(), request.url().to_string());
+        let response = self.client.execute(request).await.expect("the gateway answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.expect("a whole body");
-        Answer { status, headers, body: body.to_vec(), json: serde_json::from_slice(&body).unwrap_or_default() }
+        let answer = Answer { status, headers, body: body.to_vec(), json: serde_json::from_slice(&body).unwrap_or_default() };
+        openapi::check(&method, url.strip_prefix(&self.url).unwrap_or_default(), &answer);
+        answer
     }
 
     /// Adds a product with this name and stock. Admins only.

@@ -22,7 +22,7 @@ fn free_port() -> u16 {
 }
 
 /// In an order in which the later ones find what the earlier ones made.
-const EVENTS: [&str; 23] = [
+const EVENTS: [&str; 24] = [
     "product-create",
     "product-list",
     "product-get",
@@ -46,6 +46,7 @@ const EVENTS: [&str; 23] = [
     "account-admin",
     "authorizer",
     "secret-rotate",
+    "docs",
 ];
 
 #[tokio::test]
@@ -115,6 +116,7 @@ async fn every_event_is_answered_by_its_function() {
     account-admin {"email":"ada@example.com","is_active":true,"role":"admin","username":"ada"}
     authorizer {"isAuthorized":false}
     secret-rotate {"rotated":false}
+    docs 200
     "#);
 }
 

@@ -1,0 +1,52 @@
+//! The API about itself: its document, and the page to read and try it on.
+
+use local::Options;
+use serde_json::json;
+
+use crate::app::{TestApp, workspace};
+
+#[tokio::test]
+async fn the_document_is_there_for_anyone() {
+    let app = TestApp::start().await;
+    let document = app.anyone().get("/openapi.json").await;
+    assert_eq!((document.status, document.header("content-type")), (200, "application/json"));
+    let kept = std::fs::read(workspace().join("openapi.json")).unwrap();
+    assert!(document.body == kept, "as it is in the repository");
+}
+
+#[tokio::test]
+async fn the_page_loads_what_is_its_own_and_nothing_else() {
+    let app = TestApp::start().await;
+    let anyone = app.anyone();
+    let page = anyone.get("/docs").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let html = String::from_utf8(page.body.clone()).unwrap();
+    assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script>"), "{html}");
+
+    let sources: Vec<_> = html.split(['"']).filter(|part| part.starts_with("docs/")).collect();
+    assert_eq!(sources, ["docs/swagger-ui.css", "docs/swagger-ui.js", "docs/docs.js"]);
+    for source in sources {
+        let file = anyone.get(format!("/{source}")).await;
+        assert_eq!(file.status, 200, "{source}");
+        let policy = file.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+        assert_eq!(file.header("cache-control"), "public, max-age=3600");
+        assert_eq!(file.headers.get("content-encoding").is_some(), source != "docs/docs.js", "{source}");
+    }
+    assert_eq!(anyone.get("/docs/nothing").await.problem(), (404, "not-found"));
+    let written = anyone.post("/docs", json!({})).await;
+    assert_eq!((written.problem(), written.header("allow")), ((405, "method-not-allowed"), "GET"));
+}
+
+#[tokio::test]
+async fn a_shop_may_keep_it_to_itself() {
+    let off = |options: &mut Options| {
+        options.parameters.insert("Docs".into(), "false".into());
+        options.binaries.remove("docs");
+    };
+    let Some(app) = TestApp::start_local(off).await else { return };
+    for path in ["/docs", "/docs/docs.js", "/openapi.json"] {
+        assert_eq!(app.anyone().get(path).await.problem(), (404, "not-found"), "{path}");
+    }
+    assert_eq!(app.anyone().get("/products").await.status, 200);
+}
