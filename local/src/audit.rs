@@ -77,7 +77,7 @@ pub async fn report(store: &Store, tables: &[String]) -> Result<Report> {
 }
 
 /// Every item of a table, as DynamoDB writes them in JSON.
-async fn items(dynamodb_url: &str, table: &str) -> Result<Vec<Value>> {
+pub async fn items(dynamodb_url: &str, table: &str) -> Result<Vec<Value>> {
     let connection = Connection::to(dynamodb_url)?;
     let mut request = json!({"TableName": table, "ConsistentRead": true});
     let mut items = Vec::new();

@@ -60,7 +60,7 @@ impl Authorizer {
 
     async fn ask(&self, event: Bytes, lambda: &Lambda, trace: &str, record: &mut RequestRecord) -> Result<Answer, Refusal> {
         let invocation = lambda.invoke(&self.function, event, trace.to_owned()).await;
-        record.add(invocation.calls);
+        record.add(invocation.request_id, invocation.calls);
         match invocation.outcome {
             Outcome::Payload(payload) => serde_json::from_slice(&payload).map_err(|_| Refusal::INTERNAL),
             Outcome::Error(_) | Outcome::TimedOut => Err(Refusal::INTERNAL),

@@ -90,7 +90,7 @@ impl Gateway {
             .await
             .map_err(|_| Refusal::UNAVAILABLE)?;
         record.cold = invocation.is_cold();
-        record.add(invocation.calls);
+        record.add(invocation.request_id, invocation.calls);
         match invocation.outcome {
             Outcome::Payload(payload) => answer::response(&payload),
             Outcome::Error(_) | Outcome::TimedOut => Err(Refusal::INTERNAL),
@@ -108,6 +108,7 @@ async fn handle(
     let request_id = ids::request_id();
     let mut record = RequestRecord {
         request_id: request_id.clone(),
+        received_at: ids::now_millis(),
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         ..RequestRecord::default()

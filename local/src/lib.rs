@@ -6,6 +6,7 @@ mod answer;
 pub mod audit;
 mod authorizer;
 pub mod cargo;
+mod console;
 mod cors;
 mod database;
 mod environment;

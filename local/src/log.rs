@@ -18,6 +18,8 @@ const REMEMBERED: usize = 10_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RequestRecord {
     pub request_id: String,
+    /// When it came, in milliseconds since 1970.
+    pub received_at: u64,
     pub method: String,
     pub path: String,
     pub status: u16,
@@ -27,6 +29,8 @@ pub struct RequestRecord {
     pub function: Option<String>,
     /// Whether an environment had to be started for it.
     pub cold: bool,
+    /// Lambda's ids of what it took: the authorizer, unless it was quoted, and the function.
+    pub invocations: Vec<String>,
     /// What the function and its authorizer asked DynamoDB for.
     pub calls: u32,
     pub operations: Vec<String>,
@@ -35,7 +39,8 @@ pub struct RequestRecord {
 }
 
 impl RequestRecord {
-    pub fn add(&mut self, calls: Calls) {
+    pub fn add(&mut self, invocation: String, calls: Calls) {
+        self.invocations.push(invocation);
         self.calls += u32::try_from(calls.operations.len()).unwrap_or(u32::MAX);
         self.operations.extend(calls.operations);
         self.read_units += calls.read_units;
@@ -124,8 +129,8 @@ pub struct LogLine {
 
 pub struct Log {
     quiet: bool,
-    requests: Mutex<VecDeque<RequestRecord>>,
-    lines: Mutex<VecDeque<LogLine>>,
+    requests: Mutex<Ring<RequestRecord>>,
+    lines: Mutex<Ring<LogLine>>,
     /// Changes with every line.
     arrived: watch::Sender<()>,
 }
@@ -141,7 +146,7 @@ impl Log {
             // A closed terminal is no reason to stop serving.
             let _ = writeln!(std::io::stdout(), "{record}");
         }
-        remember(&self.requests, record);
+        lock(&self.requests).push(record);
     }
 
     pub fn run(&self, run: &Run) {
@@ -156,24 +161,32 @@ impl Log {
             let _ = writeln!(std::io::stderr(), "{name} {text}");
         }
         let line = LogLine { time: SystemTime::now(), function: function.to_owned(), text: text.to_owned() };
-        remember(&self.lines, line);
+        lock(&self.lines).push(line);
         self.arrived.send_replace(());
     }
 
     pub fn requests(&self) -> Vec<RequestRecord> {
-        lock(&self.requests).iter().cloned().collect()
+        lock(&self.requests).items.iter().cloned().collect()
+    }
+
+    /// The requests that came after the first `seen`, but only the latest `limit` of them, and how many have come in all.
+    pub fn requests_after(&self, seen: u64, limit: usize) -> (Vec<RequestRecord>, u64) {
+        let ring = lock(&self.requests);
+        let new = usize::try_from(ring.total().saturating_sub(seen)).unwrap_or(usize::MAX).min(limit);
+        let known = ring.items.len().saturating_sub(new);
+        (ring.items.iter().skip(known).cloned().collect(), ring.total())
     }
 
     pub fn find(&self, request_id: &str) -> Option<RequestRecord> {
         let requests = lock(&self.requests);
-        requests.iter().rev().find(|record| record.request_id == request_id).cloned()
+        requests.items.iter().rev().find(|record| record.request_id == request_id).cloned()
     }
 
     /// The first line that is wanted, there already or still to come.
     pub async fn line_like(&self, wanted: impl Fn(&LogLine) -> bool) -> Option<LogLine> {
         let mut arrived = self.arrived.subscribe();
         loop {
-            let found = lock(&self.lines).iter().find(|line| wanted(line)).cloned();
+            let found = lock(&self.lines).items.iter().find(|line| wanted(line)).cloned();
             if found.is_some() {
                 return found;
             }
@@ -182,7 +195,41 @@ impl Log {
     }
 
     pub fn lines(&self) -> Vec<LogLine> {
-        lock(&self.lines).iter().cloned().collect()
+        lock(&self.lines).items.iter().cloned().collect()
+    }
+
+    /// The lines about a request: those that name it, and Lambda's own about its invocations.
+    pub fn lines_about(&self, record: &RequestRecord) -> Vec<LogLine> {
+        let ids = || record.invocations.iter().chain([&record.request_id]);
+        let about = |line: &&LogLine| ids().any(|id| line.text.contains(id.as_str()));
+        lock(&self.lines).items.iter().filter(about).cloned().collect()
+    }
+}
+
+/// The latest of something, oldest first.
+struct Ring<T> {
+    items: VecDeque<T>,
+    /// How many there were before those.
+    forgotten: u64,
+}
+
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self { items: VecDeque::new(), forgotten: 0 }
+    }
+}
+
+impl<T> Ring<T> {
+    fn push(&mut self, item: T) {
+        if self.items.len() == REMEMBERED {
+            self.items.pop_front();
+            self.forgotten += 1;
+        }
+        self.items.push_back(item);
+    }
+
+    fn total(&self) -> u64 {
+        self.forgotten + self.items.len() as u64
     }
 }
 
@@ -195,14 +242,6 @@ fn is_request_line(text: &str) -> bool {
         _request_id: String,
     }
     serde_json::from_str::<Line>(text).is_ok_and(|line| line.level == "INFO")
-}
-
-fn remember<T>(ring: &Mutex<VecDeque<T>>, item: T) {
-    let mut ring = lock(ring);
-    if ring.len() == REMEMBERED {
-        ring.pop_front();
-    }
-    ring.push_back(item);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -227,12 +266,8 @@ mod tests {
         assert_eq!(record.to_string(), "POST /products 201  4.2 ms");
 
         record.function = Some("product-create".into());
-        record.add(Calls {
-            operations: vec!["GetItem".into(), "PutItem".into()],
-            read_units: 0.5,
-            write_units: 6.0,
-            ..Calls::default()
-        });
+        let operations = vec!["GetItem".into(), "PutItem".into()];
+        record.add("a".into(), Calls { operations, read_units: 0.5, write_units: 6.0, ..Calls::default() });
         assert_eq!(record.to_string(), "POST /products 201  4.2 ms  product-create  warm  2 calls  0.5 RCU  6 WCU");
     }
 
@@ -260,11 +295,39 @@ mod tests {
 
     #[test]
     fn only_the_latest_are_remembered() {
-        let ring = Mutex::default();
+        let mut ring = Ring::default();
         for number in 0..REMEMBERED + 5 {
-            remember(&ring, number);
+            ring.push(number);
         }
-        let ring = lock(&ring);
-        assert_eq!((ring.len(), ring.front()), (REMEMBERED, Some(&5)));
+        assert_eq!((ring.items.len(), ring.items.front()), (REMEMBERED, Some(&5)));
+    }
+
+    #[test]
+    fn whoever_has_seen_some_requests_is_told_the_others() {
+        let log = Log::new(true);
+        let after = |seen, limit| {
+            let (requests, total) = log.requests_after(seen, limit);
+            (requests.into_iter().map(|record| record.request_id).collect::<Vec<_>>().join(" "), total)
+        };
+        assert_eq!(after(0, 3), (String::new(), 0));
+        for number in 0..REMEMBERED + 5 {
+            log.request(RequestRecord { request_id: number.to_string(), ..RequestRecord::default() });
+        }
+        assert_eq!(after(10_003, 3), ("10003 10004".into(), 10_005));
+        assert_eq!(after(0, 3), ("10002 10003 10004".into(), 10_005));
+        assert_eq!(after(0, usize::MAX).0.split(' ').count(), REMEMBERED);
+        assert_eq!(after(10_005, 3), (String::new(), 10_005));
+        assert_eq!(after(u64::MAX, 3), (String::new(), 10_005));
+    }
+
+    #[test]
+    fn lines_are_about_the_request_that_they_name() {
+        let log = Log::new(true);
+        log.line("product-get", r#"{"request_id":"abc="}"#);
+        log.line("product-get", r#"{"request_id":"other"}"#);
+        log.line("product-get", "RequestId: 0c1e Error: Runtime exited: signal: 9");
+        let record = RequestRecord { request_id: "abc=".into(), invocations: vec!["0c1e".into()], ..RequestRecord::default() };
+        let about: Vec<_> = log.lines_about(&record).into_iter().map(|line| line.text).collect();
+        assert_eq!(about, [r#"{"request_id":"abc="}"#, "RequestId: 0c1e Error: Runtime exited: signal: 9"]);
     }
 }

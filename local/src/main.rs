@@ -142,6 +142,7 @@ async fn serve(cli: Serve) -> Result {
     say(&format!("API       {}", shop.url()));
     say(&format!("Lambda    {}", shop.invoke_url()));
     say(&format!("AWS       {}", shop.aws_url()));
+    say(&format!("Console   {}", shop.console_url()));
     if !cli.no_seed {
         seed::run(&shop).await?;
     }

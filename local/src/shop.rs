@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::{self, Violation};
+use crate::console::Console;
 use crate::database::{Database, Store};
 use crate::error::{Error, Result};
 use crate::faults::{FaultKind, Faults, Injector};
@@ -23,7 +24,7 @@ use crate::rights::Schema;
 use crate::secrets::Secrets;
 use crate::server;
 use crate::template::Template;
-use crate::{ids, invoke, schedule};
+use crate::{console, ids, invoke, schedule};
 
 /// How long the functions and then everything else may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -112,6 +113,11 @@ impl Shop {
     /// Where the API answers, such as `http://127.0.0.1:3000`.
     pub fn url(&self) -> &str {
         &self.site.url
+    }
+
+    /// Where a browser sees what happens here.
+    pub fn console_url(&self) -> String {
+        format!("{}{}", self.site.url, console::PATH)
     }
 
     /// Where Lambda's Invoke API answers.
@@ -270,19 +276,20 @@ impl Site {
 
         let injector = Arc::new(Injector::default());
         injector.set(options.faults);
-        let tables = template.tables.iter().map(|table| table.name.clone()).collect();
+        let tables: Vec<_> = template.tables.iter().map(|table| table.name.clone()).collect();
         for schedule in template.schedules.clone() {
             tokio::spawn(schedule::run(schedule, Arc::clone(&lambda), Arc::clone(&log), stop.clone()));
         }
 
         let schema = Schema::of(&template.tables);
+        let console = Console::new(Arc::clone(&log), database.url.clone(), tables.clone());
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
         tokio::spawn(
             Arc::new(Meter::new(upstream, schema, Arc::clone(&secrets), ledger, Arc::clone(&injector)))
                 .serve(meter, stop.clone()),
         );
         tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
-        tokio::spawn(server::serve(front, gateway.router(), stop));
+        tokio::spawn(server::serve(front, gateway.router().merge(console.router()), stop));
         Ok(Self { url, invoke_url, aws_url, database, lambda, log, secrets, injector, tables })
     }
 }

@@ -35,6 +35,7 @@ struct Running {
     output: Lines<BufReader<ChildStdout>>,
     url: String,
     dynamodb: String,
+    console: String,
 }
 
 impl Running {
@@ -55,7 +56,8 @@ impl Running {
             panic!("it ended before it was ready");
         };
         tokio::time::timeout(READY_LIMIT, ready).await.expect("it is ready in time");
-        Self { child, output, url: printed["ready"].clone(), dynamodb: printed["AWS"].clone() }
+        let url = |name: &str| printed[name].clone();
+        Self { child, output, url: url("ready"), dynamodb: url("AWS"), console: url("Console") }
     }
 
     fn pid(&self) -> u32 {
@@ -310,6 +312,60 @@ async fn an_audit_looks_into_a_shop_that_runs_and_one_that_does_not() {
     let (code, stdout, stderr) = audit(&["audit", "--data", data]);
     assert!(code == 1 && stdout.contains(" PRODUCT: does not own its name \"notebook\"\n"), "{stdout}{stderr}");
     assert!(stdout.ends_with(" items, 1 violation\n"), "{stdout}");
+}
+
+#[tokio::test]
+async fn the_console_tells_what_happened_and_what_is_there() {
+    let running = Running::start(&["--port", "0", "--memory"]).await;
+    let (client, token) = (Client::new(), running.admin().await);
+    let get = async |path: &str| -> Value {
+        let answer = client.get(format!("{}{path}", running.console)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json().await.unwrap()
+    };
+    let seen = get("/requests").await["total"].as_u64().unwrap();
+    let product = json!({"name": "Pencil", "price": "0.80", "quantity": 5});
+    let made = client.post(format!("{}/products", running.url)).bearer_auth(&token).json(&product).send().await.unwrap();
+    let id = made.headers()["apigw-requestid"].to_str().unwrap();
+
+    // The request is remembered a moment after its answer, and so are its lines.
+    let mut told = json!(null);
+    for _ in 0..100 {
+        told = get(&format!("/requests?after={seen}")).await;
+        if told["total"] == seen + 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let [request] = told["requests"].as_array().unwrap().as_slice() else { panic!("one request: {told}") };
+    assert_eq!((&request["request_id"], &request["path"], &request["status"]), (&json!(id), &json!("/products"), &json!(201)));
+    assert_eq!((&request["function"], &request["cold"]), (&json!("product-create"), &json!(false)));
+    assert_eq!(request["operations"], json!(["GetItem", "TransactWriteItems"]), "the authorizer's call and its own");
+    let dollars = request["dollars_per_million"].as_f64().unwrap();
+    assert!((dollars - (1.0 + 2.0 * 0.2 + 0.125 + 5.0 * 0.625)).abs() < 1e-9, "{dollars}");
+
+    let mut lines = Vec::new();
+    for _ in 0..100 {
+        lines = get(&format!("/requests/{id}/lines")).await["lines"].as_array().unwrap().clone();
+        if lines.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let functions: BTreeSet<_> = lines.iter().map(|line| line["function"].as_str().unwrap()).collect();
+    assert_eq!(functions, BTreeSet::from(["authorizer", "product-create"]));
+    assert!(lines.iter().all(|line| line["text"].as_str().unwrap().contains(id)));
+
+    let items = get("/items").await;
+    assert!(!items.to_string().contains("argon2"), "{items}");
+    let named = |name: &str| {
+        let entities = items["entities"].as_array().unwrap();
+        entities.iter().find(|entity| entity["name"] == name).unwrap()
+    };
+    assert_eq!((&named("Products")["count"], &named("Products")["items"][0]["name"]), (&json!(5), &json!("Pencil")));
+    let passwords: Vec<_> = named("Users")["items"].as_array().unwrap().iter().map(|user| &user["password"]).collect();
+    assert_eq!(passwords, [&json!("…"); 2]);
+    assert_eq!(named("Others")["count"], 0, "every item of the shop has its name");
 }
 
 /// Resident memory in KiB and open file handles.

@@ -1,0 +1,417 @@
+//! The console: a page beside the API that shows requests as they come, what functions wrote about them, and all items.
+//!
+//! Its paths all begin with `/_local`, where no route of an API should be, and are no requests to the shop.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use serde_json::{Map, Value, json};
+
+use crate::audit;
+use crate::error::Result;
+use crate::log::{Log, LogLine, RequestRecord};
+
+pub const PATH: &str = "/_local";
+
+/// How many requests one answer tells, and how many items of each entity.
+const SHOWN: usize = 200;
+
+/// The page is made of its own files, and nobody else may show or read it.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CACHE_CONTROL, "no-store"),
+];
+
+/// What a million costs in US dollars. Prices are of us-east-1, from the public lists of 2025; compute time and logs are left
+/// out, and docs/operations.md has them.
+mod price {
+    /// HTTP API.
+    pub const REQUEST: f64 = 1.00;
+    /// Of a function. A request whose caller is checked takes two: the authorizer is one of its own.
+    pub const INVOCATION: f64 = 0.20;
+    /// DynamoDB on demand.
+    pub const READ_UNIT: f64 = 0.125;
+    pub const WRITE_UNIT: f64 = 0.625;
+}
+
+/// What the page calls the items whose `pk` and `sk` begin like this.
+const ENTITIES: [(&str, &str, &str); 11] = [
+    ("Products", "PRODUCT#", "PRODUCT"),
+    ("Product names", "PRODUCT_NAME#", "OWNER"),
+    ("Orders", "ORDER#", "ORDER"),
+    ("Order items", "ORDER#", "ITEM#"),
+    ("Order history", "ORDER#", "HISTORY#"),
+    ("Users", "USER#", "USER"),
+    ("E-mail addresses", "EMAIL#", "OWNER"),
+    ("Usernames", "USERNAME#", "OWNER"),
+    ("Failed logins", "", "ATTEMPTS"),
+    ("Sessions", "USER#", "SESSION#"),
+    ("Idempotency records", "IDEMPOTENCY#", "IDEMPOTENCY"),
+];
+/// What fits none of them.
+const OTHERS: &str = "Others";
+
+pub struct Console {
+    log: Arc<Log>,
+    dynamodb_url: String,
+    /// The physical names.
+    tables: Vec<String>,
+}
+
+impl Console {
+    pub fn new(log: Arc<Log>, dynamodb_url: String, tables: Vec<String>) -> Self {
+        Self { log, dynamodb_url, tables }
+    }
+
+    pub fn router(self) -> Router {
+        let file = |kind: &'static str, text: &'static str| get(([(CONTENT_TYPE, kind)], text));
+        let page = || file("text/html; charset=utf-8", include_str!("console/console.html"));
+        Router::new()
+            .route("/_local", page())
+            .route("/_local/", page())
+            .route("/_local/console.css", file("text/css; charset=utf-8", include_str!("console/console.css")))
+            .route("/_local/console.js", file("text/javascript; charset=utf-8", include_str!("console/console.js")))
+            .route("/_local/icon.svg", file("image/svg+xml", include_str!("console/icon.svg")))
+            .route("/_local/requests", get(requests))
+            .route("/_local/requests/{request_id}/lines", get(lines))
+            .route("/_local/items", get(items))
+            .route("/_local/{*other}", any(StatusCode::NOT_FOUND))
+            .layer(middleware::from_fn(guard))
+            .with_state(Arc::new(self))
+    }
+
+    async fn items(&self) -> Result<Value> {
+        let mut all = Vec::new();
+        for table in &self.tables {
+            all.extend(audit::items(&self.dynamodb_url, table).await?);
+        }
+        Ok(by_entity(&all))
+    }
+}
+
+/// Lets in only requests that name this machine, and marks every answer as ours alone.
+///
+/// Another site can make its own name lead here, and its pages would then be of the same origin as the console; but
+/// a browser still says whom it means to ask.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = if names_this_machine(request.headers()) {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "The console answers at localhost or an IP address only.\n").into_response()
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Whether the request is for `localhost` or an address: nobody can make an address lead elsewhere.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    authority.is_some_and(|authority| {
+        let host = authority.host();
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+    })
+}
+
+/// `?after=N`: what came after the first N.
+async fn requests(State(console): State<Arc<Console>>, uri: Uri) -> Response {
+    let mut query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let after = query.find(|(name, _)| name == "after").and_then(|(_, value)| value.parse().ok()).unwrap_or_default();
+    let (requests, total) = console.log.requests_after(after, SHOWN);
+    json_response(&json!({"total": total, "requests": requests.iter().map(request).collect::<Vec<_>>()}))
+}
+
+async fn lines(State(console): State<Arc<Console>>, Path(request_id): Path<String>) -> Response {
+    let Some(record) = console.log.find(&request_id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let lines: Vec<_> = console.log.lines_about(&record).iter().map(line).collect();
+    json_response(&json!({"request": request(&record), "lines": lines}))
+}
+
+async fn items(State(console): State<Arc<Console>>) -> Response {
+    match console.items().await {
+        Ok(items) => json_response(&items),
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
+}
+
+fn json_response(value: &Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+fn request(record: &RequestRecord) -> Value {
+    json!({
+        "request_id": record.request_id,
+        "received_at": record.received_at,
+        "method": record.method,
+        "path": record.path,
+        "status": record.status,
+        "function": record.function,
+        "cold": record.cold,
+        "duration_ms": record.duration.as_secs_f64() * 1000.0,
+        "operations": record.operations,
+        "read_units": record.read_units,
+        "write_units": record.write_units,
+        "dollars_per_million": dollars_per_million(record),
+    })
+}
+
+/// What a million requests like this one cost.
+fn dollars_per_million(record: &RequestRecord) -> f64 {
+    let invocations = u32::try_from(record.invocations.len()).unwrap_or(u32::MAX);
+    price::REQUEST
+        + price::INVOCATION * f64::from(invocations)
+        + price::READ_UNIT * record.read_units
+        + price::WRITE_UNIT * record.write_units
+}
+
+fn line(line: &LogLine) -> Value {
+    let since = line.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    json!({"time": since.as_secs_f64() * 1000.0, "function": line.function, "text": line.text})
+}
+
+/// The items of each entity, how many there are and the first of them. Ids begin with their time: the latest come first.
+fn by_entity(items: &[Value]) -> Value {
+    let names = ENTITIES.iter().map(|(name, ..)| *name).chain([OTHERS]);
+    let entities = names.map(|name| {
+        let mut its: Vec<_> = items.iter().filter(|item| entity(item) == name).collect();
+        its.sort_by_key(|item| (text(item, "pk"), text(item, "sk")));
+        // Names have no time, and are read in their own order.
+        if its.first().is_some_and(|item| text(item, "sk") != "OWNER") {
+            its.reverse();
+        }
+        let shown: Vec<_> = its.iter().take(SHOWN).map(|item| attributes(item)).collect();
+        json!({"name": name, "count": its.len(), "items": shown})
+    });
+    json!({"entities": entities.collect::<Vec<_>>()})
+}
+
+fn entity(item: &Value) -> &'static str {
+    let (pk, sk) = (text(item, "pk"), text(item, "sk"));
+    let fits = |(_, partition, sort): &&(_, &str, &str)| pk.starts_with(partition) && sk.starts_with(sort);
+    ENTITIES.iter().find(fits).map_or(OTHERS, |(name, ..)| name)
+}
+
+fn text<'i>(item: &'i Value, name: &str) -> &'i str {
+    item[name]["S"].as_str().unwrap_or_default()
+}
+
+/// An item without DynamoDB's types, and without hashes of passwords.
+fn attributes(item: &Value) -> Value {
+    let attributes = item.as_object().into_iter().flatten();
+    let plain = attributes.map(|(name, value)| match name.as_str() {
+        "password" => (name.clone(), "…".into()),
+        _ => (name.clone(), plain(value)),
+    });
+    Value::Object(plain.collect())
+}
+
+/// `{"L": [{"N": "1"}]}` as `[1]`. Numbers that are no whole ones stay text, so that no digit is lost.
+fn plain(value: &Value) -> Value {
+    let Some((kind, value)) = value.as_object().and_then(|typed| typed.iter().next()) else {
+        return Value::Null;
+    };
+    match (kind.as_str(), value) {
+        ("N", Value::String(number)) => number.parse::<i64>().map_or_else(|_| value.clone(), Value::from),
+        ("L", Value::Array(list)) => list.iter().map(plain).collect(),
+        ("M", Value::Object(map)) => map.iter().map(|(name, value)| (name.clone(), plain(value))).collect::<Map<_, _>>().into(),
+        ("S", Value::String(text)) if text.starts_with("$argon2") => "…".into(),
+        ("NULL", _) => Value::Null,
+        _ => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::{Client, Method};
+    use tokio_util::sync::{CancellationToken, DropGuard};
+
+    use super::*;
+    use crate::server;
+
+    /// A console without a database, beside an API that answers everything with `the API`.
+    async fn console(log: &Arc<Log>) -> (String, DropGuard) {
+        let (listener, stop) = (server::listen("a test", 0).await.unwrap(), CancellationToken::new());
+        let url = server::url(&listener).unwrap();
+        let console = Console::new(Arc::clone(log), "http://127.0.0.1:9".into(), vec!["table".into()]);
+        let api = Router::new().fallback(|| async { "the API" });
+        tokio::spawn(server::serve(listener, api.merge(console.router()), stop.clone()));
+        (url, stop.drop_guard())
+    }
+
+    #[tokio::test]
+    async fn every_path_of_the_console_is_guarded() {
+        let (url, _stop) = console(&Arc::new(Log::new(true))).await;
+        for (path, status) in [
+            ("/_local", 200),
+            ("/_local/", 200),
+            ("/_local/console.css", 200),
+            ("/_local/console.js", 200),
+            ("/_local/icon.svg", 200),
+            ("/_local/requests", 200),
+            ("/_local/requests/none/lines", 404),
+            ("/_local/items", 502),
+            ("/_local/no/such", 404),
+        ] {
+            let get = Client::new().get(format!("{url}{path}")).header("origin", "http://127.0.0.1:9");
+            let answer = get.send().await.unwrap();
+            assert_eq!(answer.status(), status, "{path}");
+            let headers = answer.headers();
+            let policy = headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+            assert_eq!(
+                (&headers["x-content-type-options"], &headers["cache-control"]),
+                (&"nosniff".parse().unwrap(), &"no-store".parse().unwrap())
+            );
+            assert!(headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{path}: {headers:?}");
+
+            let foreign = Client::new().get(format!("{url}{path}")).header("host", "rebound.example:3000");
+            let refused = foreign.send().await.unwrap();
+            assert_eq!(refused.status(), 403, "{path}");
+            assert!(refused.headers().contains_key("content-security-policy"));
+        }
+        let post = Client::new().request(Method::POST, format!("{url}/_local/items")).send().await.unwrap();
+        assert_eq!(post.status(), 405);
+    }
+
+    #[tokio::test]
+    async fn the_api_is_not_shadowed() {
+        let (url, _stop) = console(&Arc::new(Log::new(true))).await;
+        for path in ["/", "/_locals", "/products/_local", "/favicon.ico"] {
+            let answer = Client::new().get(format!("{url}{path}")).header("host", "any.example").send().await.unwrap();
+            assert_eq!(answer.text().await.unwrap(), "the API", "{path}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_asked() {
+        for (host, own) in [
+            ("localhost", true),
+            ("LOCALHOST:3000", true),
+            ("127.0.0.1:3000", true),
+            ("[::1]:3000", true),
+            ("192.168.0.7:3000", true),
+            ("rebound.example:3000", false),
+            ("localhost.rebound.example", false),
+            ("localhost:3000@rebound.example", false),
+            ("127.0.0.1.rebound.example", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_str(host).unwrap())]);
+            assert_eq!(names_this_machine(&headers), own, "{host}");
+        }
+        assert!(!names_this_machine(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn requests_are_told_once_with_their_cost_and_lines() {
+        let log = Arc::new(Log::new(true));
+        let (url, _stop) = console(&log).await;
+        log.request(RequestRecord {
+            request_id: "JKJa_mPLvHcESHA=".into(),
+            received_at: 1_700_000_000_000,
+            method: "POST".into(),
+            path: "/orders".into(),
+            status: 201,
+            duration: Duration::from_millis(12),
+            function: Some("order-create".into()),
+            cold: true,
+            invocations: vec!["one".into(), "two".into()],
+            calls: 2,
+            operations: vec!["GetItem".into(), "TransactWriteItems".into()],
+            read_units: 3.0,
+            write_units: 14.0,
+        });
+        log.line("order-create", r#"{"request_id":"JKJa_mPLvHcESHA="}"#);
+        log.line("order-create", r#"{"request_id":"another"}"#);
+        let get = async |path: &str| {
+            Client::new().get(format!("{url}/_local/requests{path}")).send().await.unwrap().json::<Value>().await.unwrap()
+        };
+
+        let told = get("").await;
+        let expected = json!({
+            "request_id": "JKJa_mPLvHcESHA=",
+            "received_at": 1_700_000_000_000_u64,
+            "method": "POST",
+            "path": "/orders",
+            "status": 201,
+            "function": "order-create",
+            "cold": true,
+            "duration_ms": 12.0,
+            "operations": ["GetItem", "TransactWriteItems"],
+            "read_units": 3.0,
+            "write_units": 14.0,
+            // 1 for the gateway, 0.40 for two functions, 0.375 for reading and 8.75 for writing.
+            "dollars_per_million": 10.525,
+        });
+        assert_eq!(told, json!({"total": 1, "requests": [expected]}));
+        assert_eq!(get("?after=1").await, json!({"total": 1, "requests": []}));
+
+        let about = get("/JKJa_mPLvHcESHA%3D/lines").await;
+        assert_eq!(about["request"], told["requests"][0]);
+        let [line] = about["lines"].as_array().unwrap().as_slice() else { panic!("{about}") };
+        assert_eq!((&line["function"], &line["text"]), (&json!("order-create"), &json!(r#"{"request_id":"JKJa_mPLvHcESHA="}"#)));
+    }
+
+    #[test]
+    fn items_are_plain_and_keep_passwords_to_themselves() {
+        let key = |pk: &str, sk: &str| json!({"pk": {"S": pk}, "sk": {"S": sk}});
+        let mut user = key("USER#1", "USER");
+        user["password"] = json!({"S": "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA"});
+        let mut order = key("ORDER#1", "ORDER");
+        order["total"] = json!({"N": "4750"});
+        order["rate"] = json!({"N": "0.10"});
+        let hash = json!({"S": "$argon2id$"});
+        order["more"] = json!({"M": {"list": {"L": [{"BOOL": true}, {"NULL": true}, {"SS": ["a"]}, hash]}}});
+        let items = [
+            user,
+            key("EMAIL#b", "OWNER"),
+            key("EMAIL#a", "OWNER"),
+            key("EMAIL#a", "ATTEMPTS"),
+            key("ORDER#1", "ITEM#7"),
+            order,
+            key("ORDER#2", "ORDER"),
+            key("ELSE#1", "ELSE"),
+        ];
+        let told = by_entity(&items);
+        assert!(!told.to_string().contains("argon2"), "{told}");
+        let named = |name: &str| {
+            let entities = told["entities"].as_array().unwrap();
+            let entity = entities.iter().find(|entity| entity["name"] == name).unwrap();
+            assert_eq!(entity["count"], entity["items"].as_array().unwrap().len());
+            entity["items"].clone()
+        };
+        assert_eq!(named("Users"), json!([{"pk": "USER#1", "sk": "USER", "password": "…"}]));
+        let more = json!({"list": [true, null, ["a"], "…"]});
+        let first = json!({"pk": "ORDER#1", "sk": "ORDER", "total": 4750, "rate": "0.10", "more": more});
+        assert_eq!(named("Orders"), json!([{"pk": "ORDER#2", "sk": "ORDER"}, first]));
+        assert_eq!(named("Order items"), json!([{"pk": "ORDER#1", "sk": "ITEM#7"}]));
+        assert_eq!(named("E-mail addresses"), json!([{"pk": "EMAIL#a", "sk": "OWNER"}, {"pk": "EMAIL#b", "sk": "OWNER"}]));
+        assert_eq!(named("Failed logins"), json!([{"pk": "EMAIL#a", "sk": "ATTEMPTS"}]));
+        assert_eq!(named(OTHERS), json!([{"pk": "ELSE#1", "sk": "ELSE"}]));
+        assert_eq!(named("Sessions"), json!([]));
+    }
+}

@@ -1,0 +1,239 @@
+// Asks once a second what is new and shows it. What others wrote only ever becomes text, never markup.
+"use strict";
+
+const SHOWN = 200;
+const EVERY = 1000;
+
+const byId = (id) => document.getElementById(id);
+
+/** How many requests the page has been told of; 0 asks for the latest of all. */
+let seen = 0;
+/** The request whose lines are shown, and what of them is on the page. */
+let selected = null;
+let shownLines = "";
+/** What the table held when it was last read. */
+let entities = [];
+
+function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+async function ask(path) {
+  const answer = await fetch(`/_local/${path}`);
+  if (!answer.ok) throw new Error((await answer.text()) || `${answer.status}`);
+  return answer.json();
+}
+
+const pad = (number, digits) => String(number).padStart(digits, "0");
+
+function clock(millis) {
+  const time = new Date(millis);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => pad(part, 2)).join(":");
+}
+
+function dateAndTime(millis) {
+  const time = new Date(millis);
+  return `${time.getFullYear()}-${pad(time.getMonth() + 1, 2)}-${pad(time.getDate(), 2)} ${clock(millis)}`;
+}
+
+// Requests
+
+function requestRow(request) {
+  const link = element("a", { href: `#requests/${encodeURIComponent(request.request_id)}`, title: request.path }, request.path);
+  const number = (text, extra = {}) => element("td", { class: "number", ...extra }, text);
+  const units = (count) => (count === 0 ? "" : String(count));
+  const start = request.function === null ? "" : request.cold ? "cold" : "warm";
+  const kind = request.status < 400 ? "fine" : request.status < 500 ? "refused" : "failed";
+  return element(
+    "tr",
+    { "data-id": request.request_id },
+    element("td", {}, clock(request.received_at)),
+    element("td", {}, request.method),
+    element("td", { class: "path" }, link),
+    element("td", { class: `number ${kind}` }, String(request.status)),
+    element("td", {}, request.function ?? ""),
+    element("td", { class: start }, start),
+    number(request.duration_ms.toFixed(1)),
+    number(units(request.operations.length), { title: request.operations.join(", ") }),
+    number(units(request.read_units)),
+    number(units(request.write_units)),
+    number(request.dollars_per_million.toFixed(2)),
+  );
+}
+
+async function pollRequests() {
+  const { total, requests } = await ask(`requests?after=${seen}`);
+  const rows = byId("request-rows");
+  // Fewer than before: it is another shop at the same address.
+  if (total < seen) {
+    seen = 0;
+    return pollRequests();
+  }
+  if (seen === 0) rows.replaceChildren();
+  seen = total;
+  if (requests.length === 0) return;
+  rows.prepend(...requests.map(requestRow).reverse());
+  while (rows.rows.length > SHOWN) rows.deleteRow(-1);
+  byId("no-requests").hidden = true;
+  markSelected();
+}
+
+function markSelected() {
+  for (const row of byId("request-rows").rows) {
+    const link = row.querySelector("a");
+    if (row.dataset.id === selected) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function fields(line) {
+  const list = element("dl", {});
+  for (const [name, value] of Object.entries(line)) {
+    // Where CloudWatch finds its metrics: as long as all the rest, and the same in every line.
+    if (name === "_aws") continue;
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));
+  }
+  return list;
+}
+
+function lineCard(line) {
+  const title = element("h3", {}, line.function, " ", element("time", {}, clock(line.time)));
+  const raw = element("pre", {}, line.text);
+  let parsed = null;
+  try {
+    parsed = JSON.parse(line.text);
+  } catch {
+    // Lambda's own lines are no JSON.
+  }
+  if (parsed === null || typeof parsed !== "object") return element("article", {}, title, raw);
+  const written = element("details", {}, element("summary", {}, "As written"), raw);
+  return element("article", {}, title, fields(parsed), written);
+}
+
+/** Lines may come a moment after their request's answer, so this is asked again while a request is selected. */
+async function pollLines() {
+  const asked = selected;
+  if (asked === null) return;
+  const answer = await fetch(`/_local/requests/${encodeURIComponent(asked)}/lines`);
+  const found = answer.ok ? await answer.json() : null;
+  const text = JSON.stringify([asked, found]);
+  if (asked !== selected || text === shownLines) return;
+  shownLines = text;
+  if (found === null) {
+    byId("request-title").textContent = "This request is no longer remembered.";
+    byId("request-about").textContent = asked;
+    byId("request-lines").replaceChildren();
+    return;
+  }
+  const { request, lines } = found;
+  byId("request-title").textContent = `${request.method} ${request.path} ${request.status}`;
+  const calls = request.operations.length === 0 ? "no call to DynamoDB" : request.operations.join(", ");
+  byId("request-about").textContent = `${request.request_id} · ${calls}`;
+  const cards = lines.length === 0 ? [element("p", { class: "empty" }, "No function has written about it.")] : lines.map(lineCard);
+  byId("request-lines").replaceChildren(...cards);
+}
+
+// Items
+
+function cell(name, value) {
+  if (value === undefined) return element("td", {});
+  if (typeof value === "number" && name.endsWith("_at")) {
+    // Whatever DynamoDB expires by is in seconds.
+    const millis = name === "expires_at" ? value * 1000 : value;
+    return element("td", { title: String(value) }, dateAndTime(millis));
+  }
+  if (typeof value === "number") return element("td", { class: "number" }, String(value));
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return element("td", { title: text }, text);
+}
+
+/** Keys first; times and the keys of indexes last. */
+function columns(items) {
+  const rank = (name) => (name === "pk" ? 0 : name === "sk" ? 1 : name.startsWith("gsi") ? 4 : name.endsWith("_at") ? 3 : 2);
+  const names = [...new Set(items.flatMap(Object.keys))];
+  return names.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+function showItems(wanted) {
+  const known = entities.filter((entity) => entity.count > 0 || entity.name !== "Others");
+  const entity = known.find((entity) => entity.name === wanted) ?? known[0];
+  if (entity === undefined) return;
+  const links = known.map(({ name, count }) => {
+    const link = element("a", { href: `#items/${encodeURIComponent(name)}` }, name, " ", element("span", { class: "count" }, String(count)));
+    if (name === entity.name) link.setAttribute("aria-current", "true");
+    return element("li", {}, link);
+  });
+  byId("entities").replaceChildren(...links);
+  byId("entity-title").textContent = entity.name;
+  const some = entity.items.length < entity.count;
+  byId("entity-about").textContent =
+    entity.count === 0 ? "There are none." : some ? `The first ${entity.items.length} of ${entity.count}` : "";
+  const names = columns(entity.items);
+  const number = (name) => !name.endsWith("_at") && entity.items.every((item) => ["number", "undefined"].includes(typeof item[name]));
+  const heads = names.map((name) => element("th", { scope: "col", class: number(name) ? "number" : "" }, name));
+  byId("item-names").replaceChildren(...(names.length === 0 ? [] : [element("tr", {}, ...heads)]));
+  byId("item-rows").replaceChildren(
+    ...entity.items.map((item) => element("tr", {}, ...names.map((name) => cell(name, item[name])))),
+  );
+}
+
+async function readItems() {
+  try {
+    ({ entities } = await ask("items"));
+    showItems(place()[1]);
+  } catch (error) {
+    byId("entity-title").textContent = "The items cannot be read";
+    byId("entity-about").textContent = error.message;
+  }
+}
+
+// The page
+
+/** `#items/Orders` as `["items", "Orders"]`. */
+function place() {
+  const [view, ...rest] = location.hash.slice(1).split("/");
+  return [view === "items" ? "items" : "requests", rest.length === 0 ? null : decodeURIComponent(rest.join("/"))];
+}
+
+function show() {
+  const [view, what] = place();
+  const changed = byId(view).hidden;
+  for (const name of ["requests", "items"]) {
+    byId(name).hidden = name !== view;
+    if (name === view) byId(`to-${name}`).setAttribute("aria-current", "page");
+    else byId(`to-${name}`).removeAttribute("aria-current");
+  }
+  selected = view === "requests" ? what : null;
+  byId("request").hidden = selected === null;
+  markSelected();
+  if (view === "items" && changed) readItems();
+  else if (view === "items") showItems(what);
+  pollLines().catch(() => {});
+}
+
+async function poll() {
+  const state = byId("state");
+  const say = (text) => {
+    // Said again, it would be read out again.
+    if (state.textContent !== text) state.textContent = text;
+    state.className = text === "Live" ? "live" : "away";
+  };
+  try {
+    await pollRequests();
+    await pollLines();
+    say("Live");
+  } catch {
+    seen = 0;
+    say("The shop does not answer");
+  }
+  setTimeout(poll, EVERY);
+}
+
+addEventListener("hashchange", show);
+byId("reload").addEventListener("click", readItems);
+show();
+poll();

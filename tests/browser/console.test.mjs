@@ -1,0 +1,215 @@
+// The console of `local` in a browser, as a developer sees it while requests come in.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { after, before, beforeEach, afterEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const workspace = fileURLToPath(new URL("../..", import.meta.url));
+const PASSWORD = "Zwetschgenmus mit Zimt";
+/** Long enough for the functions to be built from nothing. */
+const READY_LIMIT = 15 * 60 * 1000;
+
+let shop, browser, page;
+/** What the shop has printed, by name. */
+const printed = {};
+/** What the page has complained of. */
+let complaints;
+
+before(async () => {
+  shop = spawn("target/debug/local", ["--memory", "--port", "0"], { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
+  await new Promise((resolve, reject) => {
+    shop.once("exit", (code) => reject(new Error(`it ended with ${code} before it was ready`)));
+    createInterface(shop.stdout).on("line", (line) => {
+      const [, name, url] = line.match(/^(\w+) +(http:\S+)$/) ?? [];
+      if (name) printed[name] = url;
+      if (name === "ready") resolve();
+    });
+  });
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    // Another site's name that leads here.
+    args: ["--host-resolver-rules=MAP rebound.example 127.0.0.1", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
+  });
+}, { timeout: READY_LIMIT });
+
+after(async () => {
+  await browser?.close();
+  shop?.kill();
+});
+
+beforeEach(async () => {
+  page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: "light" });
+  complaints = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
+});
+
+afterEach(() => page.close());
+
+/** Sends a request to the API; `token` and `body` if there are any. */
+async function send(method, path, { token, body } = {}) {
+  const headers = { "content-type": "application/json" };
+  if (token) headers.authorization = `Bearer ${token}`;
+  const answer = await fetch(printed.API + path, { method, headers, body: body && JSON.stringify(body) });
+  const text = await answer.text();
+  return { status: answer.status, id: answer.headers.get("apigw-requestid"), json: text === "" ? null : JSON.parse(text) };
+}
+
+async function logIn(email, password) {
+  const { json } = await send("POST", "/auth/login", { body: { email, password } });
+  return json.access_token;
+}
+
+/** Registers a customer who looks around and places an order, and returns what the order was answered. */
+async function buy(name) {
+  const email = `${name}@example.com`;
+  await send("POST", "/auth/register", { body: { email, username: name, password: PASSWORD } });
+  const token = await logIn(email, PASSWORD);
+  const { json: catalogue } = await send("GET", "/products?limit=2");
+  const items = catalogue.products.map(({ product_id }) => ({ product_id, quantity: 1 }));
+  const placed = await send("POST", "/orders", { token, body: { items } });
+  assert.equal(placed.status, 201, JSON.stringify(placed.json));
+  await send("GET", "/auth/me");
+  await send("GET", "/products/no-such-product");
+  await send("PUT", `/orders/${placed.json.order_id}`, { token, body: { status: "CONFIRMED" } });
+  const { id: last } = await send("GET", "/orders", { token });
+  return { ...placed, last };
+}
+
+const row = (id) => page.locator(`#request-rows tr[data-id="${id}"]`);
+
+async function screenshot() {
+  if (process.env.SCREENSHOTS === "1") await page.screenshot({ path: `${workspace}docs/console.png` });
+}
+
+test("a request arrives while one looks, and tells its lines when it is clicked", async () => {
+  await page.goto(printed.Console);
+  await page.getByRole("status").getByText("Live").waitFor();
+  const placed = await buy("ada");
+
+  await row(placed.last).waitFor();
+  const cells = await row(placed.id).getByRole("cell").allTextContents();
+  assert.deepEqual(cells.slice(1, 6), ["POST", "/orders", "201", "order-create", "cold"]);
+  const [duration, calls, reads, writes, dollars] = cells.slice(6).map(Number);
+  assert.ok(duration > 0);
+  assert.deepEqual([calls, reads, writes], [3, 3, 14]);
+  // The gateway, two functions, and DynamoDB.
+  assert.equal(dollars.toFixed(2), (1 + 2 * 0.2 + 3 * 0.125 + 14 * 0.625).toFixed(2));
+
+  await row(placed.id).click();
+  const request = page.getByRole("region", { name: "POST /orders 201" });
+  const line = request.getByRole("article").filter({ hasText: "order-create" });
+  await line.waitFor();
+  assert.ok((await line.innerText()).includes(placed.id));
+  assert.ok(await request.getByRole("article").filter({ hasText: "authorizer" }).isVisible());
+  await screenshot();
+
+  await line.getByText("As written").click();
+  const written = JSON.parse(await line.locator("pre").innerText());
+  assert.equal(written.request_id, placed.id);
+  // Later polls leave alone what has not changed.
+  await send("GET", "/products");
+  await page.waitForTimeout(1500);
+  assert.ok(await line.locator("pre").isVisible());
+  await request.getByRole("link", { name: "Close" }).click();
+  await request.waitFor({ state: "hidden" });
+
+  const paths = await page.locator("#request-rows .path").allTextContents();
+  assert.ok(paths.length > 8 && paths.every((path) => !path.startsWith("/_local") && path !== "/favicon.ico"), paths.join(" "));
+  assert.deepEqual(complaints, []);
+});
+
+test("all items are there by entity, and no hash of a password", async () => {
+  const placed = await buy("grace");
+  await page.goto(printed.Console);
+  await page.getByRole("link", { name: "Items", exact: true }).click();
+  const entities = page.getByRole("navigation", { name: "Entities" });
+
+  await entities.getByRole("link", { name: /^Orders/ }).click();
+  const order = page.getByRole("row").filter({ hasText: `ORDER#${placed.json.order_id}` });
+  assert.ok((await order.innerText()).includes("CONFIRMED"));
+  await entities.getByRole("link", { name: /^Order items/ }).click();
+  assert.equal(await page.getByRole("row").filter({ hasText: placed.json.order_id }).count(), 2);
+
+  await entities.getByRole("link", { name: /^Users/ }).click();
+  const user = page.getByRole("row").filter({ hasText: "grace@example.com" });
+  assert.ok(await user.getByRole("cell", { name: "…", exact: true }).isVisible());
+  assert.ok(!(await page.content()).includes("argon2"));
+
+  await buy("mary");
+  await page.getByRole("button", { name: "Read again" }).click();
+  await page.getByRole("row").filter({ hasText: "mary@example.com" }).waitFor();
+  assert.deepEqual(complaints, []);
+});
+
+test("markup in an item or a path is text", async () => {
+  const token = await logIn("admin@example.com", "keep-this-one-local");
+  const name = "<img src=x onerror=alert(1)>";
+  const { status } = await send("POST", "/products", { token, body: { name, description: "", price: "1.00", quantity: 1 } });
+  assert.equal(status, 201);
+  const { id } = await send("GET", `/products/${encodeURIComponent(name)}`);
+  await page.goto(`${printed.Console}#requests/${encodeURIComponent(id)}`);
+  await page.getByRole("article").first().waitFor();
+  await page.goto(`${printed.Console}#items/Products`);
+  await page.getByRole("cell", { name, exact: true }).first().waitFor();
+  assert.equal(await page.locator("img").count(), 0);
+  assert.deepEqual(complaints, []);
+});
+
+test("everything is within reach of the keyboard", async () => {
+  const { id } = await send("GET", "/products");
+  await page.goto(printed.Console);
+  await row(id).waitFor();
+  const focused = () => page.evaluate(() => document.activeElement.closest("tr")?.dataset.id ?? document.activeElement.id);
+  const met = [];
+  for (let presses = 0; presses < 6 && met.at(-1) !== id; presses += 1) {
+    await page.keyboard.press("Tab");
+    met.push(await focused());
+  }
+  assert.ok(met.includes("to-items") && met.at(-1) === id, met.join(" "));
+  await page.keyboard.press("Enter");
+  await page.getByRole("region", { name: "GET /products 200" }).getByRole("article").waitFor();
+  assert.deepEqual(complaints, []);
+});
+
+test("a shop that went away and came back is told", async () => {
+  const { id } = await send("GET", "/products");
+  await page.goto(printed.Console);
+  await row(id).waitFor();
+  await page.route("**/_local/requests**", (route) => route.abort());
+  await page.getByRole("status").getByText("The shop does not answer").waitFor();
+  await page.unroute("**/_local/requests**");
+  await page.getByRole("status").getByText("Live").waitFor();
+  assert.equal(await row(id).count(), 1);
+});
+
+test("no other site reads it", async () => {
+  // A page of another origin, with no policy of its own.
+  const other = createServer((_, answer) => answer.setHeader("content-type", "text/html").end("<title>other</title>"));
+  await new Promise((listening) => other.listen(0, "127.0.0.1", listening));
+  try {
+    await page.goto(`http://127.0.0.1:${other.address().port}/`);
+    const read = await page.evaluate(async (url) => {
+      try {
+        return await (await fetch(url)).text();
+      } catch (error) {
+        return error.name;
+      }
+    }, `${printed.Console}/items`);
+    assert.equal(read, "TypeError");
+  } finally {
+    other.closeAllConnections();
+    other.close();
+  }
+
+  const { port } = new URL(printed.Console);
+  const answer = await page.goto(`http://rebound.example:${port}/_local/items`);
+  assert.equal(answer.status(), 403);
+});
