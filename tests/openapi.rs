@@ -480,7 +480,8 @@ fn parameters() -> Value {
     let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
     let path = |name: &str, description: &str| json!({"name": name, "in": "path", "required": true, "schema": reference("schemas", "Id"), "description": description});
     let header = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "header", "schema": schema, "description": description});
-    let tags = json!({"type": "string", "pattern": "^(W/)?\"[0-9]+\"$", "examples": ["\"3\""]});
+    // Any text may be sent: what is no tag of ours matches none (RFC 9110, 13.1).
+    let tags = json!({"type": "string", "examples": ["\"3\""]});
     json!({
         "product_id": path("product_id", "The product"),
         "order_id": path("order_id", "The order"),
@@ -491,7 +492,7 @@ fn parameters() -> Value {
             json!({"type": "integer", "minimum": 1, "default": 20}),
             "Entries of one page; more than 100 is cut to 100",
         ),
-        "cursor": query("cursor", json!({"type": "string"}), "`next_cursor` of the page before, with the same filters"),
+        "cursor": query("cursor", json!({"type": "string", "minLength": 1}), "`next_cursor` of the page before, with the same filters"),
         "status": query("status", reference("schemas", "Status"), "Only orders with this status"),
         "customer_id": query("customer_id", reference("schemas", "Id"), "Only orders of this customer; another than the caller's own takes an admin"),
         "If-Match": header("If-Match", tags.clone(), "The `ETag` that was seen: if there is a newer one, nothing changes and the answer is 412"),
@@ -560,7 +561,7 @@ fn schemas() -> Value {
     };
     let pieces = |most: u64, least: u64, description: &str, example: u64| json!({"type": "integer", "minimum": least, "maximum": most, "description": description, "examples": [example]});
     let name = json!({
-        "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS, "pattern": "^[!-~]([ -~]*[!-~])?$|[^\\x00-\\x7f]",
+        "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS, "pattern": "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$",
         "description": "Unique in the catalogue after NFKC and case folding; surrounding space is dropped, and control characters are refused",
         "examples": ["Fountain pen"],
     });

@@ -652,6 +652,26 @@ async fn an_expired_key_is_free_before_it_is_swept() {
 }
 
 #[tokio::test]
+async fn a_delete_that_meets_a_rename_starts_over() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    // Every answer comes late, so that the product is renamed after it was looked at and before it is deleted.
+    for head_start in [30, 60, 90] {
+        let product = admin.product(&unique("Pen"), 1).await;
+        app.shop().inject(Some("delay=100%:60ms,seed=1".parse().expect("faults")));
+        let delete = async {
+            tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
+            admin.delete(&product).await
+        };
+        let (renamed, deleted) = tokio::join!(admin.put(&product, json!({"name": unique("Pencil")})), delete);
+        app.shop().inject(None);
+        assert!([200, 404].contains(&renamed.status), "{renamed:?}");
+        assert_eq!(deleted.status, 204, "{deleted:?}");
+        assert_eq!(admin.get(&product).await.status, 404);
+    }
+}
+
+#[tokio::test]
 async fn stock_that_orders_hold_keeps_a_product() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;

@@ -40,6 +40,15 @@ impl<'a> Json<'a> {
     }
 }
 
+/// A whole number as JSON may write it: `3.0` is one too (JSON Schema, 6.1.1).
+pub fn whole(text: &str) -> Option<u64> {
+    match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|digit| digit == b'0') => whole.parse().ok(),
+        Some(_) => None,
+        None => text.parse().ok(),
+    }
+}
+
 /// A value that one member of a body can hold. The error says what the member must be.
 pub trait FromJson: Sized {
     fn from_json(json: Json<'_>) -> Result<Self, String>;
@@ -210,6 +219,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_may_have_zeros_behind_the_point() {
+        for (text, expected) in [
+            ("3", Some(3)),
+            ("3.0", Some(3)),
+            ("3.000", Some(3)),
+            ("0.0", Some(0)),
+            ("3.5", None),
+            ("-3", None),
+            ("-3.0", None),
+            ("3e1", None),
+            ("18446744073709551616", None),
+        ] {
+            assert_eq!(whole(text), expected, "{text}");
+        }
+    }
     use crate::domain::Money;
 
     #[derive(Debug)]

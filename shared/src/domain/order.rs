@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    fields::{Fields, FromFields, FromJson, Json},
+    fields::{Fields, FromFields, FromJson, Json, whole},
     id::{OrderId, OrderItemId, ProductId, UserId},
     lifecycle::{Status, StockEffect},
     money::Money,
@@ -150,7 +150,7 @@ impl Quantity {
 impl FromJson for Quantity {
     fn from_json(json: Json<'_>) -> Result<Self, String> {
         match json {
-            Json::Number(text) => text.parse().ok().and_then(Self::new),
+            Json::Number(text) => whole(text).and_then(Self::new),
             _ => None,
         }
         .ok_or_else(|| format!("must be an integer from 1 to {}", Self::MAX))

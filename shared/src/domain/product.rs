@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    fields::{Fields, FromFields, FromJson, Json},
+    fields::{Fields, FromFields, FromJson, Json, whole},
     folded::Folded,
     id::ProductId,
     money::Money,
@@ -206,7 +206,7 @@ impl Stock {
 impl FromJson for Stock {
     fn from_json(json: Json<'_>) -> Result<Self, String> {
         match json {
-            Json::Number(text) => text.parse().ok().and_then(Self::new),
+            Json::Number(text) => whole(text).and_then(Self::new),
             _ => None,
         }
         .ok_or_else(|| format!("must be an integer from 0 to {}", Self::MAX))
@@ -227,11 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn stock_is_a_plain_integer() {
+    fn stock_is_a_whole_number() {
         let read = |text| Stock::from_json(Json::Number(text)).ok().map(Stock::get);
         assert_eq!(read("0"), Some(0));
         assert_eq!(read("1000000000"), Some(1_000_000_000));
-        for bad in ["-1", "-0", "1.0", "1e3", "1000000001", "99999999999999999999999"] {
+        assert_eq!(read("1.0"), Some(1));
+        for bad in ["-1", "-0", "1.5", "1e3", "1000000001", "99999999999999999999999"] {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert!(Stock::from_json(Json::String("1".into())).is_err());
