@@ -18,7 +18,7 @@ async function use(id, { path = {}, query = {}, body } = {}) {
   const shown = operation.locator(".live-responses-table");
   await shown.locator(".response-col_status", { hasText: String(answer.status()) }).waitFor();
   const text = await shown.locator(".response-col_description .highlight-code code").first().innerText();
-  return { status: answer.status(), json: JSON.parse(text), operation, request: answer.request() };
+  return { status: answer.status(), json: JSON.parse(text), operation };
 }
 
 test("a developer who knows only the page shops on it", async () => {
@@ -39,8 +39,11 @@ test("a developer who knows only the page shops on it", async () => {
   const { json: found } = await use("products-listProducts", { query: { prefix: "", limit: "2" } });
   const [one, other] = found.products;
   const items = [{ product_id: one.product_id, quantity: 2 }, { product_id: other.product_id, quantity: 1 }];
-  const { status, json: order } = await use("orders-createOrder", { body: { items } });
-  assert.deepEqual([status, order.item_count], [201, 2]);
+  const placed = await use("orders-createOrder", { body: { items } });
+  const order = placed.json;
+  assert.deepEqual([placed.status, order.item_count], [201, 2]);
+  await placed.operation.locator(".request-snippets").evaluate((snippet) => snippet.scrollIntoView());
+  await screenshot("docs");
   const { json: left } = await use("products-getProduct", { path: { product_id: one.product_id } });
   assert.deepEqual([left.quantity, left.reserved], [one.quantity - 2, one.reserved + 2]);
 
