@@ -563,10 +563,10 @@ fn schemas() -> Value {
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS, "pattern": "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$",
         "description": "Unique in the catalogue after NFKC and case folding; surrounding space is dropped, and control characters are refused",
-        "examples": ["Fountain pen"],
+        "examples": ["Ruler"],
     });
     let description = json!({
-        "type": ["string", "null"], "maxLength": Description::MAX_CHARS, "description": "What there is to say about it", "examples": ["Black, with a steel nib"],
+        "type": ["string", "null"], "maxLength": Description::MAX_CHARS, "description": "What there is to say about it", "examples": ["30 cm, brass"],
     });
     let password = json!({
         "type": "string", "minLength": 8, "maxLength": 128, "format": "password", "examples": ["Zwetschgenmus mit Zimt"],
@@ -620,7 +620,7 @@ fn schemas() -> Value {
             merged(
                 json!({
                     "product_id": field("Id", "The product"),
-                    "name": {"type": "string", "maxLength": ProductName::MAX_CHARS, "examples": ["Fountain pen"]},
+                    "name": {"type": "string", "maxLength": ProductName::MAX_CHARS, "examples": ["Ruler"]},
                     "description": description,
                     "price": field("Money", "What one piece costs"),
                     "quantity": pieces(Stock::MAX * 2, 0, "Pieces that can still be sold", 12),
@@ -641,17 +641,21 @@ fn schemas() -> Value {
             &["description"],
         ),
         "ProductChange": with(
-            object(
-                json!({
-                    "name": name,
-                    "description": description,
-                    "price": reference("schemas", "Price"),
-                    "quantity": pieces(Stock::MAX, 0, "Pieces on the shelf", 12),
-                }),
-                &["name", "description", "price", "quantity"],
+            with(
+                object(
+                    json!({
+                        "name": name,
+                        "description": description,
+                        "price": reference("schemas", "Price"),
+                        "quantity": pieces(Stock::MAX, 0, "Pieces on the shelf", 12),
+                    }),
+                    &["name", "description", "price", "quantity"],
+                ),
+                "minProperties",
+                1.into(),
             ),
-            "minProperties",
-            1.into(),
+            "examples",
+            json!([{"price": "17.90"}]),
         ),
         "Order": object(order(), &[]),
         "OrderPage": page("orders", "Order"),
@@ -781,6 +785,76 @@ fn problem() -> Value {
     })
 }
 
+/// Every operation in an order in which each finds what it needs.
+const SESSION: [&str; 18] = [
+    "register",
+    "login",
+    "me",
+    "listProducts",
+    "createProduct",
+    "getProduct",
+    "updateProduct",
+    "createOrder",
+    "listOrders",
+    "getOrder",
+    "addItem",
+    "updateItem",
+    "removeItem",
+    "updateOrder",
+    "deleteOrder",
+    "deleteProduct",
+    "refresh",
+    "logout",
+];
+
+/// The operations as requests to send from an editor, to a shop on this machine.
+fn requests(document: &Value) -> String {
+    let from = |request: &str, field: &str| format!("{{{{{request}.response.body.$.{field}}}}}");
+    let product = from("createProduct", "product_id");
+    let mut text =
+        "# Every route once, for editors with a REST client. From top to bottom they work with `cargo run -p local`.\n\n\
+                    @api = http://127.0.0.1:3000\n"
+            .to_owned();
+    for id in SESSION {
+        let operation = OPERATIONS.iter().find(|operation| operation.id == id).expect("an operation");
+        let route = operation
+            .route
+            .replace(" /", " {{api}}/")
+            .replace("{product_id}", &product)
+            .replace("{order_id}", &from("createOrder", "order_id"))
+            .replace("{item_id}", &from("addItem", "order_item_id"));
+        text += &format!("\n### {}\n# @name {id}\n{route}\n", operation.summary);
+        if operation.closed {
+            text += &format!("Authorization: Bearer {}\n", from("login", "access_token"));
+        }
+        if let Some(schema) = operation.body {
+            let body = match id {
+                // Of whom may do everything.
+                "login" => json!({"email": local::seed::ADMIN, "password": local::seed::PASSWORD}),
+                "refresh" => json!({"refresh_token": from("login", "refresh_token")}),
+                // It can be deleted then.
+                "updateOrder" => json!({"status": "CANCELLED"}),
+                _ => example(document, &reference("schemas", schema)).expect("an example"),
+            };
+            let body = serde_json::to_string_pretty(&body).unwrap().replace(ID, &product);
+            text += &format!("Content-Type: application/json\n\n{body}\n");
+        }
+    }
+    text
+}
+
+/// The first example of a schema, put together from those of its properties if it has none of its own.
+fn example(document: &Value, schema: &Value) -> Option<Value> {
+    if let Some(pointer) = schema["$ref"].as_str() {
+        return example(document, document.pointer(pointer.trim_start_matches('#'))?);
+    }
+    let of_properties = || {
+        let properties = schema["properties"].as_object()?.iter();
+        Some(properties.filter_map(|(name, schema)| Some((name.clone(), example(document, schema)?))).collect())
+    };
+    schema["examples"].get(0).or(schema.get("default")).cloned().or_else(of_properties)
+}
+
 /// What the document allows as an answer, compiled once for each operation and status.
 struct Contract {
     document: Value,
@@ -851,13 +925,17 @@ fn is_for(route: &str, method: &str, path: &str) -> bool {
 
 #[test]
 fn openapi_json_is_what_the_code_says() {
-    let file = workspace().join("openapi.json");
-    let made = serde_json::to_string_pretty(&document()).unwrap() + "\n";
-    if std::env::var("UPDATE_OPENAPI").is_ok() {
-        std::fs::write(&file, &made).unwrap();
+    let document = document();
+    for (name, made) in
+        [("openapi.json", serde_json::to_string_pretty(&document).unwrap() + "\n"), ("requests.http", requests(&document))]
+    {
+        let file = workspace().join(name);
+        if std::env::var("UPDATE_OPENAPI").is_ok() {
+            std::fs::write(&file, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(kept == made, "{name} is stale: run UPDATE_OPENAPI=1 cargo test --test api openapi");
     }
-    let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(kept == made, "openapi.json is stale: run UPDATE_OPENAPI=1 cargo test --test api openapi");
 }
 
 #[test]
@@ -872,6 +950,8 @@ fn openapi_has_the_routes_of_the_template() {
         .collect();
     let described: BTreeMap<_, _> = OPERATIONS.iter().map(|operation| (operation.route, operation.closed)).collect();
     assert_eq!(described, deployed);
+    let ids: BTreeSet<_> = OPERATIONS.iter().map(|operation| operation.id).collect();
+    assert_eq!(BTreeSet::from(SESSION), ids);
 }
 
 /// Every name that is referred to is there, every one that is there is referred to, and every example keeps to its schema.

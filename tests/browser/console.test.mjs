@@ -1,71 +1,9 @@
 // The console of `local` in a browser, as a developer sees it while requests come in.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createServer } from "node:http";
-import { createInterface } from "node:readline";
-import { after, before, beforeEach, afterEach, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
-
-const workspace = fileURLToPath(new URL("../..", import.meta.url));
-const PASSWORD = "Zwetschgenmus mit Zimt";
-/** Long enough for the functions to be built from nothing. */
-const READY_LIMIT = 15 * 60 * 1000;
-
-let shop, browser, page;
-/** What the shop has printed, by name. */
-const printed = {};
-/** What the page has complained of. */
-let complaints;
-
-before(async () => {
-  shop = spawn("target/debug/local", ["--memory", "--port", "0"], { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
-  await new Promise((resolve, reject) => {
-    shop.once("exit", (code) => reject(new Error(`it ended with ${code} before it was ready`)));
-    createInterface(shop.stdout).on("line", (line) => {
-      const [, name, url] = line.match(/^(\w+) +(http:\S+)$/) ?? [];
-      if (name) printed[name] = url;
-      if (name === "ready") resolve();
-    });
-  });
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    // Another site's name that leads here.
-    args: ["--host-resolver-rules=MAP rebound.example 127.0.0.1", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
-  });
-}, { timeout: READY_LIMIT });
-
-after(async () => {
-  await browser?.close();
-  shop?.kill();
-});
-
-beforeEach(async () => {
-  page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: "light" });
-  complaints = [];
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
-});
-
-afterEach(() => page.close());
-
-/** Sends a request to the API; `token` and `body` if there are any. */
-async function send(method, path, { token, body } = {}) {
-  const headers = { "content-type": "application/json" };
-  if (token) headers.authorization = `Bearer ${token}`;
-  const answer = await fetch(printed.API + path, { method, headers, body: body && JSON.stringify(body) });
-  const text = await answer.text();
-  return { status: answer.status, id: answer.headers.get("apigw-requestid"), json: text === "" ? null : JSON.parse(text) };
-}
-
-async function logIn(email, password) {
-  const { json } = await send("POST", "/auth/login", { body: { email, password } });
-  return json.access_token;
-}
+import { test } from "node:test";
+import { complaints, logIn, page, PASSWORD, printed, screenshot, send } from "./shop.mjs";
 
 /** Registers a customer who looks around and places an order, and returns what the order was answered. */
 async function buy(name) {
@@ -84,10 +22,6 @@ async function buy(name) {
 }
 
 const row = (id) => page.locator(`#request-rows tr[data-id="${id}"]`);
-
-async function screenshot() {
-  if (process.env.SCREENSHOTS === "1") await page.screenshot({ path: `${workspace}docs/console.png` });
-}
 
 test("a request arrives while one looks, and tells its lines when it is clicked", async () => {
   await page.goto(printed.Console);
@@ -109,7 +43,7 @@ test("a request arrives while one looks, and tells its lines when it is clicked"
   await line.waitFor();
   assert.ok((await line.innerText()).includes(placed.id));
   assert.ok(await request.getByRole("article").filter({ hasText: "authorizer" }).isVisible());
-  await screenshot();
+  await screenshot("console");
 
   await line.getByText("As written").click();
   const written = JSON.parse(await line.locator("pre").innerText());

@@ -10,6 +10,7 @@ const PAGE: File = File::plain("text/html; charset=utf-8", include_bytes!("../..
 
 /// What the page is made of. Swagger UI comes with a crate; build.rs takes it out and compresses it.
 const FILES: &[(&str, File)] = &[
+    ("docs.css", File::plain("text/css; charset=utf-8", include_bytes!("../../assets/docs.css"))),
     ("docs.js", File::plain("text/javascript; charset=utf-8", include_bytes!("../../assets/docs.js"))),
     (
         "swagger-ui.js",

@@ -1,0 +1,73 @@
+// A shop of one's own, and a browser to look at it, for one file of tests.
+
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { after, afterEach, before, beforeEach } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+export const workspace = fileURLToPath(new URL("../..", import.meta.url));
+export const PASSWORD = "Zwetschgenmus mit Zimt";
+/** Long enough for the functions to be built from nothing. */
+const READY_LIMIT = 15 * 60 * 1000;
+
+let shop, browser;
+/** The page of the test that runs. */
+export let page;
+/** What the shop has printed, by name. */
+export const printed = {};
+/** What the page has complained of. */
+export let complaints;
+
+before(async () => {
+  shop = spawn("target/debug/local", ["--memory", "--port", "0"], { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
+  await new Promise((resolve, reject) => {
+    shop.once("exit", (code) => reject(new Error(`it ended with ${code} before it was ready`)));
+    createInterface(shop.stdout).on("line", (line) => {
+      const [, name, url] = line.match(/^(\w+) +(http:\S+)$/) ?? [];
+      if (name) printed[name] = url;
+      if (name === "ready") resolve();
+    });
+  });
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    // Another site's name that leads here.
+    args: ["--host-resolver-rules=MAP rebound.example 127.0.0.1", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
+  });
+}, { timeout: READY_LIMIT });
+
+after(async () => {
+  await browser?.close();
+  shop?.kill();
+});
+
+beforeEach(async () => {
+  page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: "light" });
+  complaints = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
+});
+
+afterEach(() => page.close());
+
+/** Sends a request to the API; `token` and `body` if there are any. */
+export async function send(method, path, { token, body } = {}) {
+  const headers = { "content-type": "application/json" };
+  if (token) headers.authorization = `Bearer ${token}`;
+  const answer = await fetch(printed.API + path, { method, headers, body: body && JSON.stringify(body) });
+  const text = await answer.text();
+  return { status: answer.status, id: answer.headers.get("apigw-requestid"), json: text === "" ? null : JSON.parse(text) };
+}
+
+export async function logIn(email, password) {
+  const { json } = await send("POST", "/auth/login", { body: { email, password } });
+  return json.access_token;
+}
+
+/** Shows it in the repository, if that is asked for. */
+export async function screenshot(name) {
+  if (process.env.SCREENSHOTS === "1") await page.screenshot({ path: `${workspace}docs/${name}.png` });
+}
