@@ -741,7 +741,11 @@ fn schemas() -> Value {
             }),
             &[],
         ),
-        "Credentials": {"oneOf": [login("email"), login("username")], "description": "An e-mail address or a username, and the password"},
+        "Credentials": {
+            "oneOf": [login("email"), login("username")],
+            "description": "An e-mail address or a username, and the password",
+            "examples": [{"email": "ada@example.com", "password": "Zwetschgenmus mit Zimt"}],
+        },
         "RefreshRequest": object(json!({"refresh_token": with(text("Of `login` or the last `refresh`"), "examples", json!(["eyJhbGciOiJIUzI1NiJ9.e30.x"]))}), &[]),
         "LogoutRequest": object(json!({"all": {"type": "boolean", "default": false, "description": "Whether to end every session of the account"}}), &["all"]),
         "Tokens": object(
@@ -952,6 +956,26 @@ fn openapi_has_the_routes_of_the_template() {
     assert_eq!(described, deployed);
     let ids: BTreeSet<_> = OPERATIONS.iter().map(|operation| operation.id).collect();
     assert_eq!(BTreeSet::from(SESSION), ids);
+}
+
+/// The bodies in events/ are the document's examples.
+#[test]
+fn events_send_the_examples() {
+    let document = document();
+    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    for operation in OPERATIONS.iter().filter(|operation| operation.body.is_some()) {
+        let route = template.routes.iter().find(|route| route.key == operation.route).expect("a route");
+        let function = template.functions.iter().find(|function| function.id == route.function).expect("a function");
+        let body = example(&document, &reference("schemas", operation.body.unwrap_or_default())).expect("an example").to_string();
+        let file = workspace().join("events").join(format!("{}.json", function.binary));
+        let mut event: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        if std::env::var("UPDATE_OPENAPI").is_ok() && event["body"] != body {
+            event["headers"]["content-length"] = body.len().to_string().into();
+            event["body"] = body.clone().into();
+            std::fs::write(&file, serde_json::to_string_pretty(&event).unwrap() + "\n").unwrap();
+        }
+        assert_eq!(event["body"], body, "{} is stale: run UPDATE_OPENAPI=1 cargo test --test api openapi", file.display());
+    }
 }
 
 /// Every name that is referred to is there, every one that is there is referred to, and every example keeps to its schema.
