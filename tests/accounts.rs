@@ -365,6 +365,40 @@ async fn guessing_in_parallel_gains_nothing() {
 }
 
 #[tokio::test]
+async fn a_login_under_way_outlives_no_change_of_its_account() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let change = async |email: &str, what: Value| {
+        let mut order = what;
+        order["email"] = json!(email);
+        let changed = app.shop().invoke("account-admin", order).await;
+        assert!(matches!(changed.outcome, Outcome::Payload(_)), "{changed:?}");
+    };
+    for (before, after) in
+        [(json!({"is_active": true}), json!({"is_active": false})), (json!({"role": "admin"}), json!({"role": "customer"}))]
+    {
+        // Every answer comes late, so that the account changes after it was read and before the session begins.
+        for head_start in [10, 30, 50] {
+            let (email, _) = app.register("ada").await;
+            change(&email, before.clone()).await;
+            app.shop().inject(Some("delay=100%:60ms,seed=1".parse().expect("faults")));
+            let login = async { app.anyone().post("/auth/login", json!({"email": email, "password": PASSWORD})).await };
+            let changed = async {
+                tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
+                change(&email, after.clone()).await;
+            };
+            let (login, ()) = tokio::join!(login, changed);
+            app.shop().inject(None);
+            if login.status == 200 {
+                let me = app.holder_of(&login).get("/auth/me").await;
+                assert_eq!(me.problem(), (401, "token-revoked"), "{after}");
+            } else {
+                assert_eq!(login.problem(), (401, "invalid-credentials"), "{after}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_replaced_at_every_use() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let first = app.customer("ada").await;
