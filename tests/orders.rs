@@ -508,6 +508,31 @@ async fn restocking_leaves_out_what_the_shop_sells_no_more() {
 }
 
 #[tokio::test]
+async fn a_price_that_changes_meanwhile_does_not_slip_through() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let order = ada.order([]).await;
+    // Every answer comes late, so that the price changes after it was read and before the line is written.
+    for head_start in [0, 10, 25, 40] {
+        let pen = admin.product(&unique("Pen"), 10).await;
+        let change = async |price: &str| {
+            tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
+            let changed = admin.put(&pen, json!({"price": price})).await;
+            assert_eq!(changed.status, 200, "{changed:?}");
+            changed["reserved"].as_u64().unwrap()
+        };
+        app.shop().inject(Some("delay=100%:60ms,seed=1".parse().expect("faults")));
+        let (placed, held_then) = tokio::join!(ada.post("/orders", lines([(&pen, 1)])), change("21.00"));
+        let (added, held_later) = tokio::join!(ada.post(order.items(), line(&pen, 1)), change("22.00"));
+        app.shop().inject(None);
+        // What the product held when its price changed tells which came first.
+        let expected = if held_then == 0 { "21.00" } else { "19.90" };
+        assert_eq!((&placed["items"][0]["price"], &placed["total_price"]), (&json!(expected), &json!(expected)), "{placed:?}");
+        assert_eq!(added["price"], if held_later == 1 { "22.00" } else { "21.00" }, "{added:?}");
+    }
+}
+
+#[tokio::test]
 async fn restocking_makes_no_product_out_of_one_that_goes_meanwhile() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = people(&app).await;
