@@ -365,6 +365,25 @@ async fn guessing_in_parallel_gains_nothing() {
 }
 
 #[tokio::test]
+async fn the_right_guess_comes_too_late_after_ten_wrong_ones() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let anyone = app.anyone();
+    let guess = async |password: &str| anyone.post("/auth/login", json!({"email": email, "password": password})).await;
+    assert_eq!(guess("wrong").await.status, 401);
+
+    // Every answer comes late: after this login has looked at the attempts, nine more are counted before it begins its session.
+    app.shop().inject(Some("delay=100%:100ms,seed=1".parse().expect("faults")));
+    let others = async {
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        set(&app, "ATTEMPTS", "failures", 10).await;
+    };
+    let (login, ()) = tokio::join!(guess(PASSWORD), others);
+    app.shop().inject(None);
+    assert_eq!(login.problem(), (429, "too-many-attempts"), "{login:?}");
+}
+
+#[tokio::test]
 async fn a_login_under_way_outlives_no_change_of_its_account() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let change = async |email: &str, what: Value| {
