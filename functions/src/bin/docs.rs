@@ -29,7 +29,7 @@ async fn handle((): &(), request: Request) -> Result<Response> {
         "GET /openapi.json" => &DOCUMENT,
         "GET /docs" => &PAGE,
         _ => {
-            let (_, name) = request.path().rsplit_once('/').unwrap_or_default();
+            let name: String = request.path_id("file", "page")?;
             FILES.iter().find(|(its, _)| *its == name).map(|(_, file)| file).ok_or(Error::NotFound("page"))?
         }
     };

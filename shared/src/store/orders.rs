@@ -152,6 +152,21 @@ impl TryFrom<ItemRow> for OrderItem {
     }
 }
 
+impl HistoryRow {
+    fn new(key: Key<'_>, entry: &HistoryEntry) -> Self {
+        Self {
+            sk: key.sk(),
+            at: entry.at.millis(),
+            by: entry.by,
+            from: entry.from,
+            to: entry.to,
+            reason: entry.reason.clone(),
+            stock: entry.stock,
+            not_restocked: entry.not_restocked.clone(),
+        }
+    }
+}
+
 impl TryFrom<HistoryRow> for HistoryEntry {
     type Error = Error;
 
@@ -478,19 +493,11 @@ pub async fn change_status(
         order.version += 1;
 
         let history = Key::History(id, entry.version);
-        let row = HistoryRow {
-            sk: history.sk(),
-            at: now.millis(),
-            by: entry.by,
-            from: entry.from,
-            to: entry.to,
-            reason: entry.reason.clone(),
-            stock,
-            not_restocked: entry.not_restocked.clone(),
-        };
-        let transaction = Transaction::new(table)
-            .update(Key::Order(id), &step, |_| Error::Stale)
-            .insert(history, &row, |_| Error::Internal("an order's history has two entries for one version".into()));
+        let transaction = Transaction::new(table).update(Key::Order(id), &step, |_| Error::Stale).insert(
+            history,
+            &HistoryRow::new(history, &entry),
+            |_| Error::Internal("an order's history has two entries for one version".into()),
+        );
         match with_stock(transaction, demand, stock, now).commit().await {
             Ok(()) => {
                 note(|tally| tally.order(change.status));
