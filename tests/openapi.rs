@@ -9,7 +9,7 @@ use std::{
 };
 
 use jsonschema::Validator;
-use local::template::Template;
+use local::{routes::Routes, template::Template};
 use serde_json::{Map, Value, json};
 use shared::domain::{Description, Email, Order, ProductName, Quantity, Reason, Status, Stock};
 
@@ -859,9 +859,15 @@ fn example(document: &Value, schema: &Value) -> Option<Value> {
     schema["examples"].get(0).or(schema.get("default")).cloned().or_else(of_properties)
 }
 
+fn template() -> Template {
+    Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).expect("template.yaml is sound")
+}
+
 /// What the document allows as an answer, compiled once for each operation and status.
 struct Contract {
     document: Value,
+    /// As the gateway finds them.
+    routes: Routes,
     validators: BTreeMap<(String, u16, String), Validator>,
 }
 
@@ -880,13 +886,14 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
             }
         }
     }
-    Contract { document, validators }
+    Contract { document, routes: Routes::new(template().routes), validators }
 });
 
 /// Whether an answer is one that the document promises. Paths without a route are none of its business.
 pub fn check(method: &str, path: &str, answer: &Answer) {
     let path = path.split('?').next().unwrap_or_default();
-    let Some(operation) = OPERATIONS.iter().find(|operation| is_for(operation.route, method, path)) else { return };
+    let Some((route, _)) = CONTRACT.routes.find(method, path) else { return };
+    let Some(operation) = OPERATIONS.iter().find(|operation| operation.route == route.key) else { return };
     let (method, template) = operation.route.split_once(' ').unwrap();
     let responses = &CONTRACT.document["paths"][template][method.to_lowercase()]["responses"];
     let response = &responses[answer.status.to_string()];
@@ -920,13 +927,6 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
     assert!(faults.is_empty(), "openapi.json: {} {}: {faults:?}: {}", operation.route, answer.status, answer.json);
 }
 
-fn is_for(route: &str, method: &str, path: &str) -> bool {
-    let Some((its, template)) = route.split_once(' ') else { return false };
-    let (parts, segments): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
-    let fits = |(part, segment): (&&str, &&str)| if part.starts_with('{') { !segment.is_empty() } else { part == segment };
-    its == method && parts.len() == segments.len() && parts.iter().zip(&segments).all(fits)
-}
-
 #[test]
 fn openapi_json_is_what_the_code_says() {
     let document = document();
@@ -944,7 +944,7 @@ fn openapi_json_is_what_the_code_says() {
 
 #[test]
 fn openapi_has_the_routes_of_the_template() {
-    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    let template = template();
     let deployed: BTreeMap<_, _> = template
         .routes
         .iter()
@@ -962,7 +962,7 @@ fn openapi_has_the_routes_of_the_template() {
 #[test]
 fn events_send_the_examples() {
     let document = document();
-    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    let template = template();
     for operation in OPERATIONS.iter().filter(|operation| operation.body.is_some()) {
         let route = template.routes.iter().find(|route| route.key == operation.route).expect("a route");
         let function = template.functions.iter().find(|function| function.id == route.function).expect("a function");

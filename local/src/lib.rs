@@ -21,7 +21,7 @@ mod lambda;
 mod log;
 mod meter;
 mod rights;
-mod routes;
+pub mod routes;
 mod schedule;
 mod secrets;
 pub mod seed;
