@@ -29,10 +29,15 @@ struct Target {
 
 /// Builds every function of the workspace; returns the binaries' paths by their names.
 pub async fn build(workspace: &Path, profile: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
+    build_package(workspace, "functions", profile).await
+}
+
+/// The same for the binaries of any one package, by itself: no feature is there because another package wants it.
+pub async fn build_package(workspace: &Path, package: &str, profile: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
     let mut child = Command::new(cargo)
-        .args(["build", "--package", "functions", "--bins", "--quiet"])
+        .args(["build", "--package", package, "--bins", "--quiet"])
         .args(["--message-format", "json-render-diagnostics", "--color", color])
         .args(profile.into_iter().flat_map(|profile| ["--profile", profile]))
         .current_dir(workspace)
@@ -46,7 +51,7 @@ pub async fn build(workspace: &Path, profile: Option<&str>) -> Result<BTreeMap<S
     let (binaries, ()) = tokio::join!(follow(child.stdout.take(), &bar), pass_on(child.stderr.take(), &bar));
     let status = child.wait().await.map_err(|error| Error::Cargo(error.to_string()))?;
     bar.finish_and_clear();
-    if status.success() { Ok(binaries) } else { Err(Error::Cargo("the functions do not build".into())) }
+    if status.success() { Ok(binaries) } else { Err(Error::Cargo(format!("{package} does not build"))) }
 }
 
 /// Only drawn on a terminal.
