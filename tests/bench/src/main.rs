@@ -1,0 +1,103 @@
+//! `cargo run --release -p bench`: builds the functions, measures them and the local shop, and writes docs/benchmarks.md.
+
+#![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
+
+mod binary;
+mod load;
+mod machine;
+mod parts;
+mod plot;
+mod process;
+mod proxy;
+mod report;
+mod runtime_api;
+mod scene;
+mod start;
+mod stats;
+mod work;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use parts::Part;
+
+type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// Measures the shop: builds what it measures, keeps raw figures in target/bench and writes docs/benchmarks.md
+#[derive(Parser)]
+#[command(name = "bench", version)]
+struct Cli {
+    /// What to measure; everything unless told
+    parts: Vec<Part>,
+    /// Few samples: proves that everything works, and writes its report to target/bench/trial instead
+    #[arg(long)]
+    quick: bool,
+    /// Another cargo profile for what is measured, such as dev; such figures go to target/bench/trial, too
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Measure nothing, and write the report again from what was measured
+    #[arg(long, conflicts_with = "parts")]
+    report: bool,
+}
+
+/// What all parts share.
+pub struct Bench {
+    pub workspace: PathBuf,
+    pub quick: bool,
+    profile: Option<String>,
+}
+
+impl Bench {
+    /// The profile that functions are built with.
+    pub fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or("release")
+    }
+
+    /// The profile of what they are compared with.
+    pub fn floor_profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or("floor")
+    }
+
+    /// Whether the figures prove no more than that they can be taken.
+    pub fn is_trial(&self) -> bool {
+        self.quick || self.profile.is_some()
+    }
+
+    /// Where raw figures are kept.
+    pub fn figures(&self) -> PathBuf {
+        let folder = self.workspace.join("target/bench");
+        if self.is_trial() { folder.join("trial") } else { folder }
+    }
+
+    /// Where the report and the folder of its pictures go.
+    pub fn docs(&self) -> PathBuf {
+        if self.is_trial() { self.figures() } else { self.workspace.join("docs") }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let bench = Bench { workspace, quick: cli.quick, profile: cli.profile };
+    let wanted = match cli.parts {
+        _ if cli.report => Vec::new(),
+        parts if parts.is_empty() => Part::ALL.to_vec(),
+        parts => parts,
+    };
+    for part in wanted {
+        part.measure(&bench).await?;
+    }
+    report::write(&bench)
+}

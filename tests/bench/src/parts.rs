@@ -1,0 +1,70 @@
+//! The parts of the benchmark. A new one is a module with `measure` and `chapter`, and a line in each place here.
+
+use std::fs;
+
+use clap::ValueEnum;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Machine;
+use crate::report::Chapter;
+use crate::{Bench, Result, load, start};
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Part {
+    /// Cold and warm starts of every function
+    Start,
+    /// The local shop under load
+    Load,
+}
+
+impl Part {
+    /// In the order of the report.
+    pub const ALL: [Self; 2] = [Self::Start, Self::Load];
+
+    /// Measures, and keeps the figures.
+    pub async fn measure(self, bench: &Bench) -> Result {
+        match self {
+            Self::Start => self.keep(bench, start::measure(bench).await?),
+            Self::Load => self.keep(bench, load::measure(bench).await?),
+        }
+    }
+
+    /// What the report says of the figures that were kept; `None` if there are none.
+    pub fn chapter(self, bench: &Bench) -> Result<Option<(Machine, Chapter)>> {
+        Ok(match self {
+            Self::Start => self.kept(bench)?.map(|kept| (kept.machine, start::chapter(&kept.figures))),
+            Self::Load => self.kept(bench)?.map(|kept| (kept.machine, load::chapter(&kept.figures))),
+        })
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Start => "start.json",
+            Self::Load => "load.json",
+        }
+    }
+
+    fn keep<F: Serialize>(self, bench: &Bench, figures: F) -> Result {
+        let folder = bench.figures();
+        fs::create_dir_all(&folder)?;
+        let kept = Kept { machine: Machine::this(bench)?, figures };
+        Ok(fs::write(folder.join(self.file()), serde_json::to_string_pretty(&kept)?)?)
+    }
+
+    fn kept<F: DeserializeOwned>(self, bench: &Bench) -> Result<Option<Kept<F>>> {
+        let path = bench.figures().join(self.file());
+        match fs::read(&path) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A part's raw figures, and where they come from.
+#[derive(Serialize, Deserialize)]
+struct Kept<F> {
+    machine: Machine,
+    figures: F,
+}

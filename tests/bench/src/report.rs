@@ -1,0 +1,104 @@
+//! docs/benchmarks.md and its pictures, from the figures of all parts.
+
+use std::fs;
+
+use crate::machine::Machine;
+use crate::parts::Part;
+use crate::{Bench, Result};
+
+/// What the report says about one part, in Markdown; pictures by their file's stem.
+#[derive(Default)]
+pub struct Chapter {
+    pub title: &'static str,
+    /// What travels to other machines: how one thing compares with another.
+    pub ratios: String,
+    pub figures: String,
+    pub meaning: String,
+    pub pictures: Vec<(&'static str, String)>,
+}
+
+/// Writes the report about all parts that have been measured.
+pub fn write(bench: &Bench) -> Result {
+    let mut machines: Vec<Machine> = Vec::new();
+    let mut chapters = Vec::new();
+    for part in Part::ALL {
+        if let Some((machine, chapter)) = part.chapter(bench)? {
+            machines.push(machine);
+            chapters.push(chapter);
+        }
+    }
+    if chapters.is_empty() {
+        return Err("nothing has been measured yet".into());
+    }
+    machines.dedup();
+
+    let pictures = bench.docs().join("benchmarks");
+    fs::create_dir_all(&pictures)?;
+    for (stem, svg) in chapters.iter().flat_map(|chapter| &chapter.pictures) {
+        fs::write(pictures.join(stem).with_extension("svg"), svg)?;
+    }
+    let path = bench.docs().join("benchmarks.md");
+    fs::write(&path, text(&machines, &chapters))?;
+    eprintln!("{}", path.strip_prefix(&bench.workspace).unwrap_or(&path).display());
+    Ok(())
+}
+
+fn text(machines: &[Machine], chapters: &[Chapter]) -> String {
+    let machines: Vec<_> = machines.iter().map(|machine| format!("- {machine}\n")).collect();
+    let section = |heading: &str, of: fn(&Chapter) -> &str| {
+        let parts = chapters.iter().map(|chapter| format!("\n### {}\n\n{}\n", chapter.title, of(chapter).trim_end()));
+        format!("\n## {heading}\n{}", parts.collect::<Vec<_>>().concat())
+    };
+    format!(
+        "# Benchmarks\n\n\
+         This page and its pictures are made by\n\n\
+         ```sh\ncargo run --release -p bench\n```\n\n\
+         which builds the functions, measures them and the local shop, and takes some minutes on an idle machine. `-- start` and \
+         `-- load` measure one part only, `-- --quick` proves in a minute that everything can be measured, and `-- --report` writes \
+         the page again from the figures in target/bench. These are from:\n\n{}{}{}{}",
+        machines.concat(),
+        section("Ratios", |chapter| &chapter.ratios),
+        section("Figures", |chapter| &chapter.figures),
+        section("What they mean", |chapter| &chapter.meaning),
+    )
+}
+
+/// A table whose first column is text and whose others are figures.
+pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<_> = head.iter().map(ToString::to_string).collect();
+    let rule: Vec<_> = (0..head.len()).map(|column| if column == 0 { "---" } else { "--:" }.to_owned()).collect();
+    let rows: String = rows.into_iter().map(|row| line(&row)).collect();
+    format!("{}{}{rows}", line(&head), line(&rule))
+}
+
+/// A figure with three significant digits.
+pub fn figure(value: f64) -> String {
+    let digits = match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    // The sum of nothing is -0.
+    let text = format!("{:.digits$}", value + 0.0);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits() {
+        for (value, expected) in [(-0.0, "0"), (1234.5, "1234"), (12.34, "12.3"), (1.5, "1.5"), (0.1234, "0.123"), (9.0, "9")] {
+            assert_eq!(figure(value), expected);
+        }
+    }
+
+    #[test]
+    fn tables_are_markdown() {
+        let made = table(&["a", "b"], [vec!["x".to_owned(), "1".to_owned()]]);
+        assert_eq!(made, "| a | b |\n| --- | --: |\n| x | 1 |\n");
+    }
+}

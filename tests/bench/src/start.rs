@@ -1,0 +1,489 @@
+//! Cold and warm starts of every function, on a CPU of its own, over TLS, next to the least that a function can be.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use local::cargo;
+use local::template::Function;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::binary::{Binary, INGREDIENTS};
+use crate::plot::{Bars, Row};
+use crate::process::{self, Process, Program};
+use crate::proxy::{self, Calls, Proxy};
+use crate::report::{Chapter, figure, table};
+use crate::runtime_api::{RuntimeApi, Signal};
+use crate::scene::Scene;
+use crate::stats::{Ratio, count, median, quantile};
+use crate::work::{Work, Workload};
+use crate::{Bench, Result};
+
+/// What ratios refer to.
+const HELLO: &str = "floor-hello";
+const GET_ITEM: &str = "floor-get-item";
+/// Whose instructions are counted.
+const COUNTED: [&str; 4] = [HELLO, GET_ITEM, "product-get", "order-create"];
+/// How long a function may be silent.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Effort {
+    cold: usize,
+    /// Rounds of warm invocations, and how many each function gets in a row.
+    warm: usize,
+    block: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Figures {
+    effort: Effort,
+    /// Whether the functions had a CPU that nothing else here used.
+    pinned: bool,
+    /// Both floors first.
+    functions: Vec<Samples>,
+    /// By function; `None` without valgrind.
+    instructions: Option<BTreeMap<String, u64>>,
+}
+
+/// Times are in milliseconds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Samples {
+    name: String,
+    binary: Binary,
+    /// From the start of the process until it asks for work.
+    init: Vec<f64>,
+    /// From the first event's handing over to its answer.
+    first: Vec<f64>,
+    /// The sum of both.
+    total: Vec<f64>,
+    init_cpu: Vec<f64>,
+    total_cpu: Vec<f64>,
+    cold_calls: Calls,
+    /// From an event's handing over to its answer, in a process that has worked before.
+    warm: Vec<f64>,
+    /// Per invocation, the mean of each block.
+    warm_cpu: Vec<f64>,
+    warm_calls: Calls,
+    /// The most that a process had at the end, in KiB.
+    memory: f64,
+}
+
+pub async fn measure(bench: &Bench) -> Result<Figures> {
+    let functions = cargo::build(&bench.workspace, Some(bench.profile())).await?;
+    let mut floors = BTreeMap::new();
+    for package in [HELLO, GET_ITEM] {
+        floors.extend(cargo::build_package(&bench.workspace, package, Some(bench.floor_profile())).await?);
+    }
+    let effort = if bench.quick { Effort { cold: 3, warm: 2, block: 5 } } else { Effort { cold: 60, warm: 25, block: 20 } };
+
+    let division = process::division()?;
+    let (cpu, others) = division.map_or((None, Vec::new()), |(cpu, others)| (Some(cpu), others));
+    let run = || -> Result<Figures> {
+        // The shop and the proxy keep off the CPU of what is measured, and so do all threads and processes that they start.
+        if cpu.is_some() {
+            process::pin(others)?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let workload = Workload::open(Scene::open(bench, functions.clone(), 2).await?).await?;
+            let proxy = Proxy::start(workload.scene.shop.aws_url()).await?;
+            let mut programs = Vec::new();
+            for (name, binary) in floors.iter().rev().chain(&functions) {
+                let like = if floors.contains_key(name) { "product-get" } else { name };
+                let variables = variables(workload.scene.function(like)?, binary, &proxy);
+                let arn = workload.scene.function(like)?.arn.clone();
+                programs.push(Program { name: name.clone(), binary: binary.clone(), arn, variables });
+            }
+            let mut field = Field { programs, workload, proxy, cpu };
+            let mut samples = field.samples()?;
+            field.cold(effort, &mut samples).await?;
+            field.warm(effort, &mut samples).await?;
+            let instructions = field.instructions(&bench.figures()).await?;
+            Ok(Figures { effort, pinned: cpu.is_some(), functions: samples, instructions })
+        })
+    };
+    thread::scope(|scope| scope.spawn(run).join().map_err(|_| "the measuring thread panicked")?)
+}
+
+/// What Lambda sets, the template's variables, and where AWS is.
+fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<String, OsString> {
+    let lambda = [
+        ("AWS_LAMBDA_FUNCTION_NAME", function.name.as_str()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory.to_string()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name)),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0123456789abcdef0123456789abcdef"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIABENCH"),
+        ("AWS_SECRET_ACCESS_KEY", "bench"),
+        ("AWS_SESSION_TOKEN", "bench"),
+        ("AWS_ENDPOINT_URL", &proxy.url),
+        ("_HANDLER", "bootstrap"),
+        ("LANG", "en_US.UTF-8"),
+        ("TZ", "UTC"),
+    ]
+    .map(|(name, value)| (name.to_owned(), OsString::from(value)));
+    let mut variables = BTreeMap::from(lambda);
+    variables.insert("LAMBDA_TASK_ROOT".into(), binary.parent().unwrap_or(binary).into());
+    for name in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
+        variables.insert(name.into(), proxy.bundle().into());
+    }
+    variables.extend(function.variables.iter().map(|(name, value)| (name.clone(), value.into())));
+    variables
+}
+
+/// All that measuring needs.
+struct Field {
+    programs: Vec<Program>,
+    workload: Workload,
+    proxy: Proxy,
+    cpu: Option<usize>,
+}
+
+impl Field {
+    fn samples(&self) -> Result<Vec<Samples>> {
+        let of = |program: &Program| {
+            Ok(Samples { name: program.name.clone(), binary: Binary::read(&program.binary)?, ..Samples::default() })
+        };
+        self.programs.iter().map(of).collect()
+    }
+
+    /// What each program gets to do, `times` in a row. Made before anything is measured, because it makes the shop work.
+    async fn work(&mut self, times: usize) -> Result<Vec<Vec<Work>>> {
+        let mut all = Vec::new();
+        for program in &self.programs {
+            let mut work = Vec::new();
+            for _ in 0..times {
+                work.push(self.workload.next(&program.name).await?);
+            }
+            all.push(work);
+        }
+        Ok(all)
+    }
+
+    /// Forwards and backwards in turn, so that a machine that becomes slower does so for all.
+    fn order(&self, round: usize) -> Vec<usize> {
+        let forwards = 0..self.programs.len();
+        if round.is_multiple_of(2) { forwards.collect() } else { forwards.rev().collect() }
+    }
+
+    async fn cold(&mut self, effort: Effort, samples: &mut [Samples]) -> Result {
+        for round in 0..effort.cold {
+            eprintln!("start: cold, {} of {}", round + 1, effort.cold);
+            let work = self.work(1).await?;
+            for which in self.order(round) {
+                let samples = &mut samples[which];
+                let program = &self.programs[which];
+                self.workload.set_up(&program.name).await?;
+                let mut session = Session::start(program, &[], self.cpu).await?;
+                let (init, init_cpu) = (ms(session.init), ms(session.process.cpu()?));
+                let first = ms(session.invoke(&work[which][0]).await?);
+                samples.init.push(init);
+                samples.first.push(first);
+                samples.total.push(init + first);
+                samples.init_cpu.push(init_cpu);
+                samples.total_cpu.push(ms(session.process.cpu()?));
+                drop(session);
+                proxy::add(&mut samples.cold_calls, self.proxy.take_calls());
+            }
+        }
+        Ok(())
+    }
+
+    async fn warm(&mut self, effort: Effort, samples: &mut [Samples]) -> Result {
+        let warm_up = self.work(3).await?;
+        let mut sessions = Vec::new();
+        for (program, work) in self.programs.iter().zip(&warm_up) {
+            let mut session = Session::start(program, &[], self.cpu).await?;
+            for work in work {
+                self.workload.set_up(&program.name).await?;
+                session.invoke(work).await?;
+            }
+            session.wait_for_next().await?;
+            sessions.push(session);
+        }
+        self.proxy.take_calls();
+        for round in 0..effort.warm {
+            eprintln!("start: warm, {} of {}", round + 1, effort.warm);
+            let work = self.work(effort.block).await?;
+            for which in self.order(round) {
+                let (session, samples) = (&mut sessions[which], &mut samples[which]);
+                let before = session.process.cpu()?;
+                for work in &work[which] {
+                    self.workload.set_up(&session.name).await?;
+                    samples.warm.push(ms(session.invoke(work).await?));
+                }
+                // What it does between an answer and the next question belongs to the invocation.
+                session.wait_for_next().await?;
+                samples.warm_cpu.push(ms(session.process.cpu()?.saturating_sub(before)) / count(effort.block));
+                proxy::add(&mut samples.warm_calls, self.proxy.take_calls());
+            }
+        }
+        for (session, samples) in sessions.iter().zip(samples) {
+            samples.memory = session.process.peak_memory()?;
+        }
+        Ok(())
+    }
+
+    /// How many instructions one start and one request take, as valgrind counts them.
+    async fn instructions(&mut self, folder: &Path) -> Result<Option<BTreeMap<String, u64>>> {
+        if Command::new("valgrind").arg("--version").output().is_err() {
+            eprintln!("start: no valgrind here, no instructions are counted");
+            return Ok(None);
+        }
+        fs::create_dir_all(folder)?;
+        let file = folder.join("callgrind.out");
+        let mut option = OsString::from("--callgrind-out-file=");
+        option.push(&file);
+        let wrapper = ["valgrind", "--quiet", "--tool=callgrind"].map(OsStr::new);
+        let wrapper = [&wrapper[..], &[&option]].concat();
+        let mut counts = BTreeMap::new();
+        for program in self.programs.iter().filter(|program| COUNTED.contains(&program.name.as_str())) {
+            eprintln!("start: instructions of {}", program.name);
+            let work = self.workload.next(&program.name).await?;
+            let mut session = Session::start(program, &wrapper, self.cpu).await?;
+            session.invoke(&work).await?;
+            session.wait_for_next().await?;
+            session.process.terminate()?;
+            let profile = fs::read_to_string(&file)?;
+            let total = profile.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
+            counts.insert(program.name.clone(), total.ok_or("callgrind wrote no totals")?);
+        }
+        fs::remove_file(file)?;
+        Ok(Some(counts))
+    }
+}
+
+/// A function's process and the Runtime API that it talks to.
+struct Session {
+    name: String,
+    process: Process,
+    api: RuntimeApi,
+    init: Duration,
+    /// Whether it has asked for work and not got any yet.
+    waits: bool,
+}
+
+impl Session {
+    /// Starts the process and waits until it asks for work.
+    async fn start(program: &Program, wrapper: &[&OsStr], cpu: Option<usize>) -> Result<Self> {
+        let api = RuntimeApi::start(&program.arn).await?;
+        let process = Process::start(program, wrapper, &api.address, cpu)?;
+        let mut session = Self { name: program.name.clone(), process, api, init: Duration::ZERO, waits: false };
+        session.init = session.wait_for_next().await?.unwrap_or(session.process.started) - session.process.started;
+        Ok(session)
+    }
+
+    /// Waits until it asks for work; tells when it did, unless it had done so before.
+    async fn wait_for_next(&mut self) -> Result<Option<Instant>> {
+        if self.waits {
+            return Ok(None);
+        }
+        match self.signal().await? {
+            Signal::Next(at) => {
+                self.waits = true;
+                Ok(Some(at))
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// How long it takes from the handing over of an event to the whole answer, which is checked.
+    async fn invoke(&mut self, work: &Work) -> Result<Duration> {
+        self.wait_for_next().await?;
+        let sent = Instant::now();
+        self.api.send(work.event.clone());
+        self.waits = false;
+        match self.signal().await? {
+            Signal::Answer(at, answer) => {
+                work.check(&answer).map_err(|fault| format!("{}: {fault}", self.name))?;
+                Ok(at - sent)
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    async fn signal(&mut self) -> Result<Signal> {
+        let started = Instant::now();
+        loop {
+            match timeout(Duration::from_millis(200), self.api.signal()).await {
+                Ok(signal) => return Ok(signal),
+                Err(_) if started.elapsed() > PATIENCE => return Err(format!("{}: says nothing", self.name).into()),
+                Err(_) => {
+                    if let Some(status) = self.process.exited() {
+                        return Err(format!("{}: ended with {status}", self.name).into());
+                    }
+                }
+            }
+        }
+    }
+
+    fn unexpected(&self, signal: &Signal) -> Box<dyn std::error::Error + Send + Sync> {
+        format!("{}: {signal}", self.name).into()
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+pub fn chapter(figures: &Figures) -> Chapter {
+    let Figures { effort, pinned, functions, instructions } = figures;
+    let mut chapter = Chapter { title: "Starts", ..Chapter::default() };
+    let find = |name: &str| functions.iter().find(|samples| samples.name == name);
+    let (Some(hello), Some(get_item)) = (find(HELLO), find(GET_ITEM)) else {
+        return chapter;
+    };
+
+    let ratio = |values: &[f64], base: &[f64]| {
+        let Ratio { median, quartiles: (low, high) } = Ratio::of(values, base);
+        format!("{median:.2} ({low:.2}–{high:.2})")
+    };
+    let rows = functions.iter().map(|its| {
+        vec![
+            label(&its.name),
+            ratio(&its.init, &hello.init),
+            ratio(&its.total, &hello.total),
+            ratio(&its.total_cpu, &hello.total_cpu),
+            ratio(&its.total, &get_item.total),
+        ]
+    });
+    chapter.ratios = format!(
+        "Each function against `hello`, the least that a function on `lambda_runtime` can be, and against `get-item`, the least \
+         that one with DynamoDB behind TLS can be. A cold start is a new process, from its start to its first answer. In \
+         brackets, the quartiles of the ratios of neighbouring samples.\n\n{}",
+        table(&["function", "init ÷ hello", "cold start ÷ hello", "its CPU time ÷ hello", "cold start ÷ get-item"], rows)
+    );
+
+    let cold = Bars {
+        title: "A cold start, on one CPU and over TLS",
+        unit: "ms, medians",
+        series: &["from the process's start until it asks for work", "its first request"],
+        rows: functions
+            .iter()
+            .map(|its| {
+                let (init, total) = (median(&its.init), median(&its.total));
+                Row::new(label(&its.name), [init, total - init])
+            })
+            .collect(),
+    };
+    let warm = Bars {
+        title: "A warm request: the function's CPU time",
+        unit: "ms, medians",
+        series: &["CPU time"],
+        rows: functions.iter().map(|its| Row::new(label(&its.name), [median(&its.warm_cpu)])).collect(),
+    };
+    let sizes = Bars {
+        title: "The size of a binary",
+        unit: "MiB",
+        series: &["size"],
+        rows: functions.iter().map(|its| Row::new(label(&its.name), [count(its.binary.bytes) / 1024.0 / 1024.0])).collect(),
+    };
+    chapter.pictures = vec![("cold", cold.svg()), ("warm", warm.svg()), ("sizes", sizes.svg())];
+
+    let times = functions.iter().map(|its| {
+        vec![
+            label(&its.name),
+            figure(median(&its.init)),
+            figure(median(&its.first)),
+            figure(median(&its.total)),
+            figure(median(&its.total_cpu)),
+            figure(median(&its.warm)),
+            figure(quantile(&its.warm, 0.99)),
+            figure(median(&its.warm_cpu)),
+            figure(its.memory / 1024.0),
+        ]
+    });
+    let costs = functions.iter().map(|its| {
+        let requests = count(its.warm.len());
+        let per_request = |wanted: fn(&str) -> bool| {
+            let wanted = its.warm_calls.iter().filter(|(operation, _)| wanted(operation));
+            figure(wanted.map(|(_, tally)| tally.capacity_units).sum::<f64>() / requests)
+        };
+        vec![
+            label(&its.name),
+            operations(&its.cold_calls, count(its.total.len())),
+            operations(&its.warm_calls, requests),
+            per_request(reads),
+            per_request(|operation| !reads(operation)),
+        ]
+    });
+    let ingredients = functions.iter().map(|its| {
+        let has = |(name, _): &(&str, &str)| if its.binary.ingredients.iter().any(|has| has == name) { "×" } else { "" };
+        let sized = [label(&its.name), (its.binary.bytes / 1024).to_string()];
+        sized.into_iter().chain(INGREDIENTS.iter().map(|ingredient| has(ingredient).to_owned())).collect()
+    });
+    let instructions = match instructions {
+        Some(counts) => {
+            let rows = functions.iter().filter_map(|its| {
+                let total = counts.get(&its.name)?;
+                let ratio = count(*total) / count(*counts.get(HELLO)?);
+                Some(vec![label(&its.name), figure(count(*total) / 1e6), format!("{ratio:.1}")])
+            });
+            format!(
+                "Instructions of one start and one request, as callgrind counts them:\n\n{}",
+                table(&["function", "millions", "÷ hello"], rows)
+            )
+        }
+        None => "Instructions were not counted: there was no valgrind.\n".to_owned(),
+    };
+    let names: Vec<_> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
+    chapter.figures = format!(
+        "{} cold starts of each function and {} warm requests, taken in turns; milliseconds, medians, and MiB.\n\n\
+         ![Cold starts](benchmarks/cold.svg)\n\n{}\n![CPU time of warm requests](benchmarks/warm.svg)\n\n\
+         Calls to DynamoDB and Secrets Manager, and capacity units per warm request:\n\n{}\n{instructions}\n\
+         What each binary carries, and its size in KiB:\n\n{}\n![Sizes](benchmarks/sizes.svg)\n",
+        effort.cold,
+        effort.warm * effort.block,
+        table(
+            &["function", "init", "first request", "cold start", "its CPU", "warm p50", "warm p99", "warm CPU", "memory"],
+            times
+        ),
+        table(&["function", "first request", "warm request", "read units", "write units"], costs),
+        table(&[&["function", "size"], &names[..]].concat(), ingredients),
+    );
+    chapter.meaning = format!(
+        "- `init` is what Lambda calls the init phase, without what AWS does around it: from the start of the process until it asks \
+         for work. The first request makes the connection and shakes hands; where tokens are checked or made, it reads the signing \
+         secret, too.\n\
+         - The functions run {}. All answers are checked; what a function uses up is made anew outside of the measured time.\n\
+         - `SSL_CERT_FILE` names a bundle of the system's roots and the one of the bench, so that loading roots costs what it costs \
+         on Lambda. DynamoDB and Secrets Manager are the local shop's, so that a warm request's time is mostly theirs: it compares \
+         within one table only, and the CPU time says more about a function.\n\
+         - Ratios travel to other machines and milliseconds do not. On Lambda, 1,769 MB of memory are one CPU: at 128 MB, the same \
+         work takes up to 14 times as long.\n\
+         - What a binary carries shows in the text in it: argon2 is only where passwords are, Swagger UI only in `docs`.\n",
+        if *pinned { "on a CPU of their own, which the shop and the bench keep off" } else { "on the only CPU that there is" },
+    );
+    chapter
+}
+
+/// A function as the report calls it.
+fn label(name: &str) -> String {
+    name.strip_prefix("floor-").unwrap_or(name).to_owned()
+}
+
+fn reads(operation: &str) -> bool {
+    operation.ends_with("GetItem") || operation == "Query"
+}
+
+/// Such as `2 Query, TransactWriteItems`; what happens now and then only, with its share.
+fn operations(calls: &Calls, requests: f64) -> String {
+    if calls.is_empty() {
+        return "–".into();
+    }
+    let named = calls.iter().map(|(operation, tally)| {
+        let each = count(tally.calls) / requests;
+        if (each - 1.0).abs() < 1e-9 { operation.clone() } else { format!("{} {operation}", figure(each)) }
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
