@@ -36,7 +36,15 @@ pub async fn build(workspace: &Path, profile: Option<&str>) -> Result<BTreeMap<S
 pub async fn build_package(workspace: &Path, package: &str, profile: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
-    let mut child = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What `cargo run` tells this program about itself is a change to build scripts that ask for it, such as ring's: almost
+    // everything would be built again.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command
         .args(["build", "--package", package, "--bins", "--quiet"])
         .args(["--message-format", "json-render-diagnostics", "--color", color])
         .args(profile.into_iter().flat_map(|profile| ["--profile", profile]))
