@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::stats::count;
+use crate::stats::{count, quantile};
 
 /// Of the palette of Okabe and Ito, which most eyes tell apart.
 const COLORS: [&str; 5] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9"];
@@ -44,8 +44,7 @@ impl Bars<'_> {
         let longest = self.rows.iter().map(|row| row.label.chars().count()).max().unwrap_or_default();
         let left = MARGIN + 7.2 * count(longest) + 10.0;
         let right = WIDTH - MARGIN - 50.0;
-        let totals = self.rows.iter().map(|row| row.values.iter().sum::<f64>());
-        let scale = Scale::new(totals.fold(0.0, f64::max), left, right);
+        let scale = Scale::new(self.reach(), left, right);
 
         let mut picture = Picture::new(self.title, self.unit, self.series);
         let top = picture.y;
@@ -60,13 +59,25 @@ impl Bars<'_> {
             picture.text(left - 8.0, y + 12.0, "end", "#111111", &row.label);
             let mut sum = 0.0;
             for (value, color) in row.values.iter().zip(COLORS) {
-                let (from, to) = (scale.at(sum), scale.at(sum + value));
+                let (from, to) = (scale.at(sum).min(right), scale.at(sum + value).min(right));
                 picture.rectangle(from, y, to - from, LINE - 5.0, color);
                 sum += value;
             }
-            picture.text(scale.at(sum) + 6.0, y + 12.0, "start", "#111111", &number(sum));
+            let end = scale.at(sum);
+            if end > right {
+                picture.gap(right - 30.0, y, LINE - 5.0);
+            }
+            picture.text(end.min(right) + 6.0, y + 12.0, "start", "#111111", &number(sum));
         }
         picture.end(bottom + 30.0)
+    }
+
+    /// The greatest value that the axis has room for. A few bars that are far longer than all others are cut, so that the others
+    /// can be told apart.
+    fn reach(&self) -> f64 {
+        let totals: Vec<_> = self.rows.iter().map(|row| row.values.iter().sum::<f64>()).collect();
+        let (most, all) = (quantile(&totals, 0.9), quantile(&totals, 1.0));
+        if all > 3.0 * most { most } else { all }
     }
 }
 
@@ -174,6 +185,13 @@ impl Picture {
 
     fn rectangle(&mut self, x: f64, y: f64, width: f64, height: f64, color: &str) {
         let _ = writeln!(self.body, r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="{color}"/>"#);
+    }
+
+    /// What tells that a bar is cut.
+    fn gap(&mut self, x: f64, y: f64, height: f64) {
+        let points =
+            format!("{x:.1},{:.1} {:.1},{y:.1} {:.1},{y:.1} {:.1},{:.1}", y + height, x + 5.0, x + 11.0, x + 6.0, y + height);
+        let _ = writeln!(self.body, r##"<polygon points="{points}" fill="#ffffff"/>"##);
     }
 
     fn line(&mut self, from: (f64, f64), to: (f64, f64), color: &str) {
