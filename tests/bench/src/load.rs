@@ -242,16 +242,11 @@ pub fn chapter(figures: &Figures) -> Chapter {
         ],
     };
     let latency = Lines {
-        title: "The local shop: time to an answer",
+        title: "The local shop: time to an answer through the gateway",
         unit: "ms",
         x_title: "clients",
         x,
-        series: vec![
-            ("gateway p50", of(|level| level.gateway.quantile(0.5))),
-            ("gateway p99", of(|level| level.gateway.quantile(0.99))),
-            ("functions p50", of(|level| level.direct.quantile(0.5))),
-            ("functions p99", of(|level| level.direct.quantile(0.99))),
-        ],
+        series: vec![("p50", of(|level| level.gateway.quantile(0.5))), ("p99", of(|level| level.gateway.quantile(0.99)))],
     };
 
     Chapter {
