@@ -328,8 +328,7 @@ impl Actor {
         let body = json!({"name": name, "price": "19.90", "quantity": quantity});
         let answer = self.post("/products", body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
-        let id = answer["product_id"].as_str().expect("an id").to_owned();
-        Product { path: format!("/products/{id}"), id }
+        Product::of(&answer)
     }
 
     /// Places an order for these products and quantities.
@@ -352,6 +351,14 @@ impl Actor {
 pub struct Product {
     pub path: String,
     pub id: String,
+}
+
+impl Product {
+    /// The one that was answered.
+    pub fn of(answer: &Answer) -> Self {
+        let id = answer["product_id"].as_str().expect("an id").to_owned();
+        Self { path: format!("/products/{id}"), id }
+    }
 }
 
 /// The body of an order for these products and quantities.

@@ -11,6 +11,7 @@ use crate::app::{Actor, Order, Product, TestApp, line, lines, unique};
 enum Step {
     Price { product: usize, cents: u64 },
     Restock { product: usize, quantity: u64 },
+    Spread { product: usize, shards: u64 },
     DeleteProduct { product: usize },
     Place { lines: Vec<(usize, u64)> },
     Add { order: usize, product: usize, quantity: u64 },
@@ -27,6 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => (which.clone(), 0_u64..100_000).prop_map(|(product, cents)| Step::Price { product, cents }),
         1 => (which.clone(), 0_u64..20).prop_map(|(product, quantity)| Step::Restock { product, quantity }),
+        1 => (which.clone(), 1_u64..5).prop_map(|(product, shards)| Step::Spread { product, shards }),
         1 => which.clone().prop_map(|product| Step::DeleteProduct { product }),
         3 => proptest::collection::vec((which.clone(), few.clone()), 0..4).prop_map(|lines| Step::Place { lines }),
         4 => (which.clone(), which.clone(), few.clone()).prop_map(|(order, product, quantity)| Step::Add { order, product, quantity }),
@@ -98,6 +100,8 @@ impl Model {
         match step {
             Step::Price { product, cents } => self.products[*product].as_mut().ok_or("not-found")?.price = *cents,
             Step::Restock { product, quantity } => self.products[*product].as_mut().ok_or("not-found")?.quantity = *quantity,
+            // Nothing that anybody can see but the number itself.
+            Step::Spread { product, .. } => drop(self.products[*product].as_ref().ok_or("not-found")?),
             Step::DeleteProduct { product } => {
                 if self.products[*product].as_ref().ok_or("not-found")?.reserved > 0 {
                     return Err("product-in-use");
@@ -213,6 +217,7 @@ impl Real<'_> {
                 self.admin.put(&self.products[*product], json!({"price": price})).await
             }
             Step::Restock { product, quantity } => self.admin.put(&self.products[*product], json!({"quantity": quantity})).await,
+            Step::Spread { product, shards } => self.admin.put(&self.products[*product], json!({"stock_shards": shards})).await,
             Step::DeleteProduct { product } => self.admin.delete(&self.products[*product]).await,
             Step::Place { lines: wanted } => {
                 let body = lines(wanted.iter().map(|(product, quantity)| (&self.products[*product], *quantity)));
@@ -251,7 +256,10 @@ fn settle(step: &Step, model: &Model) -> Option<Step> {
     let mut step = step.clone();
     let lines_of = |order: usize| model.orders[order].as_ref().map_or(1, |order| order.lines.len() + 1);
     match &mut step {
-        Step::Price { product, .. } | Step::Restock { product, .. } | Step::DeleteProduct { product } => *product %= products,
+        Step::Price { product, .. }
+        | Step::Restock { product, .. }
+        | Step::Spread { product, .. }
+        | Step::DeleteProduct { product } => *product %= products,
         Step::Place { lines } => lines.iter_mut().for_each(|(product, _)| *product %= products),
         _ if orders == 0 => return None,
         Step::Add { order, product, .. } => (*order, *product) = (*order % orders, *product % products),

@@ -21,5 +21,6 @@ mod orders;
 mod outages;
 mod products;
 mod rights;
+mod stock;
 mod telemetry;
 mod tokens;

@@ -11,7 +11,7 @@ use std::{
 use jsonschema::Validator;
 use local::{routes::Routes, template::Template};
 use serde_json::{Map, Value, json};
-use shared::domain::{Description, Email, Order, ProductName, Quantity, Reason, Status, Stock};
+use shared::domain::{Description, Email, Order, ProductName, Quantity, Reason, Status, Stock, StockShards};
 
 use crate::app::{Answer, workspace};
 
@@ -522,6 +522,11 @@ fn headers() -> Value {
 const ID: &str = "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f";
 const TIME: &str = "2026-11-22T10:12:30.123Z";
 
+/// A number of shards, from `min` up.
+fn shards(min: u32, description: &str) -> Value {
+    json!({"type": "integer", "minimum": min, "maximum": StockShards::MAX, "description": description, "examples": [8]})
+}
+
 /// An object of which all properties are there, unless they are among the optional ones.
 fn object(properties: Value, optional: &[&str]) -> Value {
     let required: Vec<_> = properties
@@ -625,10 +630,11 @@ fn schemas() -> Value {
                     "price": field("Money", "What one piece costs"),
                     "quantity": pieces(Stock::MAX * 2, 0, "Pieces that can still be sold", 12),
                     "reserved": {"type": "integer", "minimum": 0, "description": "Pieces that PENDING and CONFIRMED orders hold", "examples": [3]},
+                    "stock_shards": shards(2, "Left out where it is 1: over how many items of the table the stock is spread"),
                 }),
                 times(),
             ),
-            &[],
+            &["stock_shards"],
         ),
         "ProductPage": page("products", "Product"),
         "NewProduct": object(
@@ -637,8 +643,9 @@ fn schemas() -> Value {
                 "description": description,
                 "price": reference("schemas", "Price"),
                 "quantity": pieces(Stock::MAX, 0, "Pieces on the shelf", 12),
+                "stock_shards": shards(1, "Over how many items of the table the stock is spread, so that many may buy at the same instant"),
             }),
-            &["description"],
+            &["description", "stock_shards"],
         ),
         "ProductChange": with(
             with(
@@ -648,8 +655,9 @@ fn schemas() -> Value {
                         "description": description,
                         "price": reference("schemas", "Price"),
                         "quantity": pieces(Stock::MAX, 0, "Pieces on the shelf", 12),
+                        "stock_shards": shards(1, "Over how many items of the table the stock is spread; may be changed while it is sold"),
                     }),
-                    &["name", "description", "price", "quantity"],
+                    &["name", "description", "price", "quantity", "stock_shards"],
                 ),
                 "minProperties",
                 1.into(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     accounts::outdate_hash,
-    app::{Actor, Order, PASSWORD, TestApp, line, lines, unique, workspace},
+    app::{Actor, Order, PASSWORD, Product, TestApp, line, lines, unique, workspace},
     orders::{age, bring, expire},
     tokens::{claims_of, header, sign},
 };
@@ -234,6 +234,17 @@ async fn no_function_may_do_what_it_need_not() {
     age(&app, &forgotten, 2).await;
     assert_eq!(expire(&app).await["cancelled"], 1);
 
+    // Stock that is spread over many items, and more at once than any of them has.
+    let set = json!({"name": "Set", "price": 1, "quantity": 12, "stock_shards": 4});
+    let set = Product::of(&keyed("/products", set).await);
+    assert_eq!(admin.put(&set, json!({"price": 2, "stock_shards": 6})).await.status, 200);
+    assert_eq!(anyone.get("/products").await.status, 200);
+    let order = ada.order([(&set, 7)]).await;
+    let added = ada.post(order.items(), line(&set, 3)).await;
+    assert_eq!(ada.put(order.item(&added), json!({"quantity": 5})).await.status, 200);
+    assert_eq!(ada.delete(&order).await.status, 204);
+    assert_eq!(admin.delete(&set).await.status, 204);
+
     // Accounts, by e-mail address and username, with a failure, an old hash, a stolen refresh token and every way out.
     for name in [json!({"email": email, "password": "wrong"}), json!({"username": username, "password": "wrong"})] {
         assert_eq!(anyone.post("/auth/login", name).await.status, 401);
@@ -263,7 +274,7 @@ async fn no_function_may_do_what_it_need_not() {
 async fn a_right_that_is_missing_is_missed() {
     let template = std::fs::read_to_string(workspace().join("template.yaml")).unwrap();
     let of_product_get = template.split_once("Binary: product-get\n").unwrap().1.split_once("Events:").unwrap().0;
-    for (granted, instead) in [("dynamodb:GetItem", "dynamodb:Query"), ("PRODUCT#*", "USER#*")] {
+    for (granted, instead) in [("dynamodb:Query", "dynamodb:GetItem"), ("PRODUCT#*", "USER#*")] {
         assert_eq!(of_product_get.matches(granted).count(), 1);
         let changed = template.replace(of_product_get, &of_product_get.replace(granted, instead));
         let file = std::env::temp_dir().join(format!("{}.yaml", unique("template")));
@@ -278,6 +289,6 @@ async fn a_right_that_is_missing_is_missed() {
         let id = refused.header("x-request-id");
         let told = |line: &local::LogLine| line.text.contains(id) && line.text.contains("AccessDeniedException");
         let line = app.shop().log_line(std::time::Duration::from_secs(5), told).await.expect("the log tells why");
-        assert!(line.text.contains("is not authorized to perform: dynamodb:GetItem on resource"), "{}", line.text);
+        assert!(line.text.contains("is not authorized to perform: dynamodb:Query on resource"), "{}", line.text);
     }
 }

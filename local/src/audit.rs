@@ -155,6 +155,8 @@ impl Order<'_> {
 #[derive(Default)]
 struct Table<'t> {
     products: BTreeMap<&'t str, Item<'t>>,
+    /// By the product's id and the shard's number.
+    shards: BTreeMap<(&'t str, u64), Item<'t>>,
     names: BTreeMap<&'t str, Item<'t>>,
     orders: BTreeMap<&'t str, Order<'t>>,
     users: BTreeMap<&'t str, Item<'t>>,
@@ -172,6 +174,12 @@ impl<'t> Table<'t> {
                 ("PRODUCT", "PRODUCT") => {
                     table.products.insert(item.id(), item);
                 }
+                ("PRODUCT", sk) if sk.starts_with("STOCK#") => match sk["STOCK#".len()..].parse() {
+                    Ok(number) if number > 0 => {
+                        table.shards.insert((item.id(), number), item);
+                    }
+                    _ => findings.add(&item, "is no shard from 1 up"),
+                },
                 ("PRODUCT_NAME", "OWNER") => {
                     table.names.insert(item.id(), item);
                 }
@@ -286,20 +294,45 @@ impl Findings {
 
     /// I2: what is reserved of a product is what orders hold. I4: it has its name, and every name its product.
     fn products(&mut self, table: &Table<'_>) {
-        let mut held: BTreeMap<&str, u128> = BTreeMap::new();
+        let mut held: BTreeMap<(&str, u64), u128> = BTreeMap::new();
         for line in table.orders.values().filter(|order| order.holds_stock()).flat_map(|order| &order.lines) {
             let product_id = line.text("product_id");
             if !table.products.contains_key(product_id) {
                 self.add(line, format!("holds product {product_id:?}, which does not exist"));
             }
-            *held.entry(product_id).or_default() += u128::from(line.number("quantity").unwrap_or_default());
+            let shard = if line.attributes["shard"].is_null() { Some(0) } else { self.number(line, "shard") };
+            let Some(shard) = shard else { continue };
+            if shard > 0 && !table.shards.contains_key(&(product_id, shard)) {
+                self.add(line, format!("holds pieces of shard {shard}, which does not exist"));
+            }
+            *held.entry((product_id, shard)).or_default() += u128::from(line.number("quantity").unwrap_or_default());
+        }
+        let own = table.products.iter().map(|(id, product)| ((*id, 0), product));
+        for ((id, number), stock) in own.chain(table.shards.iter().map(|(key, shard)| (*key, shard))) {
+            self.number(stock, "price");
+            self.number(stock, "quantity");
+            self.number(stock, "version");
+            let held = held.get(&(id, number)).copied().unwrap_or_default();
+            if let Some(reserved) = self.number(stock, "reserved").filter(|reserved| u128::from(*reserved) != held) {
+                self.add(stock, format!("{reserved} are reserved, but orders hold {held}"));
+            }
+        }
+        for ((id, _), shard) in &table.shards {
+            match table.products.get(id) {
+                None => self.add(shard, "belongs to a product that does not exist"),
+                Some(product) if product.number("price") != shard.number("price") => {
+                    self.add(shard, "has another price than its product");
+                }
+                Some(_) => {}
+            }
         }
         for (id, product) in &table.products {
-            self.number(product, "price");
-            self.number(product, "quantity");
-            let held = held.get(id).copied().unwrap_or_default();
-            if let Some(reserved) = self.number(product, "reserved").filter(|reserved| u128::from(*reserved) != held) {
-                self.add(product, format!("{reserved} are reserved, but orders hold {held}"));
+            if !product.attributes["stock_shards"].is_null()
+                && let Some(shards) = self.number(product, "stock_shards")
+            {
+                for number in (1..shards).filter(|number| !table.shards.contains_key(&(*id, *number))) {
+                    self.add(product, format!("has no shard {number}, but {shards} shards"));
+                }
             }
             self.text(product, "gsi1pk", "PRODUCTS");
             let name = product.text("gsi1sk");
@@ -358,19 +391,35 @@ mod tests {
                 .put(
                     "PRODUCT#p",
                     "PRODUCT",
-                    json!({"price": 250, "quantity": 5, "reserved": 3, "gsi1pk": "PRODUCTS", "gsi1sk": "pen"}),
+                    json!({"price": 250, "quantity": 5, "reserved": 3, "version": 1, "gsi1pk": "PRODUCTS", "gsi1sk": "pen"}),
                 )
                 .put("PRODUCT_NAME#pen", "OWNER", json!({"product_id": "p"}))
                 .put(
                     "PRODUCT#q",
                     "PRODUCT",
-                    json!({"price": 0, "quantity": 0, "reserved": 0, "gsi1pk": "PRODUCTS", "gsi1sk": "a#b"}),
+                    json!({"price": 0, "quantity": 0, "reserved": 0, "version": 1, "gsi1pk": "PRODUCTS", "gsi1sk": "a#b"}),
                 )
                 .put("PRODUCT_NAME#a#b", "OWNER", json!({"product_id": "q"}))
                 .order("new", "PENDING", 500, 2)
                 .put("ORDER#new", "ITEM#1", json!({"product_id": "p", "quantity": 1, "price": 300}))
                 .put("ORDER#new", "ITEM#2", json!({"product_id": "p", "quantity": 2, "price": 100}))
                 .order("empty", "PENDING", 0, 0)
+                // Spread over two items, and a third that is not taken from any more.
+                .put(
+                    "PRODUCT#s",
+                    "PRODUCT",
+                    json!({
+                        "price": 10, "quantity": 5, "reserved": 1, "version": 4, "stock_shards": 2,
+                        "gsi1pk": "PRODUCTS", "gsi1sk": "set",
+                    }),
+                )
+                .put("PRODUCT_NAME#set", "OWNER", json!({"product_id": "s"}))
+                .put("PRODUCT#s", "STOCK#01", json!({"price": 10, "quantity": 6, "reserved": 0, "version": 0}))
+                .put("PRODUCT#s", "STOCK#02", json!({"price": 10, "quantity": 0, "reserved": 2, "version": 3}))
+                .order("spread", "CONFIRMED", 30, 2)
+                .put("ORDER#spread", "HISTORY#0000000002", json!({"from": "PENDING", "to": "CONFIRMED"}))
+                .put("ORDER#spread", "ITEM#1", json!({"product_id": "s", "quantity": 1, "price": 10}))
+                .put("ORDER#spread", "ITEM#2", json!({"product_id": "s", "quantity": 2, "price": 10, "shard": 2}))
                 // Its product is gone, and may be.
                 .order("sent", "SHIPPED", 90, 1)
                 .put("ORDER#sent", "ITEM#1", json!({"product_id": "gone", "quantity": 9, "price": 10}))
@@ -514,6 +563,24 @@ mod tests {
                 },
                 &["ORDER#empty ORDER: has 41 lines, more than 40"],
             ),
+            (
+                |t| t.put("PRODUCT#s", "STOCK#02", json!({"price": 11, "reserved": 1})),
+                &["PRODUCT#s STOCK#02: 1 are reserved, but orders hold 2", "PRODUCT#s STOCK#02: has another price than its product"],
+            ),
+            (
+                |t| t.put("PRODUCT#s", "STOCK#01", json!({"quantity": -1})),
+                &["PRODUCT#s STOCK#01: quantity is {\"N\":\"-1\"}, and no whole number from 0 up"],
+            ),
+            (|t| t.without("PRODUCT#s STOCK#01"), &["PRODUCT#s PRODUCT: has no shard 1, but 2 shards"]),
+            (
+                |t| t.without("PRODUCT#s STOCK#02"),
+                &["ORDER#spread ITEM#2: holds pieces of shard 2, which does not exist"],
+            ),
+            (
+                |t| t.put("PRODUCT#gone", "STOCK#01", json!({"price": 1, "quantity": 0, "reserved": 0, "version": 0})),
+                &["PRODUCT#gone STOCK#01: belongs to a product that does not exist"],
+            ),
+            (|t| t.put("PRODUCT#s", "STOCK#x", json!({})), &["PRODUCT#s STOCK#x: is no shard from 1 up"]),
             (|t| t.without("PRODUCT_NAME#pen OWNER"), &["PRODUCT#p PRODUCT: does not own its name \"pen\""]),
             (
                 |t| t.put("PRODUCT_NAME#pen", "OWNER", json!({"product_id": "q"})),

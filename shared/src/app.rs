@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::{
         timeout::TimeoutConfig,
     },
 };
-use aws_smithy_http_client::{Builder, tls};
 use uuid::Uuid;
 
 use crate::{
@@ -17,11 +16,12 @@ use crate::{
     keys::Keys,
     store::{Counter, Table},
     telemetry::Source,
+    tls,
 };
 
 /// A start that failed: the environment is not what template.yaml makes it.
 #[derive(Debug, thiserror::Error)]
-#[error("the environment variable {0} is not set")]
+#[error("the environment variable {0} is not set, or what it names cannot be read")]
 pub struct Missing(&'static str);
 
 /// What a handler is built on, made once per environment. A function that needs less links less.
@@ -89,7 +89,7 @@ impl FromEnvironment for TokenApp {
             .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
             .region(Region::new(variable("AWS_REGION")?))
             .credentials_provider(credentials()?)
-            .http_client(http_client())
+            .http_client(http_client()?)
             .timeout_config(timeouts())
             .retry_config(retries())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -119,7 +119,7 @@ fn dynamodb() -> Result<Config, Missing> {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(variable("AWS_REGION")?))
         .credentials_provider(credentials()?)
-        .http_client(http_client())
+        .http_client(http_client()?)
         .timeout_config(timeouts())
         .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -141,8 +141,12 @@ fn credentials() -> Result<Credentials, Missing> {
     Ok(Credentials::new(id, secret, session_token, None, "environment"))
 }
 
-fn http_client() -> SharedHttpClient {
-    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
+/// Whom to believe that they are AWS: `AWS_CA_BUNDLE` is the variable that all SDKs and tools of AWS read.
+fn http_client() -> Result<SharedHttpClient, Missing> {
+    match variable("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty()) {
+        Some(path) => std::fs::read(path).map(|bundle| tls::client_of(&bundle)).map_err(|_| Missing("AWS_CA_BUNDLE")),
+        None => Ok(tls::client()),
+    }
 }
 
 /// Short enough that a service that hangs is told apart from one that is slow before the request's deadline.

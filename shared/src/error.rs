@@ -112,6 +112,10 @@ pub enum Error {
     #[error("the price of a product has changed")]
     PriceChanged { product_id: ProductId, price: Money },
 
+    /// Not told to anybody: this shard of the product's stock has not that many, and others may.
+    #[error("another shard has to be asked for {wanted} of a product")]
+    Elsewhere { product_id: ProductId, wanted: u64 },
+
     /// No order goes from the one status to the other.
     #[error("an order does not go from {from} to {to}")]
     IllegalTransition { from: Status, to: Status },

@@ -12,6 +12,8 @@ pub mod auth;
 
 mod aws;
 
+mod tls;
+
 pub mod keys;
 
 pub mod store;

@@ -20,7 +20,7 @@ pub use order::{
     Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter, OrderItem, Quantity,
     Reason, StatusChange, demand, total,
 };
-pub use product::{Description, NamePrefix, NewProduct, Product, ProductChange, ProductName, Stock};
+pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Stock, StockShards};
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
 pub use timestamp::Timestamp;
 pub use user::{AccountName, AccountOrder, Actor, Caller, Email, Login, Role, User, Username};

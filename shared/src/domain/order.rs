@@ -9,6 +9,7 @@ use super::{
     id::{OrderId, OrderItemId, ProductId, UserId},
     lifecycle::{Status, StockEffect},
     money::Money,
+    product::Offer,
     timestamp::Timestamp,
 };
 use crate::{Error, Result, error::Fault};
@@ -48,10 +49,14 @@ pub struct OrderItem {
     pub line_total: Money,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The shard of the product's stock that holds these pieces.
+    #[serde(skip)]
+    pub shard: u32,
 }
 
 impl OrderItem {
-    pub fn new(id: OrderItemId, order_id: OrderId, wanted: &NewItem, price: Money, now: Timestamp) -> Self {
+    pub fn new(id: OrderItemId, order_id: OrderId, wanted: &NewItem, offer: Offer, now: Timestamp) -> Self {
+        let Offer { price, shard } = offer;
         Self {
             order_item_id: id,
             order_id,
@@ -61,6 +66,7 @@ impl OrderItem {
             line_total: price.times(wanted.quantity.get()),
             created_at: now,
             updated_at: now,
+            shard,
         }
     }
 }
@@ -111,8 +117,8 @@ impl OrderDetails {
         Self { order, items, history: Vec::new() }
     }
 
-    /// How many of each product the lines need.
-    pub fn demand(&self) -> BTreeMap<ProductId, u64> {
+    /// How many of each product the lines need, by the shard of its stock that they come from.
+    pub fn demand(&self) -> BTreeMap<(ProductId, u32), u64> {
         demand(&self.items)
     }
 }
@@ -122,11 +128,11 @@ pub fn total(items: &[OrderItem]) -> Money {
     items.iter().fold(Money::ZERO, |sum, item| sum.plus(item.line_total))
 }
 
-/// How many of each product the lines need. DynamoDB allows one action per item in a transaction.
-pub fn demand(items: &[OrderItem]) -> BTreeMap<ProductId, u64> {
+/// How many of each product the lines need, by the shard of its stock. DynamoDB allows one action per item in a transaction.
+pub fn demand(items: &[OrderItem]) -> BTreeMap<(ProductId, u32), u64> {
     let mut demand = BTreeMap::new();
     for item in items {
-        *demand.entry(item.product_id).or_default() += item.quantity.get();
+        *demand.entry((item.product_id, item.shard)).or_default() += item.quantity.get();
     }
     demand
 }
@@ -204,17 +210,17 @@ impl OrderDraft {
     }
 
     /// The order at these prices; what has none is free.
-    pub fn priced(&self, prices: &BTreeMap<ProductId, Money>) -> OrderDetails {
+    pub fn priced(&self, offers: &BTreeMap<ProductId, Offer>) -> OrderDetails {
         let priced = |(id, wanted): &(OrderItemId, NewItem)| {
-            let price = prices.get(&wanted.product_id).copied().unwrap_or(Money::ZERO);
-            OrderItem::new(*id, self.order_id, wanted, price, self.now)
+            let offer = offers.get(&wanted.product_id).copied().unwrap_or(Offer { price: Money::ZERO, shard: 0 });
+            OrderItem::new(*id, self.order_id, wanted, offer, self.now)
         };
         OrderDetails::place(self.order_id, self.customer_id, self.items.iter().map(priced).collect(), self.now)
     }
 
     /// The lines whose product has no price, because there is no such product.
-    pub fn unknown(&self, prices: &BTreeMap<ProductId, Money>) -> Vec<Fault> {
-        let lines = self.items.iter().enumerate().filter(|(_, (_, item))| !prices.contains_key(&item.product_id));
+    pub fn unknown(&self, offers: &BTreeMap<ProductId, Offer>) -> Vec<Fault> {
+        let lines = self.items.iter().enumerate().filter(|(_, (_, item))| !offers.contains_key(&item.product_id));
         lines.map(|(index, _)| Fault::new(format!("/items/{index}/product_id"), "is no product of this shop")).collect()
     }
 

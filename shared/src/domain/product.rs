@@ -22,6 +22,8 @@ pub struct Product {
     pub quantity: Stock,
     /// What PENDING and CONFIRMED orders hold.
     pub reserved: u64,
+    #[serde(skip_serializing_if = "StockShards::is_one")]
+    pub stock_shards: StockShards,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows with every write; what the `ETag` is made of.
@@ -38,6 +40,7 @@ impl Product {
             price: new.price,
             quantity: new.quantity,
             reserved: 0,
+            stock_shards: new.stock_shards,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -52,6 +55,7 @@ pub struct NewProduct {
     pub description: Description,
     pub price: Money,
     pub quantity: Stock,
+    pub stock_shards: StockShards,
 }
 
 impl FromFields for NewProduct {
@@ -60,7 +64,14 @@ impl FromFields for NewProduct {
         let description = fields.optional("description");
         let price = fields.required("price");
         let quantity = fields.required("quantity");
-        Some(Self { name: name?, description: description?.unwrap_or_default(), price: price?, quantity: quantity? })
+        let stock_shards = fields.optional("stock_shards");
+        Some(Self {
+            name: name?,
+            description: description?.unwrap_or_default(),
+            price: price?,
+            quantity: quantity?,
+            stock_shards: stock_shards?.unwrap_or_default(),
+        })
     }
 }
 
@@ -71,6 +82,7 @@ pub struct ProductChange {
     pub description: Option<Description>,
     pub price: Option<Money>,
     pub quantity: Option<Stock>,
+    pub stock_shards: Option<StockShards>,
 }
 
 impl FromFields for ProductChange {
@@ -79,10 +91,19 @@ impl FromFields for ProductChange {
         let description = fields.optional("description");
         let price = fields.optional("price");
         let quantity = fields.optional("quantity");
-        let change = Self { name: name?, description: description?, price: price?, quantity: quantity? };
-        let empty = change.name.is_none() && change.description.is_none() && change.price.is_none() && change.quantity.is_none();
+        let stock_shards = fields.optional("stock_shards");
+        let change = Self {
+            name: name?,
+            description: description?,
+            price: price?,
+            quantity: quantity?,
+            stock_shards: stock_shards?,
+        };
+        let Self { name, description, price, quantity, stock_shards } = &change;
+        let empty =
+            name.is_none() && description.is_none() && price.is_none() && quantity.is_none() && stock_shards.is_none();
         if empty && fields.is_sound() {
-            fields.fault("must set at least one of name, description, price and quantity");
+            fields.fault("must set at least one of name, description, price, quantity and stock_shards");
         }
         Some(change)
     }
@@ -213,6 +234,58 @@ impl FromJson for Stock {
     }
 }
 
+/// Over how many items a product's stock is spread: 1 to 32. DynamoDB writes to one item for one sale after the other; with
+/// more items, as many sales may happen at the same instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StockShards(u32);
+
+impl StockShards {
+    pub const MAX: u32 = 32;
+
+    pub fn new(shards: u32) -> Option<Self> {
+        (1..=Self::MAX).contains(&shards).then_some(Self(shards))
+    }
+
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+    pub fn is_one(&self) -> bool {
+        self.0 == 1
+    }
+
+    /// How many of `pieces` the shard with this number gets; one beyond the last gets none.
+    pub fn share(self, pieces: u64, shard: u32) -> u64 {
+        let shards = u64::from(self.0);
+        let extra = u64::from(u64::from(shard) < pieces % shards);
+        if shard < self.0 { pieces / shards + extra } else { 0 }
+    }
+}
+
+impl Default for StockShards {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl FromJson for StockShards {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::Number(text) => whole(text).and_then(|number| Self::new(number.try_into().ok()?)),
+            _ => None,
+        }
+        .ok_or_else(|| format!("must be an integer from 1 to {}", Self::MAX))
+    }
+}
+
+/// At what price a piece is sold, and from which shard of the stock it is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    pub price: Money,
+    pub shard: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +309,19 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert!(Stock::from_json(Json::String("1".into())).is_err());
+    }
+
+    #[test]
+    fn shares_add_up_and_differ_by_one_at_most() {
+        let shares = |shards, pieces| {
+            let shards = StockShards::new(shards).unwrap();
+            (0..shards.get() + 1).map(|shard| shards.share(pieces, shard)).collect::<Vec<_>>()
+        };
+        assert_eq!(shares(1, 7), [7, 0]);
+        assert_eq!(shares(3, 7), [3, 2, 2, 0]);
+        assert_eq!(shares(4, 3), [1, 1, 1, 0, 0]);
+        assert_eq!(shares(2, 0), [0, 0, 0]);
+        assert!(StockShards::new(0).is_none() && StockShards::new(33).is_none());
     }
 
     #[test]

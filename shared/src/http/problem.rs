@@ -74,7 +74,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         }
         Error::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts"),
         Error::Unavailable(_) | Error::Contended => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
-        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } => {
+        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } | Error::Elsewhere { .. } => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
         }
     }
@@ -105,7 +105,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         Error::Unavailable(_) | Error::Contended => {
             "the database did not answer in time; the same request may be sent again".to_owned()
         }
-        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } => {
+        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } | Error::Elsewhere { .. } => {
             format!("the fault is logged under the request id {request_id}")
         }
         refusal => refusal.to_string(),

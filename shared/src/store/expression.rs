@@ -75,6 +75,13 @@ impl Expression {
         expression
     }
 
+    /// Condition: there is no such attribute.
+    pub fn lacks(mut self, attribute: &str) -> Self {
+        let name = self.name(attribute);
+        self.conditions.push(format!("attribute_not_exists({name})"));
+        self
+    }
+
     /// Condition: the attribute has this value.
     pub fn equal(mut self, attribute: &str, value: impl Into<Value>) -> Self {
         let (name, value) = (self.name(attribute), self.value(value));

@@ -3,6 +3,7 @@
 //! | item | `pk` | `sk` | `gsi1pk` / `gsi1sk` | `gsi2pk` / `gsi2sk` |
 //! |---|---|---|---|---|
 //! | product | `PRODUCT#<product id>` | `PRODUCT` | `PRODUCTS` / `<folded name>` | |
+//! | stock of a product, but for shard 0 | `PRODUCT#<product id>` | `STOCK#<shard>` | | |
 //! | product name | `PRODUCT_NAME#<folded name>` | `OWNER` | | |
 //! | order | `ORDER#<order id>` | `ORDER` | `CUSTOMER#<user id>` / `<order id>` | `ORDERS#<status>#<shard>` / `<order id>` |
 //! | order item | `ORDER#<order id>` | `ITEM#<order item id>` | | |
@@ -15,7 +16,7 @@
 //!
 //! | question | answered by |
 //! |---|---|
-//! | this product | `GetItem` of its key |
+//! | this product, with its stock | `Query` of `PRODUCT#<product id>` |
 //! | the catalogue by name, names with a prefix | `Query` of `gsi1` for `PRODUCTS`, `begins_with` |
 //! | this order, with lines and history | `Query` of `ORDER#<order id>` |
 //! | a customer's orders, newest first | `Query` of `gsi1` for `CUSTOMER#<user id>` |
@@ -49,6 +50,8 @@ pub const PRODUCTS: &str = "PRODUCTS";
 #[derive(Debug, Clone, Copy)]
 pub enum Key<'a> {
     Product(ProductId),
+    /// A part of what there is of a product; the first is in the product's own item.
+    Stock(ProductId, u32),
     /// Whoever owns the name; there while the product is.
     ProductName(&'a Folded),
     Order(OrderId),
@@ -70,6 +73,7 @@ pub enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
+    pub const STOCK_PREFIX: &'static str = "STOCK#";
     pub const SESSION_PREFIX: &'static str = "SESSION#";
     pub const ITEM_PREFIX: &'static str = "ITEM#";
     pub const HISTORY_PREFIX: &'static str = "HISTORY#";
@@ -94,7 +98,7 @@ impl<'a> Key<'a> {
 
     pub fn pk(&self) -> String {
         match self {
-            Self::Product(id) => format!("PRODUCT#{id}"),
+            Self::Product(id) | Self::Stock(id, _) => format!("PRODUCT#{id}"),
             Self::ProductName(name) => format!("PRODUCT_NAME#{name}"),
             Self::Order(id) | Self::OrderItem(id, _) | Self::History(id, _) => format!("ORDER#{id}"),
             Self::User(id) | Self::Session(id, _) => format!("USER#{id}"),
@@ -107,7 +111,8 @@ impl<'a> Key<'a> {
 
     pub fn sk(&self) -> String {
         match self {
-            Self::Product(_) => "PRODUCT",
+            Self::Product(_) | Self::Stock(_, 0) => "PRODUCT",
+            Self::Stock(_, shard) => return format!("{}{shard:02}", Self::STOCK_PREFIX),
             Self::ProductName(_) | Self::Email(_) | Self::Username(_) => "OWNER",
             Self::Order(_) => "ORDER",
             Self::OrderItem(_, id) => return format!("{}{id}", Self::ITEM_PREFIX),
@@ -124,6 +129,11 @@ impl<'a> Key<'a> {
     /// The product that a `pk` names.
     pub fn product_of(pk: &str) -> Option<ProductId> {
         pk.strip_prefix("PRODUCT#")?.parse().ok()
+    }
+
+    /// The shard that an `sk` names; `None` for the product's own item.
+    pub fn shard_of(sk: &str) -> Option<u32> {
+        sk.strip_prefix(Self::STOCK_PREFIX)?.parse().ok()
     }
 
     /// The order that a `pk` names.

@@ -8,6 +8,7 @@ pub mod orders;
 pub mod products;
 mod retry;
 pub mod sessions;
+mod stock;
 mod table;
 mod transaction;
 pub mod users;

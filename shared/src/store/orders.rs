@@ -11,7 +11,7 @@ use super::{
     expression::Expression,
     idempotency,
     key::{GSI1, GSI2, Item, Key},
-    products,
+    stock::{self, hold, release, reserve, restock, ship, unknown, why_not_held, why_not_reserved},
     table::from_item,
     transaction::Transaction,
 };
@@ -19,10 +19,9 @@ use crate::{
     Error, Result,
     aws::fault,
     domain::{
-        Actor, HistoryEntry, Money, NewItem, Order, OrderDetails, OrderDraft, OrderId, OrderItem, OrderItemId, ProductId,
+        Actor, HistoryEntry, Money, NewItem, Offer, Order, OrderDetails, OrderDraft, OrderId, OrderItem, OrderItemId, ProductId,
         Quantity, Status, StatusChange, StockEffect, Timestamp, UserId, demand, take_step, total,
     },
-    error::Fault,
     telemetry::note,
 };
 
@@ -60,8 +59,16 @@ struct ItemRow {
     quantity: u64,
     /// Minor units.
     price: i64,
+    /// Left out for the product's own item.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    shard: u32,
     created_at: i64,
     updated_at: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(shard: &u32) -> bool {
+    *shard == 0
 }
 
 /// One change of status as it is stored.
@@ -126,6 +133,7 @@ impl From<&OrderItem> for ItemRow {
             product_id: item.product_id,
             quantity: item.quantity.get(),
             price: item.price.minor(),
+            shard: item.shard,
             created_at: item.created_at.millis(),
             updated_at: item.updated_at.millis(),
         }
@@ -148,6 +156,7 @@ impl TryFrom<ItemRow> for OrderItem {
             line_total: price.times(quantity.get()),
             created_at: Timestamp::from_millis(row.created_at),
             updated_at: Timestamp::from_millis(row.updated_at),
+            shard: row.shard,
         })
     }
 }
@@ -187,19 +196,8 @@ impl TryFrom<HistoryRow> for HistoryEntry {
 
 /// Reads an order with its lines and its history, if the actor may see it.
 pub async fn find(table: &Table, id: OrderId, actor: &Actor) -> Result<OrderDetails> {
-    let output = table
-        .client
-        .query()
-        .table_name(&table.name)
-        .key_condition_expression("pk = :pk")
-        .expression_attribute_values(":pk", AttributeValue::S(Key::Order(id).pk()))
-        .consistent_read(true)
-        .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .send()
-        .await
-        .map_err(fault)?;
     let (mut order, mut items, mut history) = (None, Vec::new(), Vec::new());
-    for item in output.items.unwrap_or_default() {
+    for item in table.collection(Key::Order(id)).await? {
         let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
         if sk.starts_with(Key::ITEM_PREFIX) {
             items.push(OrderItem::try_from(from_item::<ItemRow>(item)?)?);
@@ -308,11 +306,11 @@ pub async fn place(
     actor: &Actor,
     remember: impl Fn(&OrderDetails) -> Result<Option<Idempotency>>,
 ) -> Result<OrderDetails> {
-    let mut prices = products::prices(table, &draft.products()).await?;
+    let mut offers = stock::offers(table, &draft.products()).await?;
     for _ in 0..ATTEMPTS {
-        let details = draft.priced(&prices);
+        let details = draft.priced(&offers);
         let once = remember(&details)?;
-        let unknown = draft.unknown(&prices);
+        let unknown = draft.unknown(&offers);
         if !unknown.is_empty() {
             // A repetition is answered as the first time, even if a product has gone since.
             idempotency::recall(table, once.as_ref()).await?;
@@ -329,9 +327,9 @@ pub async fn place(
         transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details.order), |_| {
             Error::Internal("a new order has the id of another".into())
         });
-        for (product_id, quantity) in details.demand() {
-            let price = prices[&product_id];
-            transaction = transaction.update(Key::Product(product_id), &reserve(quantity, price, now), move |old| {
+        for ((product_id, shard), quantity) in details.demand() {
+            let price = offers[&product_id].price;
+            transaction = transaction.update(Key::Stock(product_id, shard), &reserve(quantity, price, now), move |old| {
                 let pointer = draft.pointer(product_id);
                 why_not_reserved(old, product_id, quantity, price, pointer)
             });
@@ -341,7 +339,11 @@ pub async fn place(
         }
         match transaction.commit().await {
             Err(Error::PriceChanged { product_id, price }) => {
-                prices.insert(product_id, price);
+                offers.entry(product_id).and_modify(|offer| offer.price = price);
+            }
+            Err(Error::Elsewhere { product_id, wanted }) => {
+                let shard = stock::find(table, product_id, wanted).await?;
+                offers.entry(product_id).and_modify(|offer| offer.shard = shard);
             }
             refused_or_done => {
                 refused_or_done?;
@@ -364,12 +366,11 @@ pub async fn add_item(
     remember: impl Fn(&OrderItem) -> Result<Option<Idempotency>>,
 ) -> Result<OrderItem> {
     let product_id = wanted.product_id;
-    let known = products::prices(table, &BTreeSet::from([product_id])).await?;
-    let mut price = known.get(&product_id).copied();
+    let mut offer = stock::offers(table, &BTreeSet::from([product_id])).await?.remove(&product_id);
     for _ in 0..ATTEMPTS {
-        let item = OrderItem::new(item_id, order_id, wanted, price.unwrap_or(Money::ZERO), now);
+        let item = OrderItem::new(item_id, order_id, wanted, offer.unwrap_or(Offer { price: Money::ZERO, shard: 0 }), now);
         let once = remember(&item)?;
-        let Some(known) = price else {
+        let Some(Offer { price, shard }) = offer else {
             idempotency::recall(table, once.as_ref()).await?;
             return Err(Error::UnknownProduct(unknown("/product_id".into())));
         };
@@ -379,11 +380,14 @@ pub async fn add_item(
         let transaction = Transaction::new(table)
             .once(once.as_ref())
             .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor))
-            .update(Key::Product(product_id), &reserve(quantity, known, now), |old| {
-                why_not_reserved(old, product_id, quantity, known, "/product_id".into())
+            .update(Key::Stock(product_id, shard), &reserve(quantity, price, now), |old| {
+                why_not_reserved(old, product_id, quantity, price, "/product_id".into())
             });
         match insert_item(transaction, &item).commit().await {
-            Err(Error::PriceChanged { price: new, .. }) => price = Some(new),
+            Err(Error::PriceChanged { price, .. }) => offer = Some(Offer { price, shard }),
+            Err(Error::Elsewhere { .. }) => {
+                offer = Some(Offer { price, shard: stock::find(table, product_id, quantity).await? });
+            }
             refused_or_done => return refused_or_done.map(|()| item),
         }
     }
@@ -408,16 +412,17 @@ pub async fn change_item(
         let mut transaction = Transaction::new(table)
             .update(Key::Order(order_id), &editable(actor, now).add("total", raise), |old| why_not_editable(old, actor))
             .update(Key::OrderItem(order_id, item_id), &changed, |_| Error::Stale);
-        let product_id = item.product_id;
+        let (product_id, shard) = (item.product_id, item.shard);
+        let key = Key::Stock(product_id, shard);
         if after > before {
             let more = after - before;
-            transaction =
-                transaction.update(Key::Product(product_id), &hold(more, now), move |old| why_not_held(old, product_id, more));
+            transaction = transaction.update(key, &hold(more, now), move |old| why_not_held(old, product_id, more));
         } else if after < before {
-            transaction = transaction.update(Key::Product(product_id), &release(before - after, now), |_| broken_stock());
+            transaction = transaction.update(key, &release(before - after, now), |_| stock::broken());
         }
         match transaction.commit().await {
             Err(Error::Stale) => {} // Changed or removed by somebody else since; look again.
+            Err(Error::Elsewhere { wanted, .. }) => stock::bring(table, product_id, shard, wanted).await?,
             refused_or_done => {
                 item.quantity = quantity;
                 item.line_total = item.price.times(after);
@@ -437,7 +442,7 @@ pub async fn remove_item(table: &Table, order_id: OrderId, item_id: OrderItemId,
         let removed = Transaction::new(table)
             .update(Key::Order(order_id), &less, |old| why_not_editable(old, actor))
             .delete(Key::OrderItem(order_id, item_id), &unchanged(&item), |_| Error::Stale)
-            .update(Key::Product(item.product_id), &release(item.quantity.get(), now), |_| broken_stock())
+            .update(Key::Stock(item.product_id, item.shard), &release(item.quantity.get(), now), |_| stock::broken())
             .commit()
             .await;
         match removed {
@@ -511,39 +516,42 @@ pub async fn change_status(
     Err(Error::Contended)
 }
 
-/// How many of each product an effect moves, and the products that it leaves out because they are gone.
-async fn moved(table: &Table, items: &[OrderItem], stock: StockEffect) -> Result<(BTreeMap<ProductId, u64>, Vec<ProductId>)> {
-    let mut demand = if stock == StockEffect::None { BTreeMap::new() } else { demand(items) };
-    let mut gone = Vec::new();
-    if stock == StockEffect::Restocked {
-        // What has left the shop holds no product: it may have been deleted since.
-        let existing = products::prices(table, &demand.keys().copied().collect()).await?;
-        gone = demand.keys().copied().filter(|product_id| !existing.contains_key(product_id)).collect();
-        demand.retain(|product_id, _| existing.contains_key(product_id));
+/// How many pieces of each shard of a product.
+type Moved = BTreeMap<(ProductId, u32), u64>;
+
+/// What an effect moves, and the products that it leaves out because they are gone.
+async fn moved(table: &Table, items: &[OrderItem], stock: StockEffect) -> Result<(Moved, Vec<ProductId>)> {
+    match stock {
+        StockEffect::None => Ok((BTreeMap::new(), Vec::new())),
+        StockEffect::Released | StockEffect::Shipped => Ok((demand(items), Vec::new())),
+        StockEffect::Restocked => {
+            // What has left the shop holds no product: it may have been deleted since, and its line's shard with it.
+            let mut demand: Moved = BTreeMap::new();
+            for item in items {
+                *demand.entry((item.product_id, 0)).or_default() += item.quantity.get();
+            }
+            let products: BTreeSet<_> = demand.keys().map(|(product_id, _)| *product_id).collect();
+            let existing = stock::offers(table, &products).await?;
+            demand.retain(|(product_id, _), _| existing.contains_key(product_id));
+            Ok((demand, products.into_iter().filter(|product_id| !existing.contains_key(product_id)).collect()))
+        }
     }
-    Ok((demand, gone))
 }
 
 /// Adds what a step does to the stock of the products in `demand`.
 fn with_stock(
     mut transaction: Transaction<'_>,
-    demand: BTreeMap<ProductId, u64>,
+    demand: Moved,
     stock: StockEffect,
     now: Timestamp,
 ) -> Transaction<'_> {
-    for (product_id, quantity) in demand {
-        let key = Key::Product(product_id);
+    for ((product_id, shard), quantity) in demand {
+        let key = Key::Stock(product_id, shard);
         transaction = match stock {
             StockEffect::None => transaction,
-            StockEffect::Released => transaction.update(key, &release(quantity, now), |_| broken_stock()),
-            StockEffect::Shipped => {
-                let leave = touched(now).at_least("reserved", quantity).add("reserved", -signed(quantity));
-                transaction.update(key, &leave, |_| broken_stock())
-            }
-            StockEffect::Restocked => {
-                let back = touched(now).add("quantity", signed(quantity));
-                transaction.update(key, &back, |_| Error::Stale)
-            }
+            StockEffect::Released => transaction.update(key, &release(quantity, now), |_| stock::broken()),
+            StockEffect::Shipped => transaction.update(key, &ship(quantity, now), |_| stock::broken()),
+            StockEffect::Restocked => transaction.update(key, &restock(quantity, now), |_| Error::Stale),
         };
     }
     transaction
@@ -654,57 +662,7 @@ fn why_not_editable(old: Option<Item>, actor: &Actor) -> Error {
     }
 }
 
-/// The update of a product whose stock moves.
-fn touched(now: Timestamp) -> Expression {
-    Expression::exists().set("updated_at", now.millis()).add("version", 1)
-}
-
-/// From the shelf to an order.
-fn hold(quantity: u64, now: Timestamp) -> Expression {
-    touched(now).at_least("quantity", quantity).add("quantity", -signed(quantity)).add("reserved", signed(quantity))
-}
-
-/// From the shelf to an order, at a price that must still be the product's.
-fn reserve(quantity: u64, price: Money, now: Timestamp) -> Expression {
-    hold(quantity, now).equal("price", price.minor())
-}
-
-/// From an order back to the shelf.
-fn release(quantity: u64, now: Timestamp) -> Expression {
-    touched(now).at_least("reserved", quantity).add("quantity", signed(quantity)).add("reserved", -signed(quantity))
-}
-
-fn why_not_held(old: Option<Item>, product_id: ProductId, quantity: u64) -> Error {
-    match products::stock(old) {
-        Ok(Some((available, _))) if available < quantity => Error::OutOfStock { product_id, available },
-        Ok(_) => broken_stock(),
-        Err(error) => error,
-    }
-}
-
-fn why_not_reserved(old: Option<Item>, product_id: ProductId, quantity: u64, price: Money, pointer: String) -> Error {
-    match products::stock(old) {
-        Ok(None) => Error::UnknownProduct(unknown(pointer)),
-        Ok(Some((available, _))) if available < quantity => Error::OutOfStock { product_id, available },
-        Ok(Some((_, new))) if new != price => Error::PriceChanged { product_id, price: new },
-        Ok(Some(_)) => Error::Internal("a product was not reserved for no reason".into()),
-        Err(error) => error,
-    }
-}
-
-fn unknown(pointer: String) -> Vec<Fault> {
-    vec![Fault::new(pointer, "is no product of this shop")]
-}
-
 /// The line as it was read: whoever changes its quantity in between wins.
 fn unchanged(item: &OrderItem) -> Expression {
     Expression::exists().equal("quantity", item.quantity.get())
-}
-
-fn broken_stock() -> Error {
-    Error::Internal("a product does not hold the stock of an order's line".into())
-}
-
-fn signed(quantity: u64) -> i64 {
-    i64::try_from(quantity).unwrap_or(i64::MAX)
 }

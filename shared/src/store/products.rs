@@ -1,22 +1,23 @@
 //! Products and their names.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Idempotency, Table,
     expression::Expression,
     key::{GSI1, Item, Key, PRODUCTS},
-    retry::Backoff,
+    stock::{self, Shard},
     table::{Write, from_item},
     transaction::Transaction,
 };
 use crate::{
     Error, Result,
     aws::fault,
-    domain::{Description, Folded, Money, NamePrefix, Product, ProductChange, ProductId, ProductName, Stock, Timestamp},
+    domain::{
+        Description, Folded, Money, NamePrefix, Product, ProductChange, ProductId, ProductName, Stock, StockShards, Timestamp,
+    },
 };
 
 /// How often a rename or delete starts over because somebody else renamed the product in between.
@@ -35,6 +36,9 @@ struct Row {
     price: i64,
     quantity: u64,
     reserved: u64,
+    /// Left out while the product's own item has all of its stock, and always has had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stock_shards: Option<u32>,
     version: u64,
     /// Milliseconds since the epoch, as is `updated_at`.
     created_at: i64,
@@ -47,8 +51,15 @@ struct NameRow {
     product_id: String,
 }
 
+impl Row {
+    fn shards(&self) -> StockShards {
+        self.stock_shards.and_then(StockShards::new).unwrap_or_default()
+    }
+}
+
 impl From<&Product> for Row {
     fn from(product: &Product) -> Self {
+        let shards = product.stock_shards;
         Self {
             pk: Key::Product(product.product_id).pk(),
             gsi1pk: PRODUCTS.to_owned(),
@@ -56,8 +67,9 @@ impl From<&Product> for Row {
             name: product.name.as_str().to_owned(),
             description: product.description.as_deref().map(str::to_owned),
             price: product.price.minor(),
-            quantity: product.quantity.get(),
+            quantity: shards.share(product.quantity.get(), 0),
             reserved: product.reserved,
+            stock_shards: (!shards.is_one()).then_some(shards.get()),
             version: product.version,
             created_at: product.created_at.millis(),
             updated_at: product.updated_at.millis(),
@@ -65,85 +77,73 @@ impl From<&Product> for Row {
     }
 }
 
-impl TryFrom<Row> for Product {
+/// A product with all the items that its stock is in.
+#[derive(Debug)]
+struct Stored {
+    row: Row,
+    shards: Vec<Shard>,
+}
+
+impl Stored {
+    /// What is on the shelf, in all shards together.
+    fn quantity(&self) -> u64 {
+        self.row.quantity + self.shards.iter().map(|shard| shard.quantity).sum::<u64>()
+    }
+
+    fn reserved(&self) -> u64 {
+        self.row.reserved + self.shards.iter().map(|shard| shard.reserved).sum::<u64>()
+    }
+
+    /// Grows with every write to any of the items, none of which is ever deleted alone.
+    fn version(&self) -> u64 {
+        self.row.version + self.shards.iter().map(|shard| shard.version).sum::<u64>()
+    }
+}
+
+impl From<Row> for Stored {
+    fn from(row: Row) -> Self {
+        Self { row, shards: Vec::new() }
+    }
+}
+
+impl TryFrom<Stored> for Product {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(stored: Stored) -> Result<Self> {
+        let row = &stored.row;
         let broken = |what: &str| Error::Internal(format!("{}: the stored {what} breaks its rules", row.pk));
+        let updated_at = stored.shards.iter().map(|shard| shard.updated_at).fold(row.updated_at, i64::max);
         Ok(Self {
             product_id: Key::product_of(&row.pk).ok_or_else(|| broken("id"))?,
             name: ProductName::parse(&row.name).map_err(|_| broken("name"))?,
             description: Description::parse(row.description.clone()).map_err(|_| broken("description"))?,
             price: Money::from_minor(row.price).ok_or_else(|| broken("price"))?,
-            quantity: Stock::stored(row.quantity),
-            reserved: row.reserved,
+            quantity: Stock::stored(stored.quantity()),
+            reserved: stored.reserved(),
+            stock_shards: row.shards(),
             created_at: Timestamp::from_millis(row.created_at),
-            updated_at: Timestamp::from_millis(row.updated_at),
-            version: row.version,
+            updated_at: Timestamp::from_millis(updated_at),
+            version: stored.version(),
         })
     }
 }
 
 /// Reads one product.
 pub async fn find(table: &Table, id: ProductId) -> Result<Product> {
-    match table.read::<Row>(Key::Product(id)).await? {
-        Some(row) => row.try_into(),
-        None => Err(Error::NotFound("product")),
-    }
+    read(table, id).await?.try_into()
 }
 
-/// What an order needs to know of a product.
-#[derive(Deserialize)]
-struct PriceRow {
-    pk: String,
-    price: i64,
-}
-
-/// Reads the prices of products; those that there are not are left out.
-pub(super) async fn prices(table: &Table, products: &BTreeSet<ProductId>) -> Result<BTreeMap<ProductId, Money>> {
-    let mut prices = BTreeMap::new();
-    if products.is_empty() {
-        return Ok(prices);
-    }
-    let keys = products.iter().map(|id| Key::Product(*id).attributes()).collect();
-    let mut wanted = KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .projection_expression("pk, price")
-        .consistent_read(true)
-        .build()
-        .map_err(|error| Error::Internal(error.to_string()))?;
-    let mut backoff = Backoff::new();
-    loop {
-        let output = table
-            .client
-            .batch_get_item()
-            .request_items(&table.name, wanted)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(fault)?;
-        for item in output.responses.unwrap_or_default().into_values().flatten() {
-            let row: PriceRow = from_item(item)?;
-            if let (Some(id), Some(price)) = (Key::product_of(&row.pk), Money::from_minor(row.price)) {
-                prices.insert(id, price);
-            }
-        }
-        match output.unprocessed_keys.unwrap_or_default().remove(&table.name) {
-            None => return Ok(prices),
-            Some(rest) if backoff.again().await => wanted = rest,
-            Some(_) => return Err(Error::Contended),
+async fn read(table: &Table, id: ProductId) -> Result<Stored> {
+    let (mut row, mut shards) = (None, Vec::new());
+    for item in table.collection(Key::Product(id)).await? {
+        let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
+        if sk.starts_with(Key::STOCK_PREFIX) {
+            shards.push(from_item(item)?);
+        } else {
+            row = Some(from_item(item)?);
         }
     }
-}
-
-/// What is available of a product, and its price, from an item that a failed condition has brought.
-pub(super) fn stock(found: Option<Item>) -> Result<Option<(u64, Money)>> {
-    let Some(row) = found.map(from_item::<Row>).transpose()? else {
-        return Ok(None);
-    };
-    let price =
-        Money::from_minor(row.price).ok_or_else(|| Error::Internal(format!("{}: the stored price breaks its rules", row.pk)))?;
-    Ok(Some((row.quantity, price)))
+    Ok(Stored { row: row.ok_or(Error::NotFound("product"))?, shards })
 }
 
 /// Reads up to `limit` products in the order of their folded names, starting after a position, and the position to go on
@@ -175,9 +175,18 @@ pub async fn list(table: &Table, prefix: &NamePrefix, limit: u16, after: Option<
     let mut rows: Vec<Row> = output.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_>>()?;
     let more = cut || rows.len() > limit;
     rows.truncate(limit);
-    let products = rows.into_iter().map(Product::try_from).collect::<Result<Vec<_>>>()?;
+    let products = try_join_all(rows.into_iter().map(|row| with_shards(table, row))).await?;
     let next = products.last().filter(|_| more).map(position);
     Ok((products, next))
+}
+
+/// A product from the index, which has its own item alone: what is in other shards is asked for.
+async fn with_shards(table: &Table, row: Row) -> Result<Product> {
+    let shards = match (row.stock_shards, Key::product_of(&row.pk)) {
+        (Some(_), Some(id)) => stock::shards(table, id).await?,
+        _ => Vec::new(),
+    };
+    Stored { row, shards }.try_into()
 }
 
 /// Where a walk through the catalogue stands when this product was the last.
@@ -201,19 +210,29 @@ fn start_key(position: &str, prefix: &str) -> Result<Item> {
 /// Adds a product and takes its name, or does neither.
 pub async fn create(table: &Table, product: &Product, idempotency: Option<&Idempotency>) -> Result {
     let name = product.name.folded();
-    Transaction::new(table)
+    let mut transaction = Transaction::new(table)
         .once(idempotency)
         .insert(Key::ProductName(&name), &owned_by(product.product_id), |_| Error::NameTaken)
         .insert(Key::Product(product.product_id), &Row::from(product), |_| {
             Error::Internal("a new product has the id of another".into())
-        })
-        .commit()
-        .await
+        });
+    for number in 1..product.stock_shards.get() {
+        let key = Key::Stock(product.product_id, number);
+        let quantity = product.stock_shards.share(product.quantity.get(), number);
+        let shard = new_shard(key, product.price.minor(), quantity, product.created_at);
+        transaction = transaction.insert(key, &shard, |_| Error::Internal("a new product has the id of another".into()));
+    }
+    transaction.commit().await
+}
+
+fn new_shard(key: Key<'_>, price: i64, quantity: u64, now: Timestamp) -> Shard {
+    Shard { sk: key.sk(), price, quantity, reserved: 0, version: 0, updated_at: now.millis() }
 }
 
 /// Changes a product. `if_match`: only if it has one of these versions.
 ///
 /// One call, unless the name changes: then the refused first call brings the product as it is, and a transaction moves the name.
+/// And unless its stock is spread, or is going to be.
 pub async fn update(
     table: &Table,
     id: ProductId,
@@ -221,20 +240,26 @@ pub async fn update(
     if_match: Option<&[u64]>,
     now: Timestamp,
 ) -> Result<Product> {
+    if change.stock_shards.is_some_and(|shards| !shards.is_one()) {
+        return update_spread(table, id, change, if_match, now).await;
+    }
     let name = change.name.as_ref().map(ProductName::folded);
     for _ in 0..ATTEMPTS {
-        let mut expression = changed(change, if_match, now);
+        let mut expression = changed(change, if_match, now).lacks("stock_shards");
         if let Some(name) = &name {
             expression = expression.equal("gsi1sk", name.as_str());
         }
         let found: Row = match table.update(Key::Product(id), &expression).await? {
-            Write::Done(row) => return Product::try_from(row),
+            Write::Done(row) => return Stored::from(row).try_into(),
             Write::Refused(None) => return Err(Error::NotFound("product")),
             Write::Refused(Some(found)) => found,
         };
+        if found.stock_shards.is_some() {
+            return update_spread(table, id, change, if_match, now).await;
+        }
         // The answer to an earlier attempt of this very write may have been lost.
         if is_outcome_of(&found, change, if_match, now) {
-            return found.try_into();
+            return Stored::from(found).try_into();
         }
         if if_match.is_some_and(|versions| !versions.contains(&found.version)) {
             return Err(Error::Stale);
@@ -262,7 +287,8 @@ async fn rename(
     now: Timestamp,
 ) -> Result<Product> {
     let before = Folded::new(&found.name);
-    let expression = changed(change, if_match, now).set("gsi1sk", name.as_str()).equal("version", found.version);
+    let expression =
+        changed(change, if_match, now).set("gsi1sk", name.as_str()).equal("version", found.version).lacks("stock_shards");
     Transaction::new(table)
         .update(Key::Product(id), &expression, |old| if old.is_some() { Error::Stale } else { Error::NotFound("product") })
         .insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken)
@@ -274,42 +300,140 @@ async fn rename(
 
     // The version was pinned, so that what was found and what was changed is all there is.
     let product = Row { version: found.version + 1, ..with(found, change, now) };
-    product.try_into()
+    Stored::from(product).try_into()
 }
 
-/// Deletes a product that no order holds, and frees its name. `if_match`: only if it has one of these versions.
-pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> Result {
+/// Changes a product whose stock is spread over several items, or is going to be.
+///
+/// Sales go on meanwhile: what is moved from one shard to another is moved by differences, and only if it is still there.
+async fn update_spread(
+    table: &Table,
+    id: ProductId,
+    change: &ProductChange,
+    if_match: Option<&[u64]>,
+    now: Timestamp,
+) -> Result<Product> {
     for _ in 0..ATTEMPTS {
-        let found: Row = table.read(Key::Product(id)).await?.ok_or(Error::NotFound("product"))?;
-        let name = Folded::new(&found.name);
-        let mut expression = Expression::exists().equal("gsi1sk", name.as_str()).equal("reserved", 0_u64);
-        if let Some(versions) = if_match {
-            expression = expression.one_of("version", versions.iter().copied());
+        let stored = read(table, id).await?;
+        if if_match.is_some_and(|versions| !versions.contains(&stored.version())) {
+            return Err(Error::Stale);
         }
-        let versions = if_match.map(<[u64]>::to_vec);
-        let deleted = Transaction::new(table)
-            .delete(Key::Product(id), &expression, move |old| why_not_deleted(old, versions.as_deref()))
-            .delete(Key::ProductName(&name), &Expression::exists().equal("product_id", id.to_string()), |_| {
-                Error::Internal("a product does not own its name".into())
-            })
-            .commit()
-            .await;
-        match deleted {
-            Err(Error::Stale) if if_match.is_none() => {} // Renamed by somebody else since; look again.
-            refused_or_done => return refused_or_done,
+        match respread(table, id, &stored, change, if_match.is_some(), now).await {
+            Err(Error::Stale) => {} // Changed by somebody else since; look again.
+            Ok(()) => return find(table, id).await,
+            Err(refusal) => return Err(refusal),
         }
     }
     Err(Error::Contended)
 }
 
-fn why_not_deleted(old: Option<Item>, if_match: Option<&[u64]>) -> Error {
-    match old.map(from_item::<Row>) {
-        None => Error::NotFound("product"),
-        Some(Err(error)) => error,
-        Some(Ok(row)) if if_match.is_some_and(|versions| !versions.contains(&row.version)) => Error::Stale,
-        Some(Ok(row)) if row.reserved > 0 => Error::ProductInUse { reserved: row.reserved },
-        Some(Ok(_)) => Error::Stale,
+/// [`Error::Stale`] if it is not as it was read any more. `pinned`: in every respect, its stock included.
+async fn respread(
+    table: &Table,
+    id: ProductId,
+    stored: &Stored,
+    change: &ProductChange,
+    pinned: bool,
+    now: Timestamp,
+) -> Result {
+    let Stored { row, shards } = stored;
+    let before = row.shards();
+    let after = change.stock_shards.unwrap_or(before);
+    // What each shard is to have, if that changes.
+    let pieces = match change.quantity {
+        Some(quantity) => Some(quantity.get()),
+        None => (after != before).then(|| stored.quantity()),
+    };
+    let redistributed = |expression: Expression, number: u32, has: u64| match pieces.map(|pieces| after.share(pieces, number)) {
+        Some(share) if change.quantity.is_some() => expression.set("quantity", share),
+        Some(share) if share > has => expression.add("quantity", difference(share, has)),
+        Some(share) if share < has => expression.at_least("quantity", has - share).add("quantity", difference(share, has)),
+        _ => expression,
+    };
+
+    // The number of shards holds the list of them still, and the price what new ones are given.
+    let mut own = described(stock::touched(now), change).equal("gsi1sk", row.gsi1sk.as_str());
+    own = match row.stock_shards {
+        Some(shards) => own.equal("stock_shards", u64::from(shards)),
+        None => own.lacks("stock_shards"),
+    };
+    own = redistributed(own.equal("price", row.price).set("stock_shards", u64::from(after.get())), 0, row.quantity);
+    if pinned {
+        own = own.equal("version", row.version);
     }
+    let name = change.name.as_ref().map(ProductName::folded).filter(|name| name.as_str() != row.gsi1sk);
+    if let Some(name) = &name {
+        own = own.set("gsi1sk", name.as_str());
+    }
+    let mut transaction = Transaction::new(table)
+        .patient()
+        .update(Key::Product(id), &own, |old| if old.is_some() { Error::Stale } else { Error::NotFound("product") });
+    let old_name = Folded::new(&row.name);
+    if let Some(name) = &name {
+        transaction = transaction.insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken).delete(
+            Key::ProductName(&old_name),
+            &Expression::exists().equal("product_id", id.to_string()),
+            |_| Error::Internal("a product does not own its name".into()),
+        );
+    }
+    for shard in shards {
+        let number = shard.number()?;
+        let mut expression = stock::touched(now);
+        if let Some(price) = change.price {
+            expression = expression.set("price", price.minor());
+        }
+        expression = redistributed(expression, number, shard.quantity);
+        if pinned {
+            expression = expression.equal("version", shard.version);
+        }
+        // One that stays as it is need not be in the way of the sales from it.
+        if pinned || change.price.is_some() || pieces.is_some() {
+            transaction = transaction.update(Key::Stock(id, number), &expression, |_| Error::Stale);
+        }
+    }
+    let price = change.price.map_or(row.price, Money::minor);
+    let known = u32::try_from(shards.len()).unwrap_or(u32::MAX).saturating_add(1);
+    for number in known..after.get() {
+        let key = Key::Stock(id, number);
+        let quantity = pieces.map_or(0, |pieces| after.share(pieces, number));
+        transaction = transaction.insert(key, &new_shard(key, price, quantity, now), |_| Error::Stale);
+    }
+    transaction.commit().await
+}
+
+fn difference(after: u64, before: u64) -> i64 {
+    let signed = |pieces| i64::try_from(pieces).unwrap_or(i64::MAX);
+    signed(after) - signed(before)
+}
+
+/// Deletes a product that no order holds, and frees its name. `if_match`: only if it has one of these versions.
+pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> Result {
+    for _ in 0..ATTEMPTS {
+        let stored = read(table, id).await?;
+        if if_match.is_some_and(|versions| !versions.contains(&stored.version())) {
+            return Err(Error::Stale);
+        }
+        if stored.reserved() > 0 {
+            return Err(Error::ProductInUse { reserved: stored.reserved() });
+        }
+        let Stored { row, shards } = stored;
+        let name = Folded::new(&row.name);
+        // No write has touched it since: then nothing is reserved, and there is no other shard.
+        let unchanged = |version: u64| Expression::exists().equal("version", version);
+        let mut transaction = Transaction::new(table)
+            .delete(Key::Product(id), &unchanged(row.version), |_| Error::Stale)
+            .delete(Key::ProductName(&name), &Expression::exists().equal("product_id", id.to_string()), |_| {
+                Error::Internal("a product does not own its name".into())
+            });
+        for shard in &shards {
+            transaction = transaction.delete(Key::Stock(id, shard.number()?), &unchanged(shard.version), |_| Error::Stale);
+        }
+        match transaction.commit().await {
+            Err(Error::Stale) => {} // Changed by somebody else since; look again.
+            refused_or_done => return refused_or_done,
+        }
+    }
+    Err(Error::Contended)
 }
 
 /// The update that makes `change`, and the condition that the product is one that the caller means.
@@ -318,6 +442,15 @@ fn changed(change: &ProductChange, if_match: Option<&[u64]>, now: Timestamp) -> 
     if let Some(versions) = if_match {
         expression = expression.one_of("version", versions.iter().copied());
     }
+    expression = described(expression, change);
+    if let Some(quantity) = change.quantity {
+        expression = expression.set("quantity", quantity.get());
+    }
+    expression
+}
+
+/// The part of `change` that is about the product, and not about its stock.
+fn described(mut expression: Expression, change: &ProductChange) -> Expression {
     if let Some(name) = &change.name {
         expression = expression.set("name", name.as_str());
     }
@@ -328,9 +461,6 @@ fn changed(change: &ProductChange, if_match: Option<&[u64]>, now: Timestamp) -> 
     };
     if let Some(price) = change.price {
         expression = expression.set("price", price.minor());
-    }
-    if let Some(quantity) = change.quantity {
-        expression = expression.set("quantity", quantity.get());
     }
     expression
 }
@@ -350,6 +480,7 @@ fn with(row: &Row, change: &ProductChange, now: Timestamp) -> Row {
         price: change.price.map_or(row.price, Money::minor),
         quantity: change.quantity.map_or(row.quantity, Stock::get),
         reserved: row.reserved,
+        stock_shards: row.stock_shards,
         version: row.version,
         created_at: row.created_at,
         updated_at: now.millis(),

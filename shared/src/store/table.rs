@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::{
     Client,
     operation::{delete_item::DeleteItemError, update_item::UpdateItemError},
-    types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -54,6 +54,23 @@ impl Table {
             .await
             .map_err(fault)?;
         output.item.map(from_item).transpose()
+    }
+
+    /// Reads all items that share the key's `pk`, in the order of their `sk`, as they are after every write that was answered
+    /// before.
+    pub(super) async fn collection(&self, key: Key<'_>) -> Result<Vec<Item>> {
+        let output = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(key.pk()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(fault)?;
+        Ok(output.items.unwrap_or_default())
     }
 
     /// Changes one item if the conditions hold.

@@ -29,11 +29,17 @@ pub struct Transaction<'a> {
     table: &'a Table,
     writes: Result<Vec<TransactWriteItem>>,
     refusals: Vec<Refusal<'a>>,
+    backoff: Backoff,
 }
 
 impl<'a> Transaction<'a> {
     pub fn new(table: &'a Table) -> Self {
-        Self { table, writes: Ok(Vec::new()), refusals: Vec::new() }
+        Self { table, writes: Ok(Vec::new()), refusals: Vec::new(), backoff: Backoff::new() }
+    }
+
+    /// For items that others write to all the time: more attempts.
+    pub fn patient(self) -> Self {
+        Self { backoff: Backoff::patient(), ..self }
     }
 
     /// Writes a new item; refused if there is one with its key.
@@ -138,7 +144,7 @@ impl<'a> Transaction<'a> {
             .client_request_token(Uuid::now_v7().to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
 
-        let mut backoff = Backoff::new();
+        let mut backoff = self.backoff;
         loop {
             let Err(error) = request.clone().send().await else { return Ok(()) };
             let reasons = match error.as_service_error() {
