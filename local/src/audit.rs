@@ -565,17 +565,17 @@ mod tests {
             ),
             (
                 |t| t.put("PRODUCT#s", "STOCK#02", json!({"price": 11, "reserved": 1})),
-                &["PRODUCT#s STOCK#02: 1 are reserved, but orders hold 2", "PRODUCT#s STOCK#02: has another price than its product"],
+                &[
+                    "PRODUCT#s STOCK#02: 1 are reserved, but orders hold 2",
+                    "PRODUCT#s STOCK#02: has another price than its product",
+                ],
             ),
             (
                 |t| t.put("PRODUCT#s", "STOCK#01", json!({"quantity": -1})),
                 &["PRODUCT#s STOCK#01: quantity is {\"N\":\"-1\"}, and no whole number from 0 up"],
             ),
             (|t| t.without("PRODUCT#s STOCK#01"), &["PRODUCT#s PRODUCT: has no shard 1, but 2 shards"]),
-            (
-                |t| t.without("PRODUCT#s STOCK#02"),
-                &["ORDER#spread ITEM#2: holds pieces of shard 2, which does not exist"],
-            ),
+            (|t| t.without("PRODUCT#s STOCK#02"), &["ORDER#spread ITEM#2: holds pieces of shard 2, which does not exist"]),
             (
                 |t| t.put("PRODUCT#gone", "STOCK#01", json!({"price": 1, "quantity": 0, "reserved": 0, "version": 0})),
                 &["PRODUCT#gone STOCK#01: belongs to a product that does not exist"],

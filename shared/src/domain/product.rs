@@ -92,16 +92,10 @@ impl FromFields for ProductChange {
         let price = fields.optional("price");
         let quantity = fields.optional("quantity");
         let stock_shards = fields.optional("stock_shards");
-        let change = Self {
-            name: name?,
-            description: description?,
-            price: price?,
-            quantity: quantity?,
-            stock_shards: stock_shards?,
-        };
+        let change =
+            Self { name: name?, description: description?, price: price?, quantity: quantity?, stock_shards: stock_shards? };
         let Self { name, description, price, quantity, stock_shards } = &change;
-        let empty =
-            name.is_none() && description.is_none() && price.is_none() && quantity.is_none() && stock_shards.is_none();
+        let empty = name.is_none() && description.is_none() && price.is_none() && quantity.is_none() && stock_shards.is_none();
         if empty && fields.is_sound() {
             fields.fault("must set at least one of name, description, price, quantity and stock_shards");
         }
@@ -250,7 +244,6 @@ impl StockShards {
         self.0
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
     pub fn is_one(&self) -> bool {
         self.0 == 1
     }

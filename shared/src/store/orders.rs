@@ -539,12 +539,7 @@ async fn moved(table: &Table, items: &[OrderItem], stock: StockEffect) -> Result
 }
 
 /// Adds what a step does to the stock of the products in `demand`.
-fn with_stock(
-    mut transaction: Transaction<'_>,
-    demand: Moved,
-    stock: StockEffect,
-    now: Timestamp,
-) -> Transaction<'_> {
+fn with_stock(mut transaction: Transaction<'_>, demand: Moved, stock: StockEffect, now: Timestamp) -> Transaction<'_> {
     for ((product_id, shard), quantity) in demand {
         let key = Key::Stock(product_id, shard);
         transaction = match stock {

@@ -328,14 +328,7 @@ async fn update_spread(
 }
 
 /// [`Error::Stale`] if it is not as it was read any more. `pinned`: in every respect, its stock included.
-async fn respread(
-    table: &Table,
-    id: ProductId,
-    stored: &Stored,
-    change: &ProductChange,
-    pinned: bool,
-    now: Timestamp,
-) -> Result {
+async fn respread(table: &Table, id: ProductId, stored: &Stored, change: &ProductChange, pinned: bool, now: Timestamp) -> Result {
     let Stored { row, shards } = stored;
     let before = row.shards();
     let after = change.stock_shards.unwrap_or(before);
@@ -420,11 +413,11 @@ pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> R
         let name = Folded::new(&row.name);
         // No write has touched it since: then nothing is reserved, and there is no other shard.
         let unchanged = |version: u64| Expression::exists().equal("version", version);
-        let mut transaction = Transaction::new(table)
-            .delete(Key::Product(id), &unchanged(row.version), |_| Error::Stale)
-            .delete(Key::ProductName(&name), &Expression::exists().equal("product_id", id.to_string()), |_| {
-                Error::Internal("a product does not own its name".into())
-            });
+        let mut transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Error::Stale).delete(
+            Key::ProductName(&name),
+            &Expression::exists().equal("product_id", id.to_string()),
+            |_| Error::Internal("a product does not own its name".into()),
+        );
         for shard in &shards {
             transaction = transaction.delete(Key::Stock(id, shard.number()?), &unchanged(shard.version), |_| Error::Stale);
         }
