@@ -131,7 +131,7 @@ fn percent(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| format!("{text:?} is no share of all calls, such as 2%"))
 }
 
-fn milliseconds(text: &str) -> Result<Duration, String> {
+pub fn milliseconds(text: &str) -> Result<Duration, String> {
     let number = text.strip_suffix("ms").and_then(|number| number.parse().ok());
     number.map(Duration::from_millis).ok_or_else(|| format!("{text:?} is no time, such as 50ms"))
 }
@@ -204,8 +204,8 @@ impl Injector {
 /// Nothing for operations that never conflict.
 fn conflict(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<Bytes>>> {
     match operation {
-        "TransactWriteItems" => Some(canceled(body, detail, "TransactionConflict", CONFLICT)),
-        "PutItem" | "UpdateItem" | "DeleteItem" => Some(bad_request("TransactionConflictException", CONFLICT)),
+        "TransactWriteItems" => Some(conflicting(&one_of(body, detail))),
+        "PutItem" | "UpdateItem" | "DeleteItem" => Some(conflicted()),
         _ => None,
     }
 }
@@ -213,13 +213,33 @@ fn conflict(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<B
 fn throttle(operation: &str, body: &[u8], detail: u64) -> Response<Full<Bytes>> {
     match detail % 3 {
         0 => bad_request("ProvisionedThroughputExceededException", EXCEEDED),
-        1 if operation == "TransactWriteItems" => canceled(body, detail / 3, "ThrottlingError", THROTTLED),
-        _ => bad_request("ThrottlingException", THROTTLED),
+        1 if operation == "TransactWriteItems" => throttling(&one_of(body, detail / 3)),
+        _ => throttled(),
     }
 }
 
-/// A transaction that one of its actions stands against.
-fn canceled(body: &[u8], detail: u64, code: &str, message: &str) -> Response<Full<Bytes>> {
+/// The answer to a write that meets a transaction.
+pub fn conflicted() -> Response<Full<Bytes>> {
+    bad_request("TransactionConflictException", CONFLICT)
+}
+
+/// The answer to a transaction of which these actions meet another.
+pub fn conflicting(actions: &[bool]) -> Response<Full<Bytes>> {
+    canceled(actions, "TransactionConflict", CONFLICT)
+}
+
+/// The answer to a call that there is no capacity for.
+pub fn throttled() -> Response<Full<Bytes>> {
+    bad_request("ThrottlingException", THROTTLED)
+}
+
+/// The answer to a transaction for these of whose actions there is no capacity.
+pub fn throttling(actions: &[bool]) -> Response<Full<Bytes>> {
+    canceled(actions, "ThrottlingError", THROTTLED)
+}
+
+/// One of a transaction's actions.
+fn one_of(body: &[u8], detail: u64) -> Vec<bool> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Request {
@@ -228,7 +248,12 @@ fn canceled(body: &[u8], detail: u64, code: &str, message: &str) -> Response<Ful
     // What is no transaction at all is DynamoDB's to refuse; here it only must not end in a division by zero.
     let actions = serde_json::from_slice::<Request>(body).map_or(1, |request| request.transact_items.len().max(1));
     let at = usize::try_from(detail % actions as u64).unwrap_or_default();
-    let codes: Vec<_> = (0..actions).map(|position| if position == at { code } else { "None" }).collect();
+    (0..actions).map(|position| position == at).collect()
+}
+
+/// A transaction that these of its actions stand against.
+fn canceled(actions: &[bool], code: &str, message: &str) -> Response<Full<Bytes>> {
+    let codes: Vec<_> = actions.iter().map(|against| if *against { code } else { "None" }).collect();
     let reasons: Vec<_> = codes
         .iter()
         .map(|code| if *code == "None" { json!({"Code": code}) } else { json!({"Code": code, "Message": message}) })

@@ -7,6 +7,7 @@ pub mod audit;
 mod authorizer;
 pub mod cargo;
 mod console;
+mod contention;
 mod cors;
 mod database;
 mod environment;
@@ -31,6 +32,7 @@ pub mod template;
 pub mod watch;
 mod yaml;
 
+pub use contention::{Contended, Contention};
 pub use database::Store;
 pub use error::{Error, Result};
 pub use faults::{FaultKind, Faults};

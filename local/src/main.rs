@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use local::template::Template;
-use local::{Error, Faults, Options, Result, Shop, Store, audit, cargo, seed, watch};
+use local::{Contention, Error, Faults, Options, Result, Shop, Store, audit, cargo, seed, watch};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The shop's data unless somebody says otherwise.
@@ -78,6 +78,9 @@ struct Serve {
     /// Let calls to DynamoDB fail: `10%` of them in every way, or such as `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`
     #[arg(long, value_name = "SPEC")]
     faults: Option<Faults>,
+    /// Let those who want the same item at one instant conflict as on AWS: alone, or such as `transaction=15ms,write_units=1000`
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = "")]
+    contention: Option<Contention>,
 }
 
 fn parameter(text: &str) -> Result<(String, String), &'static str> {
@@ -150,6 +153,10 @@ async fn serve(cli: Serve) -> Result {
         say(&format!("Faults    {faults}"));
         // Only now: the demonstration data is no part of the experiment.
         shop.inject(Some(faults));
+    }
+    if let Some(contention) = cli.contention {
+        say(&format!("Contention {contention}"));
+        shop.contend(Some(contention));
     }
     say(&format!("ready {}", shop.url()));
     if cli.watch { watch::run(&workspace, cli.profile.as_deref(), &shop).await } else { std::future::pending().await }

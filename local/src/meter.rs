@@ -18,6 +18,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::contention::Model;
 use crate::faults::{self, Fate, Injector};
 use crate::ids;
 use crate::rights::{Demand, Rights, Schema};
@@ -125,6 +126,7 @@ pub struct Meter {
     secrets: Arc<Secrets>,
     ledger: Arc<Ledger>,
     injector: Arc<Injector>,
+    model: Arc<Model>,
     upstream: Uri,
     client: Client<HttpConnector, Full<Bytes>>,
 }
@@ -133,10 +135,18 @@ pub struct Meter {
 type Dropped = Box<dyn std::error::Error + Send + Sync>;
 
 impl Meter {
-    pub fn new(upstream: Uri, schema: Schema, secrets: Arc<Secrets>, ledger: Arc<Ledger>, injector: Arc<Injector>) -> Self {
+    pub fn new(
+        upstream: Uri,
+        schema: Schema,
+        secrets: Arc<Secrets>,
+        ledger: Arc<Ledger>,
+        injector: Arc<Injector>,
+        model: Arc<Model>,
+    ) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self { schema, secrets, ledger, injector, upstream, client: Client::builder(TokioExecutor::new()).build(connector) }
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Self { schema, secrets, ledger, injector, model, upstream, client }
     }
 
     pub async fn serve(self: Arc<Self>, mut listener: TcpListener, stop: CancellationToken) {
@@ -196,8 +206,21 @@ impl Meter {
             }
             fate => fate,
         };
+        let pass = match self.model.admit(&operation, &body) {
+            Some(Err((at, refusal))) => {
+                tokio::time::sleep_until(at.into()).await;
+                self.ledger.note(&access_key, &operation, 0.0);
+                return Ok(refusal);
+            }
+            Some(Ok(pass)) => Some(pass),
+            None => None,
+        };
         let answer = self.carry_out(request).await?;
-        self.ledger.note(&access_key, &operation, consumed(answer.body()));
+        let units = consumed(answer.body());
+        self.ledger.note(&access_key, &operation, units);
+        if let Some(pass) = pass {
+            pass.leave(units).await;
+        }
         match fate {
             None => {}
             Some(Fate::Belied(instead) | Fate::Refused(instead)) => return Ok(instead),

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::{self, Violation};
 use crate::console::Console;
+use crate::contention::{Contended, Contention, Model};
 use crate::database::{Database, Store};
 use crate::error::{Error, Result};
 use crate::faults::{FaultKind, Faults, Injector};
@@ -49,6 +50,8 @@ pub struct Options {
     pub limit: usize,
     /// What the functions' calls to DynamoDB meet from the start.
     pub faults: Option<Faults>,
+    /// How DynamoDB behaves when many want the same thing; `None`: everybody gets it at once.
+    pub contention: Option<Contention>,
     /// Remember requests and log lines without printing them.
     pub quiet: bool,
 }
@@ -67,6 +70,7 @@ impl Default for Options {
             store: Store::Memory,
             limit: 10,
             faults: None,
+            contention: None,
             quiet: false,
         }
     }
@@ -89,6 +93,7 @@ struct Site {
     log: Arc<Log>,
     secrets: Arc<Secrets>,
     injector: Arc<Injector>,
+    model: Arc<Model>,
     /// The physical names.
     tables: Vec<String>,
 }
@@ -198,6 +203,16 @@ impl Shop {
         self.site.injector.counts()
     }
 
+    /// From now on many may get into each other's way so, or not at all.
+    pub fn contend(&self, contention: Option<Contention>) {
+        self.site.model.set(contention);
+    }
+
+    /// How often that has happened.
+    pub fn contended(&self) -> Contended {
+        self.site.model.counts()
+    }
+
     /// What template.yaml allows functions and no call has needed so far, such as `product-get: dynamodb:GetItem on … for
     /// PRODUCT#*`.
     pub fn unused_rights(&self) -> Vec<String> {
@@ -276,6 +291,8 @@ impl Site {
 
         let injector = Arc::new(Injector::default());
         injector.set(options.faults);
+        let model = Arc::new(Model::new(&template.tables));
+        model.set(options.contention);
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.clone()).collect();
         for schedule in template.schedules.clone() {
             tokio::spawn(schedule::run(schedule, Arc::clone(&lambda), Arc::clone(&log), stop.clone()));
@@ -285,11 +302,11 @@ impl Site {
         let console = Console::new(Arc::clone(&log), database.url.clone(), tables.clone());
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
         tokio::spawn(
-            Arc::new(Meter::new(upstream, schema, Arc::clone(&secrets), ledger, Arc::clone(&injector)))
+            Arc::new(Meter::new(upstream, schema, Arc::clone(&secrets), ledger, Arc::clone(&injector), Arc::clone(&model)))
                 .serve(meter, stop.clone()),
         );
         tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
         tokio::spawn(server::serve(front, gateway.router().merge(console.router()), stop));
-        Ok(Self { url, invoke_url, aws_url, database, lambda, log, secrets, injector, tables })
+        Ok(Self { url, invoke_url, aws_url, database, lambda, log, secrets, injector, model, tables })
     }
 }

@@ -108,7 +108,7 @@ fn is_refusal(error: &ConnectorError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_roots_are_amazons_and_good_for_years() {
+    fn the_roots_are_amazons() {
         let pem = std::str::from_utf8(AMAZON).unwrap();
         let names: Vec<_> = pem.lines().filter_map(|line| line.strip_prefix("# ")).collect();
         assert_eq!(
@@ -189,7 +189,5 @@ mod tests {
             ]
         );
         assert_eq!(pem.matches("-----BEGIN CERTIFICATE-----").count(), names.len());
-        let years = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / (365 * 24 * 60 * 60);
-        assert!(1970 + years < 2036, "the first of them ends in December 2037");
     }
 }

@@ -308,7 +308,7 @@ mod tests {
     fn shares_add_up_and_differ_by_one_at_most() {
         let shares = |shards, pieces| {
             let shards = StockShards::new(shards).unwrap();
-            (0..shards.get() + 1).map(|shard| shards.share(pieces, shard)).collect::<Vec<_>>()
+            (0..=shards.get()).map(|shard| shards.share(pieces, shard)).collect::<Vec<_>>()
         };
         assert_eq!(shares(1, 7), [7, 0]);
         assert_eq!(shares(3, 7), [3, 2, 2, 0]);
