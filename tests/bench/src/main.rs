@@ -11,6 +11,7 @@ mod process;
 mod proxy;
 mod report;
 mod runtime_api;
+mod sale;
 mod scene;
 mod start;
 mod stats;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::report::Chapter;
-use crate::{Bench, Result, load, start};
+use crate::{Bench, Result, load, sale, start};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Part {
@@ -16,17 +16,20 @@ pub enum Part {
     Start,
     /// The local shop under load
     Load,
+    /// A flash sale of one product
+    Sale,
 }
 
 impl Part {
     /// In the order of the report.
-    pub const ALL: [Self; 2] = [Self::Start, Self::Load];
+    pub const ALL: [Self; 3] = [Self::Start, Self::Load, Self::Sale];
 
     /// Measures, and keeps the figures.
     pub async fn measure(self, bench: &Bench) -> Result {
         match self {
             Self::Start => self.keep(bench, start::measure(bench).await?),
             Self::Load => self.keep(bench, load::measure(bench).await?),
+            Self::Sale => self.keep(bench, sale::measure(bench).await?),
         }
     }
 
@@ -35,6 +38,7 @@ impl Part {
         Ok(match self {
             Self::Start => self.kept(bench)?.map(|kept| (kept.machine, start::chapter(&kept.figures))),
             Self::Load => self.kept(bench)?.map(|kept| (kept.machine, load::chapter(&kept.figures))),
+            Self::Sale => self.kept(bench)?.map(|kept| (kept.machine, sale::chapter(&kept.figures))),
         })
     }
 
@@ -42,6 +46,7 @@ impl Part {
         match self {
             Self::Start => "start.json",
             Self::Load => "load.json",
+            Self::Sale => "sale.json",
         }
     }
 
