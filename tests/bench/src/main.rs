@@ -1,4 +1,4 @@
-//! `cargo run --release -p bench`: builds the functions, measures them and the local shop, and writes docs/benchmarks.md.
+//! `cargo run --profile bench -p bench`: builds the functions, measures them and the local shop, and writes docs/benchmarks.md.
 
 #![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
 

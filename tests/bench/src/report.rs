@@ -52,7 +52,7 @@ fn text(machines: &[Machine], chapters: &[Chapter]) -> String {
     format!(
         "# Benchmarks\n\n\
          This page and its pictures are made by\n\n\
-         ```sh\ncargo run --release -p bench\n```\n\n\
+         ```sh\ncargo run --profile bench -p bench\n```\n\n\
          which builds the functions, starts every one of them again and again, loads the local shop and holds a sale in it, and takes \
          about eight minutes beside the building. The machine should have nothing else to do: whatever else runs shows in the p99 \
          first. `-- start`, `-- load` and `-- sale` measure one part only, `-- --quick` proves in a minute that everything can be \
