@@ -127,6 +127,9 @@ struct Bucket {
     at: Instant,
 }
 
+/// `None` while nobody contends; otherwise a pass, or what the call is answered instead, and when.
+pub type Admitted = Option<Result<Pass, (Instant, Response<Full<Bytes>>)>>;
+
 /// A call that was let through, until it has taken its time.
 pub struct Pass {
     model: Arc<Model>,
@@ -156,8 +159,8 @@ impl Model {
         self.lock().counts
     }
 
-    /// `None` while nobody contends; otherwise a pass, or what the call is answered instead, and when.
-    pub fn admit(self: &Arc<Self>, operation: &str, body: &[u8]) -> Option<Result<Pass, (Instant, Response<Full<Bytes>>)>> {
+    /// Asks for a call to be let through.
+    pub fn admit(self: &Arc<Self>, operation: &str, body: &[u8]) -> Admitted {
         let contention = self.lock().contention?;
         let wanted = self.wanted(operation, &serde_json::from_slice(body).ok()?)?;
         let now = Instant::now();
@@ -296,12 +299,12 @@ mod tests {
         json!({"TableName": "t", "Key": key}).to_string().into_bytes()
     }
 
-    async fn body(refused: Option<Result<Pass, (Instant, Response<Full<Bytes>>)>>) -> Value {
+    async fn body(refused: Admitted) -> Value {
         let Some(Err((_, response))) = refused else { panic!("let through") };
         serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }
 
-    fn passes(admitted: Option<Result<Pass, (Instant, Response<Full<Bytes>>)>>) -> Pass {
+    fn passes(admitted: Admitted) -> Pass {
         admitted.expect("contention").ok().expect("a pass")
     }
 

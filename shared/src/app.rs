@@ -61,6 +61,13 @@ impl App {
         Uuid::now_v7().into()
     }
 
+    fn over(http: SharedHttpClient) -> Result<Self, Missing> {
+        Ok(Self {
+            table: Table::new(Client::from_conf(dynamodb(http)?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1)),
+            pending_order_hours: number("PENDING_ORDER_HOURS", 0),
+        })
+    }
+
     /// A name for an access token (`jti`).
     pub fn new_token_id(&self) -> String {
         Uuid::now_v7().to_string()
@@ -69,10 +76,7 @@ impl App {
 
 impl FromEnvironment for App {
     fn from_environment() -> Result<Self, Missing> {
-        Ok(Self {
-            table: Table::new(Client::from_conf(dynamodb()?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1)),
-            pending_order_hours: number("PENDING_ORDER_HOURS", 0),
-        })
+        Self::over(http_client()?)
     }
 }
 
@@ -85,11 +89,12 @@ pub struct TokenApp {
 
 impl FromEnvironment for TokenApp {
     fn from_environment() -> Result<Self, Missing> {
+        let http = http_client()?;
         let mut config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
             .region(Region::new(variable("AWS_REGION")?))
             .credentials_provider(credentials()?)
-            .http_client(http_client()?)
+            .http_client(http.clone())
             .timeout_config(timeouts())
             .retry_config(retries())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -97,7 +102,7 @@ impl FromEnvironment for TokenApp {
             config = config.endpoint_url(endpoint);
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
-        Ok(Self { app: App::from_environment()?, keys: Keys::new(client, variable("SIGNING_SECRET_ARN")?) })
+        Ok(Self { app: App::over(http)?, keys: Keys::new(client, variable("SIGNING_SECRET_ARN")?) })
     }
 }
 
@@ -114,12 +119,12 @@ fn now() -> Timestamp {
 
 /// How to reach DynamoDB, from the variables that Lambda sets. No credentials or region chain: it would be code and start-up
 /// time for answers that never vary here.
-fn dynamodb() -> Result<Config, Missing> {
+fn dynamodb(http: SharedHttpClient) -> Result<Config, Missing> {
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(variable("AWS_REGION")?))
         .credentials_provider(credentials()?)
-        .http_client(http_client()?)
+        .http_client(http)
         .timeout_config(timeouts())
         .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

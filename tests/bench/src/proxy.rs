@@ -29,6 +29,12 @@ use crate::Result;
 /// Where Linux systems keep the roots that they trust: Debian, Fedora and Amazon Linux, Alpine.
 const SYSTEM_ROOTS: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
+/// The roots that the functions try first.
+const AMAZON_ROOTS: &str = include_str!("../../../shared/src/amazon-roots.pem");
+
+const SYSTEM_BUNDLE: &str = "system.pem";
+const AMAZON_BUNDLE: &str = "amazon.pem";
+
 /// Calls by operation.
 pub type Calls = BTreeMap<String, Tally>;
 
@@ -51,7 +57,9 @@ pub fn add(sum: &mut Calls, more: Calls) {
 }
 
 pub struct Proxy {
-    pub url: String,
+    /// Two names for one place, since a client keeps connections to each: DynamoDB and Secrets Manager are two hosts.
+    pub dynamodb: String,
+    pub secrets_manager: String,
     upstream: Arc<Upstream>,
     /// Holds the bundle of roots.
     folder: TempDir,
@@ -69,21 +77,27 @@ type Dropped = Box<dyn std::error::Error + Send + Sync>;
 impl Proxy {
     pub async fn start(upstream: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let acceptor = certify(&bundle(folder.path()))?;
+        let acceptor = certify(folder.path())?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         // By name, as AWS is: it is looked up and held against the certificate.
-        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let port = listener.local_addr()?.port();
+        let (dynamodb, secrets_manager) = (format!("https://localhost:{port}"), format!("https://127.0.0.1:{port}"));
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
         let upstream = Arc::new(Upstream { url: upstream.parse()?, client, calls: Mutex::default() });
         tokio::spawn(serve(listener, acceptor, Arc::clone(&upstream)));
-        Ok(Self { url, upstream, folder })
+        Ok(Self { dynamodb, secrets_manager, upstream, folder })
     }
 
-    /// The system's roots and the proxy's own: loading them costs what loading roots costs.
-    pub fn bundle(&self) -> PathBuf {
-        bundle(self.folder.path())
+    /// The system's roots and the proxy's own: loading them costs what loading the system's costs.
+    pub fn system_roots(&self) -> PathBuf {
+        self.folder.path().join(SYSTEM_BUNDLE)
+    }
+
+    /// The roots that the functions come with and the proxy's own: loading them costs what loading theirs costs.
+    pub fn amazon_roots(&self) -> PathBuf {
+        self.folder.path().join(AMAZON_BUNDLE)
     }
 
     /// The calls since the last time.
@@ -92,12 +106,8 @@ impl Proxy {
     }
 }
 
-fn bundle(folder: &Path) -> PathBuf {
-    folder.join("roots.pem")
-}
-
-/// Makes an authority and a certificate for localhost, and writes the roots that a client is to trust.
-fn certify(bundle: &Path) -> Result<TlsAcceptor> {
+/// Makes an authority and a certificate for this machine, and writes the roots that clients are to trust.
+fn certify(folder: &Path) -> Result<TlsAcceptor> {
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.distinguished_name.push(DnType::CommonName, "bench");
@@ -105,12 +115,13 @@ fn certify(bundle: &Path) -> Result<TlsAcceptor> {
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let root = authority.self_signed(&authority_key)?;
     let key = KeyPair::generate()?;
-    let mut certificate = CertificateParams::new(vec!["localhost".to_owned()])?;
+    let mut certificate = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
     certificate.distinguished_name.push(DnType::CommonName, "localhost");
     let certificate = certificate.signed_by(&key, &Issuer::new(authority, authority_key))?;
 
     let system = SYSTEM_ROOTS.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
-    fs::write(bundle, system + &root.pem())?;
+    fs::write(folder.join(SYSTEM_BUNDLE), system + &root.pem())?;
+    fs::write(folder.join(AMAZON_BUNDLE), AMAZON_ROOTS.to_owned() + &root.pem())?;
 
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)?;

@@ -126,7 +126,8 @@ fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<Stri
         ("AWS_ACCESS_KEY_ID", "AKIABENCH"),
         ("AWS_SECRET_ACCESS_KEY", "bench"),
         ("AWS_SESSION_TOKEN", "bench"),
-        ("AWS_ENDPOINT_URL", &proxy.url),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.dynamodb),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &proxy.secrets_manager),
         ("_HANDLER", "bootstrap"),
         ("LANG", "en_US.UTF-8"),
         ("TZ", "UTC"),
@@ -134,9 +135,8 @@ fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<Stri
     .map(|(name, value)| (name.to_owned(), OsString::from(value)));
     let mut variables = BTreeMap::from(lambda);
     variables.insert("LAMBDA_TASK_ROOT".into(), binary.parent().unwrap_or(binary).into());
-    for name in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
-        variables.insert(name.into(), proxy.bundle().into());
-    }
+    variables.insert("SSL_CERT_FILE".into(), proxy.system_roots().into());
+    variables.insert("AWS_CA_BUNDLE".into(), proxy.amazon_roots().into());
     variables.extend(function.variables.iter().map(|(name, value)| (name.clone(), value.into())));
     variables
 }

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(var("AWS_REGION")?))
         .credentials_provider(Credentials::new(id, secret, token, None, "environment"))
-        .endpoint_url(var("AWS_ENDPOINT_URL")?)
+        .endpoint_url(var("AWS_ENDPOINT_URL_DYNAMODB")?)
         .http_client(http)
         .build();
     let (client, table) = (&Client::from_conf(config), &var("TABLE_NAME")?);
