@@ -53,8 +53,9 @@ mod price {
 }
 
 /// What the page calls the items whose `pk` and `sk` begin like this.
-const ENTITIES: [(&str, &str, &str); 11] = [
+const ENTITIES: [(&str, &str, &str); 12] = [
     ("Products", "PRODUCT#", "PRODUCT"),
+    ("Stock shards", "PRODUCT#", "STOCK#"),
     ("Product names", "PRODUCT_NAME#", "OWNER"),
     ("Orders", "ORDER#", "ORDER"),
     ("Order items", "ORDER#", "ITEM#"),
@@ -392,6 +393,7 @@ mod tests {
             key("EMAIL#a", "OWNER"),
             key("EMAIL#a", "ATTEMPTS"),
             key("ORDER#1", "ITEM#7"),
+            key("PRODUCT#1", "STOCK#01"),
             order,
             key("ORDER#2", "ORDER"),
             key("ELSE#1", "ELSE"),
@@ -409,6 +411,7 @@ mod tests {
         let first = json!({"pk": "ORDER#1", "sk": "ORDER", "total": 4750, "rate": "0.10", "more": more});
         assert_eq!(named("Orders"), json!([{"pk": "ORDER#2", "sk": "ORDER"}, first]));
         assert_eq!(named("Order items"), json!([{"pk": "ORDER#1", "sk": "ITEM#7"}]));
+        assert_eq!(named("Stock shards"), json!([{"pk": "PRODUCT#1", "sk": "STOCK#01"}]));
         assert_eq!(named("E-mail addresses"), json!([{"pk": "EMAIL#a", "sk": "OWNER"}, {"pk": "EMAIL#b", "sk": "OWNER"}]));
         assert_eq!(named("Failed logins"), json!([{"pk": "EMAIL#a", "sk": "ATTEMPTS"}]));
         assert_eq!(named(OTHERS), json!([{"pk": "ELSE#1", "sk": "ELSE"}]));

@@ -12,6 +12,7 @@ mod proxy;
 mod report;
 mod runtime_api;
 mod sale;
+mod scale;
 mod scene;
 mod start;
 mod stats;

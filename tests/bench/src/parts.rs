@@ -57,7 +57,7 @@ impl Part {
         Ok(fs::write(folder.join(self.file()), serde_json::to_string_pretty(&kept)?)?)
     }
 
-    fn kept<F: DeserializeOwned>(self, bench: &Bench) -> Result<Option<Kept<F>>> {
+    pub fn kept<F: DeserializeOwned>(self, bench: &Bench) -> Result<Option<Kept<F>>> {
         let path = bench.figures().join(self.file());
         match fs::read(&path) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?)),
@@ -69,7 +69,7 @@ impl Part {
 
 /// A part's raw figures, and where they come from.
 #[derive(Serialize, Deserialize)]
-struct Kept<F> {
+pub struct Kept<F> {
     machine: Machine,
-    figures: F,
+    pub figures: F,
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::machine::Machine;
 use crate::parts::Part;
-use crate::{Bench, Result};
+use crate::{Bench, Result, scale, start};
 
 /// What the report says about one part, in Markdown; pictures by their file's stem.
 #[derive(Default)]
@@ -40,6 +40,9 @@ pub fn write(bench: &Bench) -> Result {
     let path = bench.docs().join("benchmarks.md");
     fs::write(&path, text(&machines, &chapters))?;
     eprintln!("{}", path.strip_prefix(&bench.workspace).unwrap_or(&path).display());
+    if let Some(kept) = Part::Start.kept(bench)? {
+        fs::write(bench.docs().join("scale.md"), scale::page(bench, &start::costs(&kept.figures))?)?;
+    }
     Ok(())
 }
 

@@ -456,8 +456,8 @@ pub fn chapter(figures: &Figures) -> Chapter {
          for work. The first request makes the connection and shakes hands; where tokens are checked or made, it reads the signing \
          secret, too.\n\
          - The functions run {}. All answers are checked; what a function uses up is made anew outside of the measured time.\n\
-         - `SSL_CERT_FILE` names a bundle of the system's roots and the one of the bench, so that loading roots costs what it costs \
-         on Lambda. DynamoDB and Secrets Manager are the local shop's, so that a warm request's time is mostly theirs: it compares \
+         - The functions trust Amazon's roots and the one of the bench, `get-item` those of the system and the one of the bench, as \
+         its library does unless told: a good part of what it takes longer to start. DynamoDB and Secrets Manager are the local shop's, so that a warm request's time is mostly theirs: it compares \
          within one table only, and the CPU time says more about a function.\n\
          - Ratios travel to other machines and milliseconds do not. On Lambda, 1,769 MB of memory are one CPU: at 128 MB, the same \
          work takes up to 14 times as long.\n\
@@ -465,6 +465,35 @@ pub fn chapter(figures: &Figures) -> Chapter {
         if *pinned { "on a CPU of their own, which the shop and the bench keep off" } else { "on the only CPU that there is" },
     );
     chapter
+}
+
+/// What a warm request of a function costs.
+pub struct Cost {
+    pub function: String,
+    /// CPU time in milliseconds.
+    pub cpu: f64,
+    /// How often each operation was asked for.
+    pub calls: Vec<(String, f64)>,
+    pub read_units: f64,
+    pub write_units: f64,
+}
+
+pub fn costs(figures: &Figures) -> Vec<Cost> {
+    let cost = |its: &Samples| {
+        let requests = count(its.warm.len());
+        let units = |wanted: bool| {
+            let wanted = its.warm_calls.iter().filter(|(operation, _)| reads(operation) == wanted);
+            wanted.map(|(_, tally)| tally.capacity_units).sum::<f64>() / requests
+        };
+        Cost {
+            function: its.name.clone(),
+            cpu: median(&its.warm_cpu),
+            calls: its.warm_calls.iter().map(|(operation, tally)| (operation.clone(), count(tally.calls) / requests)).collect(),
+            read_units: units(true),
+            write_units: units(false),
+        }
+    };
+    figures.functions.iter().map(cost).collect()
 }
 
 /// A function as the report calls it.

@@ -1,0 +1,188 @@
+//! docs/scale.md: what a shop costs and how far it goes, reckoned from what was measured, from prices and from limits.
+
+use std::collections::BTreeMap;
+
+use local::Contention;
+use local::template::{Function, Template};
+
+use crate::report::{figure, table};
+use crate::start::Cost;
+use crate::{Bench, Result};
+
+/// US dollars, us-east-1, from AWS's public lists of 2025: per million, per GB-second, per GB.
+const GATEWAY: f64 = 1.00;
+const REQUEST: f64 = 0.20;
+const GB_SECOND: f64 = 0.000_013_333_4;
+const READ_UNITS: f64 = 0.125;
+const WRITE_UNITS: f64 = 0.625;
+const LOG_GB: f64 = 0.50;
+/// Bytes that a request leaves in the logs: a function's line, and the gateway's.
+const LOG_LINE: f64 = 700.0;
+const ACCESS_LINE: f64 = 350.0;
+/// So many MB of memory come with one CPU.
+const ONE_CPU: f64 = 1769.0;
+/// What DynamoDB gives a partition in a second, and a new on-demand table in all.
+const PARTITION_WRITES: f64 = 1000.0;
+const PARTITION_READS: f64 = 3000.0;
+const NEW_TABLE_WRITES: f64 = 4000.0;
+
+pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
+    let template = Template::read(&bench.workspace.join("template.yaml"), "bench", &BTreeMap::new())?;
+    let find = |name: &str| costs.iter().find(|cost| cost.function == name);
+    let authorizer = template.functions.iter().find(|function| function.binary == "authorizer");
+    let authorizer = authorizer.zip(find("authorizer")).map(|(function, cost)| Bill::of(function, cost));
+    let authorizer = authorizer.ok_or("the authorizer was not measured")?;
+
+    let mut rows = Vec::new();
+    for route in &template.routes {
+        let function = template.functions.iter().find(|function| function.id == route.function);
+        let Some((function, cost)) = function.and_then(|function| Some((function, find(&function.binary)?))) else { continue };
+        let bill = Bill::of(function, cost);
+        let closed = if route.authorizer.is_some() { authorizer.sum() } else { 0.0 };
+        let gateway = GATEWAY + ACCESS_LINE * LOG_GB / 1000.0;
+        let cells = [gateway, bill.requests, bill.time, bill.table, bill.log, closed, gateway + bill.sum() + closed];
+        let named = [format!("`{}`", route.key), function.memory.to_string(), figure(bill.milliseconds)];
+        rows.push(named.into_iter().chain(cells.map(|dollars| format!("{dollars:.2}"))).collect());
+    }
+    let written = |name: &str| find(name).map_or(0.0, |cost| cost.write_units);
+    let order = written("order-create") + written("order-update");
+    let contention = Contention::default();
+    let ms = contention.transaction.as_millis();
+    Ok(format!(
+        "# Cost and scale\n\n\
+         Written by the benchmark (`cargo run --profile bench -p bench`) from the CPU time, the calls and the capacity units that it \
+         measured; see [benchmarks.md](benchmarks.md).\n\n\
+         ## A million requests\n\n\
+         US dollars, arm64, us-east-1. The prices are AWS's public ones of 2025 and change; their places in this sum do not.\n\n{}\n\
+         - *ms* is what Lambda bills: the measured CPU time of a warm request, stretched to the share of a CPU that comes with the \
+         memory ({ONE_CPU} MB are one), and {} ms for each read, {} for each write and {ms} for each transaction that it waits for. \
+         *time* is that times the memory.\n\
+         - *authorizer* is all that the authorizer costs when it is asked for every request. `AuthorizerCacheSeconds` lets the gateway \
+         keep its answer, and a session that has ended stays good for as long.\n\
+         - *log* counts {LOG_LINE} bytes for a function's line and {ACCESS_LINE} for the gateway's, at ingestion.\n\
+         - Cold starts are billed too. At one in a hundred, they add a hundredth of what a start takes.\n\
+         - Not in here: storage, backups, alarms and the dashboard ([operations.md](operations.md)), and what leaves AWS's network.\n\n\
+         A route's units are explained one by one in [ARCHITECTURE.md](../ARCHITECTURE.md). Writes cost most; a transaction \
+         counts each item twice, which is the price of totals and stock that are true.\n\n\
+         ## What is the first to be too small\n\n\
+         DynamoDB gives one partition {PARTITION_WRITES} write units and {PARTITION_READS} read units per second. A partition holds \
+         one partition key or many; the rates below are those of a key that has one to itself. From the narrowest:\n\n{}\n\
+         The first row is met by one popular product long before anything else, the second on the first busy day of a new table, and \
+         the third in a shop that sells {:.0} orders in every second. Nothing is lost at any of them: whoever asks for more is answered \
+         503 with `Retry-After`.\n",
+        table(&["route", "MB", "ms", "gateway", "requests", "time", "table", "log", "authorizer", "sum"], rows),
+        contention.read.as_millis(),
+        contention.write.as_millis(),
+        limits(order, ms),
+        PARTITION_WRITES / 2.0,
+    ))
+}
+
+/// What a function's part in a million requests costs, in dollars.
+struct Bill {
+    /// Per request.
+    milliseconds: f64,
+    requests: f64,
+    time: f64,
+    table: f64,
+    log: f64,
+}
+
+impl Bill {
+    fn of(function: &Function, cost: &Cost) -> Self {
+        let contention = Contention::default();
+        let waits = cost.calls.iter().map(|(operation, calls)| {
+            let each = match operation.as_str() {
+                "TransactWriteItems" => contention.transaction,
+                "PutItem" | "UpdateItem" | "DeleteItem" => contention.write,
+                _ => contention.read,
+            };
+            calls * each.as_secs_f64() * 1e3
+        });
+        let memory = f64::from(function.memory);
+        let milliseconds = (cost.cpu * (ONE_CPU / memory).max(1.0) + waits.sum::<f64>()).ceil();
+        Self {
+            milliseconds,
+            requests: REQUEST,
+            time: milliseconds / 1e3 * memory / 1024.0 * GB_SECOND * 1e6,
+            table: cost.read_units * READ_UNITS + cost.write_units * WRITE_UNITS,
+            log: LOG_LINE * LOG_GB / 1000.0,
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        let Self { requests, time, table, log, .. } = self;
+        requests + time + table + log
+    }
+}
+
+/// `order`: write units of placing an order and of a step of its life.
+fn limits(order: f64, ms: u128) -> String {
+    let per_second = |units: f64, each: f64| format!("{:.0} per second", units / each);
+    let row = |cells: [String; 4]| cells.to_vec();
+    table(
+        &["what", "at most", "why", "what to turn"],
+        [
+            row([
+                "sales of one product".into(),
+                "about 25 per second before one in a hundred is turned away".into(),
+                format!("transactions on one item go one after the other, {ms} ms each; measured in [benchmarks.md](benchmarks.md)"),
+                "`stock_shards` of the product, 1 to 32, while it is sold: 16 sell 250 per second and more".into(),
+            ]),
+            row([
+                "orders of a new table".into(),
+                per_second(NEW_TABLE_WRITES, order),
+                format!("an on-demand table begins with {NEW_TABLE_WRITES} write units; an order placed and confirmed takes {order:.0}"),
+                "nothing: it doubles as it is used; or pre-warm the table (`WarmThroughput`) before a sale (**AWS**)".into(),
+            ]),
+            row([
+                "new orders of a shop".into(),
+                per_second(PARTITION_WRITES, 2.0),
+                "the admins' list has one collection of PENDING orders, newest last: one unit when an order comes and one when it leaves".into(),
+                "`OrderShards`: as many times the rate, and as many queries when an admin lists".into(),
+            ]),
+            row([
+                "sales of one product, spread".into(),
+                per_second(PARTITION_WRITES, 2.0),
+                "its items share a partition key, and a write in a transaction counts twice".into(),
+                "nothing: DynamoDB splits a collection that stays hot by its sort key, and then it is more".into(),
+            ]),
+            row([
+                "lines sold of all products".into(),
+                per_second(PARTITION_WRITES, 1.0),
+                "each touches its product's entry in the catalogue's collection, unless it is taken from a shard other than the first".into(),
+                "`stock_shards` of the products that sell most; the collection is sorted by name, so that DynamoDB can split it by heat".into(),
+            ]),
+            row([
+                "orders of one customer".into(),
+                per_second(PARTITION_WRITES, 1.0),
+                "their own list is one collection".into(),
+                "nothing: nobody buys as fast".into(),
+            ]),
+            row([
+                "readers of one product".into(),
+                per_second(PARTITION_READS, 1.0),
+                "strongly consistent, one unit".into(),
+                "a CDN in front of `GET /products`: answers have an `ETag`".into(),
+            ]),
+            row([
+                "readers of one page of the catalogue".into(),
+                per_second(PARTITION_READS, 0.5),
+                "half a unit for 4 KB".into(),
+                "a CDN, as above".into(),
+            ]),
+            row([
+                "logins and registrations".into(),
+                "`PasswordConcurrency` × about 14 per second".into(),
+                "argon2 takes 20 ms of a CPU on purpose, and 512 MB come with less than a third of one".into(),
+                "`PasswordConcurrency`, `LoginsPerSecond`".into(),
+            ]),
+            row([
+                "requests of one route".into(),
+                "500 per second".into(),
+                "`RequestsPerSecond`, the gateway's throttle".into(),
+                "the parameter; the account's own limit is 10,000 per second, and 1,000 functions at once (**AWS**)".into(),
+            ]),
+        ],
+    )
+}
