@@ -10,7 +10,7 @@ use argon2::{
     password_hash::{self, CustomizedPasswordHasher, PasswordVerifier, generate_salt, phc},
 };
 use icu_normalizer::ComposingNormalizer;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
@@ -173,7 +173,7 @@ impl CustomizedPasswordHasher<phc::PasswordHash> for Hasher {
             let argon2 = Argon2::new(algorithm, version, params.clone());
             let hashed = argon2.hash_password_into_with_memory(password, salt, &mut output, &mut blocks[..needed]);
             // They are made of the password.
-            blocks[..needed].iter_mut().for_each(Zeroize::zeroize);
+            blocks[..needed].fill(Block::default());
             hashed?;
         }
         Ok(phc::PasswordHash {

@@ -174,7 +174,7 @@ fn limits(order: f64, ms: u128) -> String {
             row([
                 "logins and registrations".into(),
                 "`PasswordConcurrency` × about 14 per second".into(),
-                "argon2 takes 20 ms of a CPU on purpose, and 512 MB come with less than a third of one".into(),
+                "argon2 takes 20 to 30 ms of a CPU on purpose, and 1,024 MB come with little more than half of one".into(),
                 "`PasswordConcurrency`, `LoginsPerSecond`".into(),
             ]),
             row([
