@@ -42,7 +42,8 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         let gateway = GATEWAY + ACCESS_LINE * LOG_GB / 1000.0;
         let cells = [gateway, bill.requests, bill.time, bill.table, bill.log, closed, gateway + bill.sum() + closed];
         let named = [format!("`{}`", route.key), function.memory.to_string(), figure(bill.milliseconds)];
-        rows.push(named.into_iter().chain(cells.map(|dollars| format!("{dollars:.2}"))).collect());
+        // The sum of nothing is -0.
+        rows.push(named.into_iter().chain(cells.map(|dollars| format!("{:.2}", dollars + 0.0))).collect());
     }
     let written = |name: &str| find(name).map_or(0.0, |cost| cost.write_units);
     let order = written("order-create") + written("order-update");
