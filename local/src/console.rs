@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 use crate::audit;
 use crate::error::Result;
 use crate::log::{Log, LogLine, RequestRecord};
+use crate::price;
 
 pub const PATH: &str = "/_local";
 
@@ -39,18 +40,6 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (REFERRER_POLICY, "no-referrer"),
     (CACHE_CONTROL, "no-store"),
 ];
-
-/// What a million costs in US dollars. Prices are of us-east-1, from the public lists of 2025; compute time and logs are left
-/// out, and docs/operations.md has them.
-mod price {
-    /// HTTP API.
-    pub const REQUEST: f64 = 1.00;
-    /// Of a function. A request whose caller is checked takes two: the authorizer is one of its own.
-    pub const INVOCATION: f64 = 0.20;
-    /// DynamoDB on demand.
-    pub const READ_UNIT: f64 = 0.125;
-    pub const WRITE_UNIT: f64 = 0.625;
-}
 
 /// What the page calls the items whose `pk` and `sk` begin like this.
 const ENTITIES: [(&str, &str, &str); 12] = [

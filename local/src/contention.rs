@@ -196,7 +196,7 @@ impl Model {
         Some(Ok(Pass { model: Arc::clone(self), until: now + takes, kind, partitions, held }))
     }
 
-    /// The items that a call is about; of a query, its whole collection.
+    /// The items that a call is about.
     fn wanted(&self, operation: &str, body: &Value) -> Option<Vec<ItemKey>> {
         let key = |table: &Value, item: &Value| {
             let table = table.as_str().unwrap_or_default();

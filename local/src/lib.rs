@@ -21,6 +21,7 @@ mod invoke;
 mod lambda;
 mod log;
 mod meter;
+pub mod price;
 mod rights;
 pub mod routes;
 mod schedule;

@@ -12,7 +12,7 @@ use super::{
     idempotency,
     key::{GSI1, GSI2, Item, Key},
     stock::{self, hold, release, reserve, restock, ship, unknown, why_not_held, why_not_reserved},
-    table::from_item,
+    table::{from_item, require_version},
     transaction::Transaction,
 };
 use crate::{
@@ -467,9 +467,7 @@ pub async fn change_status(
     for _ in 0..ATTEMPTS {
         let mut details = find(table, id, actor).await?;
         let order = &details.order;
-        if if_match.is_some_and(|versions| !versions.contains(&order.version)) {
-            return Err(Error::Stale);
-        }
+        require_version(if_match, order.version)?;
         let Some(stock) = take_step(order.status, change, actor.role(), order.item_count)? else {
             return Ok(details);
         };
@@ -557,9 +555,7 @@ pub async fn delete(table: &Table, id: OrderId, actor: &Actor, if_match: Option<
     for _ in 0..ATTEMPTS {
         let details = find(table, id, actor).await?;
         let order = &details.order;
-        if if_match.is_some_and(|versions| !versions.contains(&order.version)) {
-            return Err(Error::Stale);
-        }
+        require_version(if_match, order.version)?;
         let stock = match order.status {
             Status::Pending => StockEffect::Released,
             Status::Cancelled if actor.is_admin() => StockEffect::None,

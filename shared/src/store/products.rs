@@ -9,7 +9,7 @@ use super::{
     expression::Expression,
     key::{GSI1, Item, Key, PRODUCTS},
     stock::{self, Shard},
-    table::{Write, from_item},
+    table::{Write, from_item, require_version},
     transaction::Transaction,
 };
 use crate::{
@@ -261,9 +261,7 @@ pub async fn update(
         if is_outcome_of(&found, change, if_match, now) {
             return Stored::from(found).try_into();
         }
-        if if_match.is_some_and(|versions| !versions.contains(&found.version)) {
-            return Err(Error::Stale);
-        }
+        require_version(if_match, found.version)?;
         let Some(name) = &name else {
             return Err(Error::Internal("a product was not updated for no reason".into()));
         };
@@ -289,14 +287,10 @@ async fn rename(
     let before = Folded::new(&found.name);
     let expression =
         changed(change, if_match, now).set("gsi1sk", name.as_str()).equal("version", found.version).lacks("stock_shards");
-    Transaction::new(table)
+    let transaction = Transaction::new(table)
         .update(Key::Product(id), &expression, |old| if old.is_some() { Error::Stale } else { Error::NotFound("product") })
-        .insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken)
-        .delete(Key::ProductName(&before), &Expression::exists().equal("product_id", id.to_string()), |_| {
-            Error::Internal("a product does not own its name".into())
-        })
-        .commit()
-        .await?;
+        .insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken);
+    free_name(transaction, id, &before).commit().await?;
 
     // The version was pinned, so that what was found and what was changed is all there is.
     let product = Row { version: found.version + 1, ..with(found, change, now) };
@@ -315,9 +309,7 @@ async fn update_spread(
 ) -> Result<Product> {
     for _ in 0..ATTEMPTS {
         let stored = read(table, id).await?;
-        if if_match.is_some_and(|versions| !versions.contains(&stored.version())) {
-            return Err(Error::Stale);
-        }
+        require_version(if_match, stored.version())?;
         match respread(table, id, &stored, change, if_match.is_some(), now).await {
             Err(Error::Stale) => {} // Changed by somebody else since; look again.
             Ok(()) => return find(table, id).await,
@@ -363,11 +355,8 @@ async fn respread(table: &Table, id: ProductId, stored: &Stored, change: &Produc
         .update(Key::Product(id), &own, |old| if old.is_some() { Error::Stale } else { Error::NotFound("product") });
     let old_name = Folded::new(&row.name);
     if let Some(name) = &name {
-        transaction = transaction.insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken).delete(
-            Key::ProductName(&old_name),
-            &Expression::exists().equal("product_id", id.to_string()),
-            |_| Error::Internal("a product does not own its name".into()),
-        );
+        transaction = transaction.insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken);
+        transaction = free_name(transaction, id, &old_name);
     }
     for shard in shards {
         let number = shard.number()?;
@@ -403,9 +392,7 @@ fn difference(after: u64, before: u64) -> i64 {
 pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> Result {
     for _ in 0..ATTEMPTS {
         let stored = read(table, id).await?;
-        if if_match.is_some_and(|versions| !versions.contains(&stored.version())) {
-            return Err(Error::Stale);
-        }
+        require_version(if_match, stored.version())?;
         if stored.reserved() > 0 {
             return Err(Error::ProductInUse { reserved: stored.reserved() });
         }
@@ -413,11 +400,8 @@ pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> R
         let name = Folded::new(&row.name);
         // No write has touched it since: then nothing is reserved, and there is no other shard.
         let unchanged = |version: u64| Expression::exists().equal("version", version);
-        let mut transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Error::Stale).delete(
-            Key::ProductName(&name),
-            &Expression::exists().equal("product_id", id.to_string()),
-            |_| Error::Internal("a product does not own its name".into()),
-        );
+        let transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Error::Stale);
+        let mut transaction = free_name(transaction, id, &name);
         for shard in &shards {
             transaction = transaction.delete(Key::Stock(id, shard.number()?), &unchanged(shard.version), |_| Error::Stale);
         }
@@ -484,6 +468,13 @@ fn with(row: &Row, change: &ProductChange, now: Timestamp) -> Row {
 fn is_outcome_of(row: &Row, change: &ProductChange, if_match: Option<&[u64]>, now: Timestamp) -> bool {
     let follows = |versions: &[u64]| versions.iter().any(|version| version + 1 == row.version);
     row.updated_at == now.millis() && if_match.is_some_and(follows) && *row == with(row, change, now)
+}
+
+/// Gives up a product's name.
+fn free_name<'a>(transaction: Transaction<'a>, id: ProductId, name: &Folded) -> Transaction<'a> {
+    transaction.delete(Key::ProductName(name), &Expression::exists().equal("product_id", id.to_string()), |_| {
+        Error::Internal("a product does not own its name".into())
+    })
 }
 
 fn owned_by(id: ProductId) -> NameRow {

@@ -11,8 +11,6 @@ const BASE: Duration = Duration::from_millis(25);
 
 /// Attempts at a write to items that many sales want, and that nobody else is going to make.
 const PATIENT_ATTEMPTS: u32 = 20;
-/// A pause never gets longer than the fifth.
-const LONGEST: Duration = Duration::from_millis(200);
 
 /// Counts attempts and pauses between them.
 pub struct Backoff {
@@ -35,7 +33,7 @@ impl Backoff {
         if self.attempt == self.attempts {
             return false;
         }
-        let longest = LONGEST.min(BASE * 2_u32.pow((self.attempt - 1).min(3)));
+        let longest = BASE * 2_u32.pow((self.attempt - 1).min(3));
         note(|tally| tally.conflicts += 1);
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
         self.attempt += 1;

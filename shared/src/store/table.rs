@@ -129,6 +129,11 @@ impl Table {
     }
 }
 
+/// Refuses a version that the caller has not named; `None` names all.
+pub(super) fn require_version(if_match: Option<&[u64]>, version: u64) -> Result {
+    if if_match.is_none_or(|versions| versions.contains(&version)) { Ok(()) } else { Err(Error::Stale) }
+}
+
 /// An item as its row type. A failure means that somebody else wrote to the table.
 pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T> {
     serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| Error::Internal(format!("an item cannot be read: {error}")))

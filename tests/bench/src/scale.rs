@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use local::Contention;
 use local::template::{Function, Template};
+use local::{Contention, price};
 
 use crate::report::{figure, table};
 use crate::start::Cost;
 use crate::{Bench, Result};
 
-/// US dollars, us-east-1, from AWS's public lists of 2025: per million, per GB-second, per GB.
-const GATEWAY: f64 = 1.00;
-const REQUEST: f64 = 0.20;
+/// US dollars as [`price`]'s: of arm64, and of what is taken in.
 const GB_SECOND: f64 = 0.000_013_333_4;
-const READ_UNITS: f64 = 0.125;
-const WRITE_UNITS: f64 = 0.625;
 const LOG_GB: f64 = 0.50;
 /// Bytes that a request leaves in the logs: a function's line, and the gateway's.
 const LOG_LINE: f64 = 700.0;
@@ -39,7 +35,7 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         let Some((function, cost)) = function.and_then(|function| Some((function, find(&function.binary)?))) else { continue };
         let bill = Bill::of(function, cost);
         let closed = if route.authorizer.is_some() { authorizer.sum() } else { 0.0 };
-        let gateway = GATEWAY + ACCESS_LINE * LOG_GB / 1000.0;
+        let gateway = price::REQUEST + ACCESS_LINE * LOG_GB / 1000.0;
         let cells = [gateway, bill.requests, bill.time, bill.table, bill.log, closed, gateway + bill.sum() + closed];
         let named = [format!("`{}`", route.key), function.memory.to_string(), figure(bill.milliseconds)];
         // The sum of nothing is -0.
@@ -104,9 +100,9 @@ impl Bill {
         let milliseconds = (cost.cpu * (ONE_CPU / memory).max(1.0) + waits.sum::<f64>()).ceil();
         Self {
             milliseconds,
-            requests: REQUEST,
+            requests: price::INVOCATION,
             time: milliseconds / 1e3 * memory / 1024.0 * GB_SECOND * 1e6,
-            table: cost.read_units * READ_UNITS + cost.write_units * WRITE_UNITS,
+            table: cost.read_units * price::READ_UNIT + cost.write_units * price::WRITE_UNIT,
             log: LOG_LINE * LOG_GB / 1000.0,
         }
     }
