@@ -4,7 +4,7 @@ use insta::assert_json_snapshot;
 use reqwest::{Method, header::HeaderValue};
 use serde_json::json;
 
-use crate::app::{Answer, TestApp, unique};
+use crate::app::{Actor, Answer, TestApp, unique};
 
 fn assert_common_headers(answer: &Answer) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
@@ -123,7 +123,7 @@ async fn every_problem_has_its_words() {
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     400 malformed-json: The body is not JSON | the body is not valid JSON: EOF while parsing an object at line 1 column 1
-    400 invalid-idempotency-key: The idempotency key is not valid | an idempotency key is 1 to 255 printable ASCII characters, bare or quoted
+    400 invalid-idempotency-key: The idempotency key is not valid | an idempotency key is 1 to 255 printable ASCII characters, bare or as one quoted string
     401 invalid-credentials: The login failed | the account or the password is wrong
     401 invalid-refresh-token: The refresh token is not valid | the refresh token is not valid
     403 forbidden: Not allowed | only an admin may do this
@@ -135,7 +135,7 @@ async fn every_problem_has_its_words() {
     409 username-taken: The username is taken | another account has this username
     412 precondition-failed: It has changed | it has changed since it was read
     413 body-too-large: The body is too large | the body is larger than 65536 bytes
-    415 unsupported-media-type: The body is not declared as JSON | the body must be sent as application/json
+    415 unsupported-media-type: The body is not declared as JSON | the body must be sent as application/json, in UTF-8
     422 invalid-request: The request is not valid | fields of the request cannot be accepted
     422 weak-password: The password is too weak | the password is too easy to guess. This is a top-10 common password. Add another word or two. Uncommon words are better.
     422 invalid-cursor: The cursor is not valid | the cursor does not belong to this list
@@ -184,7 +184,13 @@ async fn a_body_must_be_json_and_say_so() {
     };
     let pen = || format!(r#"{{"name": "{}", "price": "1", "quantity": 1}}"#, unique("Pen")).into_bytes();
 
-    for good in ["application/json", "application/json; charset=utf-8", "Application/JSON ;charset=UTF-8"] {
+    for good in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON ;charset=UTF-8",
+        "application/json; charset=\"UTF-8\"",
+        "application/json; profile=\"a;b\"",
+    ] {
         assert_eq!(send(Some(good), pen()).await.status, 201, "{good}");
     }
     for bad in [
@@ -194,6 +200,11 @@ async fn a_body_must_be_json_and_say_so() {
         Some("application/x-www-form-urlencoded"),
         Some("application/jsonp"),
         Some("application/octet-stream"),
+        Some("application/json; charset=iso-8859-1"),
+        Some("application/json; charset=\"utf-16\""),
+        Some("application/json; charset=\"utf-8"),
+        Some("application/json; charset=utf-8; charset=us-ascii"),
+        Some("application/json, application/json"),
     ] {
         assert_eq!(send(bad, pen()).await.problem(), (415, "unsupported-media-type"), "{bad:?}");
     }
@@ -228,6 +239,92 @@ async fn a_body_must_be_json_and_say_so() {
     assert_eq!(send(Some("text/plain"), padded(70_000)).await.problem(), (413, "body-too-large"));
     let flood = format!("{{{}}}", (0..5_000).map(|n| format!("\"x{n}\":0")).collect::<Vec<_>>().join(","));
     assert_eq!(send(json, flood.into_bytes()).await.pointers().len(), 100);
+}
+
+#[tokio::test]
+async fn a_body_must_be_sent_as_it_is() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let send = async |codings: &[&str], body: Vec<u8>| {
+        let mut request = admin.request(Method::POST, "/products").header("content-type", "application/json").body(body);
+        for coding in codings {
+            request = request.header("content-encoding", *coding);
+        }
+        admin.send(request).await
+    };
+    let pen = || format!(r#"{{"name": "{}", "price": "1", "quantity": 1}}"#, unique("Pen")).into_bytes();
+
+    for good in [&["identity"][..], &["Identity"], &["identity", "identity"]] {
+        assert_eq!(send(good, pen()).await.status, 201, "{good:?}");
+    }
+    for bad in [&["gzip"][..], &["GZIP"], &["br"], &["deflate"], &["identity, gzip"], &["identity", "gzip"], &["nothing"]] {
+        // The first bytes of a gzip stream; what the header says is what counts, whether it is true or not.
+        for body in [vec![0x1f, 0x8b, 8, 0], pen()] {
+            let refused = send(bad, body).await;
+            assert_eq!(refused.problem(), (415, "unsupported-media-type"), "{bad:?}");
+            assert_eq!(refused.header("accept-encoding"), "identity");
+        }
+    }
+}
+
+/// The gateway joins what is sent twice by a comma. None of it may pass for something else than was meant.
+#[tokio::test]
+async fn headers_and_parameters_that_are_sent_twice_are_lists_or_refused() {
+    let app = TestApp::start().await;
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let twice = |who: &Actor, method: Method, path: &str, name: &str, values: [&str; 2]| {
+        values.iter().fold(who.request(method, path), |request, value| request.header(name, *value))
+    };
+
+    let key = unique("key");
+    let quoted = format!("\"{key}\"");
+    for values in [[&*key, &*key], [&*quoted, &*quoted], [&*key, "other"]] {
+        let refused = ada.send(twice(&ada, Method::POST, "/orders", "idempotency-key", values).json(&json!({}))).await;
+        assert_eq!(refused.problem(), (400, "invalid-idempotency-key"), "{values:?}");
+    }
+    assert_eq!(ada.get("/orders").await["orders"].as_array().map(Vec::len), Some(0), "nothing was placed under another key");
+    for bad in ["\"abc", "abc\"", "\"a\"b\"", "\"abc\";x=1", "\"abc\",\"abc\""] {
+        let refused = ada.send(ada.request(Method::POST, "/orders").header("idempotency-key", bad).json(&json!({}))).await;
+        assert_eq!(refused.problem(), (400, "invalid-idempotency-key"), "{bad}");
+    }
+
+    let product = admin.product(&unique("Pen"), 1).await;
+    let seen = admin.get(&product).await.header("etag").to_owned();
+    let known = twice(&admin, Method::GET, &product.path, "if-none-match", ["\"other\"", &seen]);
+    assert_eq!(admin.send(known).await.status, 304);
+    let changed = twice(&admin, Method::PUT, &product.path, "if-match", ["\"other\"", &seen]).json(&json!({"price": "2"}));
+    assert_eq!(admin.send(changed).await.status, 200);
+
+    let body = json!({"name": unique("Pen"), "price": "1", "quantity": 1}).to_string();
+    let declared = twice(&admin, Method::POST, "/products", "content-type", ["application/json"; 2]).body(body);
+    assert_eq!(admin.send(declared).await.problem(), (415, "unsupported-media-type"));
+    let token = format!("Bearer {}", ada.token.as_deref().unwrap_or_default());
+    let claimed = twice(&app.anyone(), Method::GET, "/auth/me", "authorization", [&token, &token]);
+    assert_eq!(app.anyone().send(claimed).await.status, 403);
+
+    for path in ["/products?prefix=a&prefix=b", "/products?limit=1&limit=1", "/products?cursor=a&cursor=b"] {
+        assert_eq!(ada.get(path).await.problem(), (422, "invalid-request"), "{path}");
+    }
+    let orders = ada.get("/orders?status=PENDING&status=PENDING&customer_id=a&customer_id=b").await;
+    assert_eq!((orders.problem(), orders.pointers()), ((422, "invalid-request"), vec!["?status", "?customer_id"]));
+}
+
+#[tokio::test]
+async fn a_precondition_lists_twenty_tags_at_most() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let product = admin.product(&unique("Pen"), 1).await;
+    let seen = admin.get(&product).await.header("etag").to_owned();
+    let tags = |count: usize| format!("{}{seen}", "\"0\", ".repeat(count - 1));
+    let put = |tags: String| admin.request(Method::PUT, &product).header("if-match", tags).json(&json!({"price": "2"}));
+    let get = |tags: String| admin.request(Method::GET, &product).header("if-none-match", tags);
+    let delete = |tags: String| admin.request(Method::DELETE, &product).header("if-match", tags);
+
+    assert_eq!(admin.send(get(tags(20))).await.status, 304);
+    for request in [get(tags(21)), put(tags(21)), put(tags(500)), delete(tags(21))] {
+        assert_eq!(admin.send(request).await.problem(), (400, "invalid-header"));
+    }
+    assert_eq!(admin.send(put(tags(20))).await.status, 200);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ const OPERATIONS: &[Operation] = &[
         body: None,
         success: (200, Some("Product")),
         headers: &["ETag"],
-        problems: &["not-found"],
+        problems: &["invalid-header", "not-found"],
     },
     Operation {
         route: "PUT /products/{product_id}",
@@ -83,7 +83,7 @@ const OPERATIONS: &[Operation] = &[
         body: Some("ProductChange"),
         success: (200, Some("Product")),
         headers: &["ETag"],
-        problems: &["forbidden", "not-found", "name-taken", "precondition-failed", "invalid-request"],
+        problems: &["invalid-header", "forbidden", "not-found", "name-taken", "precondition-failed", "invalid-request"],
     },
     Operation {
         route: "DELETE /products/{product_id}",
@@ -95,7 +95,7 @@ const OPERATIONS: &[Operation] = &[
         body: None,
         success: (204, None),
         headers: &[],
-        problems: &["forbidden", "not-found", "product-in-use", "precondition-failed"],
+        problems: &["invalid-header", "forbidden", "not-found", "product-in-use", "precondition-failed"],
     },
     Operation {
         route: "GET /orders",
@@ -139,7 +139,7 @@ const OPERATIONS: &[Operation] = &[
         body: None,
         success: (200, Some("OrderDetails")),
         headers: &["ETag"],
-        problems: &["not-found"],
+        problems: &["invalid-header", "not-found"],
     },
     Operation {
         route: "PUT /orders/{order_id}",
@@ -151,7 +151,15 @@ const OPERATIONS: &[Operation] = &[
         body: Some("StatusChange"),
         success: (200, Some("OrderDetails")),
         headers: &["ETag"],
-        problems: &["forbidden", "not-found", "illegal-transition", "empty-order", "precondition-failed", "invalid-request"],
+        problems: &[
+            "invalid-header",
+            "forbidden",
+            "not-found",
+            "illegal-transition",
+            "empty-order",
+            "precondition-failed",
+            "invalid-request",
+        ],
     },
     Operation {
         route: "DELETE /orders/{order_id}",
@@ -163,7 +171,7 @@ const OPERATIONS: &[Operation] = &[
         body: None,
         success: (204, None),
         headers: &[],
-        problems: &["not-found", "order-not-deletable", "precondition-failed"],
+        problems: &["invalid-header", "not-found", "order-not-deletable", "precondition-failed"],
     },
     Operation {
         route: "POST /orders/{order_id}/items",
@@ -275,7 +283,12 @@ const OPERATIONS: &[Operation] = &[
 /// Every problem: its code, its status, and when it is answered.
 const PROBLEMS: &[(&str, u16, &str)] = &[
     ("malformed-json", 400, "The body is not JSON"),
-    ("invalid-idempotency-key", 400, "The Idempotency-Key is not 1 to 255 printable ASCII characters"),
+    ("invalid-header", 400, "A header lists more than 20 entity tags"),
+    (
+        "invalid-idempotency-key",
+        400,
+        "The Idempotency-Key is not 1 to 255 printable ASCII characters, bare or as one quoted string, or was sent twice",
+    ),
     ("unauthenticated", 401, "The route needs an access token"),
     ("token-expired", 401, "The access token has expired: refresh it"),
     ("token-revoked", 401, "The session of the access token has ended: log in"),
@@ -299,7 +312,7 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
     ("too-many-items", 409, "The order has as many items as an order may have"),
     ("precondition-failed", 412, "What the caller saw is not what is there now"),
     ("body-too-large", 413, "The body is over 64 KiB"),
-    ("unsupported-media-type", 415, "The body is not declared as application/json"),
+    ("unsupported-media-type", 415, "The body is not declared as application/json in UTF-8, or has a content encoding"),
     ("invalid-request", 422, "Fields or parameters cannot be accepted; `errors` has all that are wrong"),
     ("unknown-product", 422, "A line names a product that there is not"),
     ("unknown-customer", 422, "There is no such active account"),
@@ -480,8 +493,8 @@ fn parameters() -> Value {
     let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
     let path = |name: &str, description: &str| json!({"name": name, "in": "path", "required": true, "schema": reference("schemas", "Id"), "description": description});
     let header = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "header", "schema": schema, "description": description});
-    // Any text may be sent: what is no tag of ours matches none (RFC 9110, 13.1).
-    let tags = json!({"type": "string", "examples": ["\"3\""]});
+    // Any text may be a tag: what is none of ours matches nothing (RFC 9110, 13.1).
+    let tags = json!({"type": "string", "pattern": "^[^,]*(,[^,]*){0,19}$", "examples": ["\"3\""]});
     json!({
         "product_id": path("product_id", "The product"),
         "order_id": path("order_id", "The order"),
@@ -499,11 +512,14 @@ fn parameters() -> Value {
         "If-None-Match": header("If-None-Match", tags, "The `ETag` that the caller has: if it is still the one, the answer is 304"),
         "Idempotency-Key": header(
             "Idempotency-Key",
-            json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "examples": ["7f0c1c56-8d5e-4f0e-8a53-0f3d0a3d7b11"]}),
+            json!({"type": "string", "pattern": IDEMPOTENCY_KEY, "examples": ["7f0c1c56-8d5e-4f0e-8a53-0f3d0a3d7b11"]}),
             "Makes the request safe to send again: the caller's own name for it, best a random UUID, kept for 24 hours",
         ),
     })
 }
+
+/// Bare, without quotes and commas, or as one quoted string (RFC 9651, 3.3.3).
+const IDEMPOTENCY_KEY: &str = r#"^([!#-+\--~]([ !#-+\--~]{0,253}[!#-+\--~])?|"([ !#-\[\]-~]|\\["\\]){1,255}")$"#;
 
 fn headers() -> Value {
     let header = |schema: Value, description: &str| json!({"schema": schema, "description": description});

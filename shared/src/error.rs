@@ -12,9 +12,17 @@ pub enum Error {
     #[error("the body is not valid JSON: {0}")]
     MalformedJson(String),
 
-    /// The body is not declared as JSON.
-    #[error("the body must be sent as application/json")]
+    /// The body is not declared as JSON in UTF-8.
+    #[error("the body must be sent as application/json, in UTF-8")]
     NotDeclaredJson,
+
+    /// The body is compressed, or encoded in another way.
+    #[error("the body must be sent as it is, without a content encoding")]
+    EncodedBody,
+
+    /// A header has a value that this API does not take.
+    #[error("{name} must have {expected}")]
+    InvalidHeader { name: &'static str, expected: &'static str },
 
     /// The body is larger than this API reads.
     #[error("the body is larger than {limit} bytes")]
@@ -28,8 +36,8 @@ pub enum Error {
     #[error("the cursor does not belong to this list")]
     InvalidCursor,
 
-    /// The idempotency key is empty, too long or not printable ASCII.
-    #[error("an idempotency key is 1 to 255 printable ASCII characters, bare or quoted")]
+    /// The idempotency key is empty, too long, not printable ASCII, or sent twice.
+    #[error("an idempotency key is 1 to 255 printable ASCII characters, bare or as one quoted string")]
     InvalidIdempotencyKey,
 
     /// The key was used before for something else.

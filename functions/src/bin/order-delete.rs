@@ -15,7 +15,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let caller = request.caller()?;
     let order_id = request.path_id("order_id", "order")?;
 
-    orders::delete(&app.table, order_id, &caller.into(), request.if_match().as_deref(), app.now()).await?;
+    orders::delete(&app.table, order_id, &caller.into(), request.if_match()?.as_deref(), app.now()).await?;
 
     http::no_content()
 }

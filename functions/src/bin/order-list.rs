@@ -14,7 +14,7 @@ async fn main() -> Result<(), http::Fatal> {
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let caller = request.caller()?;
-    let filter = OrderFilter::parse(request.query("status").as_deref(), request.query("customer_id").as_deref())?;
+    let filter = OrderFilter::parse(request.query("status"), request.query("customer_id"))?;
     let customer = match caller.role {
         Role::Admin => filter.customer_id,
         Role::Customer => Some(filter.only_of(caller.user_id)?),

@@ -15,7 +15,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     request.caller()?.require_admin()?;
     let product_id = request.path_id("product_id", "product")?;
 
-    products::delete(&app.table, product_id, request.if_match().as_deref()).await?;
+    products::delete(&app.table, product_id, request.if_match()?.as_deref()).await?;
 
     http::no_content()
 }

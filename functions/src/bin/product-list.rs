@@ -13,7 +13,7 @@ async fn main() -> Result<(), http::Fatal> {
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
-    let prefix = NamePrefix::parse(&request.query("prefix").unwrap_or_default())?;
+    let prefix = NamePrefix::parse(&request.query("prefix")?.unwrap_or_default())?;
     let list = format!("products {}", prefix.as_str());
     let page = request.page(&list)?;
 

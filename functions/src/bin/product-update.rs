@@ -17,7 +17,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let product_id = request.path_id("product_id", "product")?;
     let change: ProductChange = request.json()?;
 
-    let product = products::update(&app.table, product_id, &change, request.if_match().as_deref(), app.now()).await?;
+    let product = products::update(&app.table, product_id, &change, request.if_match()?.as_deref(), app.now()).await?;
 
     http::ok(&product)
 }

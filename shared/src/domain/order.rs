@@ -280,18 +280,20 @@ pub struct OrderFilter {
 }
 
 impl OrderFilter {
-    /// From the parameters `status` and `customer_id` of a query.
-    pub fn parse(status: Option<&str>, customer_id: Option<&str>) -> Result<Self> {
-        let mut faults = Vec::new();
-        let status = status.map(str::parse).transpose().unwrap_or_else(|()| {
-            faults.push(Fault::new("?status", format!("must be one of {}", Status::ALL.map(Status::as_str).join(", "))));
-            None
+    /// From the parameters `status` and `customer_id` of a query, each of which may be faulty already.
+    pub fn parse<T: AsRef<str>>(status: Result<Option<T>, Fault>, customer_id: Result<Option<T>, Fault>) -> Result<Self> {
+        let status = status.and_then(|text| {
+            let fault = |()| Fault::new("?status", format!("must be one of {}", Status::ALL.map(Status::as_str).join(", ")));
+            text.map(|text| text.as_ref().parse().map_err(fault)).transpose()
         });
-        let customer_id = customer_id.map(str::parse).transpose().unwrap_or_else(|_| {
-            faults.push(Fault::new("?customer_id", "must be a UUID"));
-            None
+        let customer_id = customer_id.and_then(|text| {
+            let parsed = text.map(|text| text.as_ref().parse()).transpose();
+            parsed.map_err(|_| Fault::new("?customer_id", "must be a UUID"))
         });
-        if faults.is_empty() { Ok(Self { status, customer_id }) } else { Err(Error::Invalid(faults)) }
+        match (status, customer_id) {
+            (Ok(status), Ok(customer_id)) => Ok(Self { status, customer_id }),
+            (status, customer_id) => Err(Error::Invalid(status.err().into_iter().chain(customer_id.err()).collect())),
+        }
     }
 
     /// The customer whose list it is, when it can only be the caller's own.

@@ -8,6 +8,7 @@ mod problem;
 mod request;
 mod response;
 mod serve;
+mod syntax;
 
 pub use authorize::{Verdict, authorize};
 pub use page::{Cursor, PageRequest};

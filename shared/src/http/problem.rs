@@ -41,6 +41,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON"),
         Error::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid-idempotency-key", "The idempotency key is not valid"),
+        Error::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid-header", "A header is not valid"),
         Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed"),
         Error::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The access token has expired"),
         Error::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The session has ended"),
@@ -64,6 +65,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::NotDeclaredJson => {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
         }
+        Error::EncodedBody => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is encoded"),
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid"),
         Error::UnknownProduct(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-product", "There is no such product"),
         Error::UnknownCustomer => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-customer", "There is no such customer"),
@@ -139,6 +141,10 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         }
         Error::TooManyAttempts { retry_after } => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+        }
+        // RFC 9110, 15.5.16: tells that the encoding is what was refused.
+        Error::EncodedBody => {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         Error::MethodNotAllowed { allowed } => {
             headers.extend(HeaderValue::from_str(allowed).map(|value| (header::ALLOW, value)));

@@ -11,6 +11,7 @@ use super::{
     page::{Cursor, PageRequest},
     precondition::Tags,
     response::{Response, keep},
+    syntax::{parameter, split, trim, unquoted},
 };
 use crate::{
     Error, Result,
@@ -72,17 +73,19 @@ impl Request {
         text.and_then(|text| text.parse().ok()).ok_or(Error::NotFound(what))
     }
 
-    /// A query parameter, decoded. Given twice, the values are joined by a comma, as the gateway does.
-    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        form_urlencoded::parse(self.event.raw_query_string.as_bytes())
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value)
-            .reduce(|joined, value| joined + "," + value)
+    /// A query parameter, decoded. One that is given twice could mean either value, and is a fault.
+    pub fn query(&self, name: &str) -> Result<Option<Cow<'_, str>>, Fault> {
+        let mut values = form_urlencoded::parse(self.event.raw_query_string.as_bytes()).filter(|(key, _)| key == name);
+        let value = values.next().map(|(_, value)| value);
+        if values.next().is_some() {
+            return Err(Fault::new(format!("?{name}"), "must not be repeated"));
+        }
+        Ok(value)
     }
 
     /// `limit` and `cursor`. `list` names the list and its filters: the cursor must have been made for the same.
     pub fn page(&self, list: &str) -> Result<PageRequest> {
-        let limit = match self.query("limit") {
+        let limit = match self.query("limit")? {
             None => PageRequest::DEFAULT_LIMIT,
             Some(text)
                 if !text.is_empty()
@@ -93,7 +96,7 @@ impl Request {
             }
             Some(_) => return Err(Fault::new("?limit", "must be an integer from 1 to 100").into()),
         };
-        let after = self.query("cursor").map(|text| Cursor::read(&text, list)).transpose()?;
+        let after = self.query("cursor")?.map(|text| Cursor::read(&text, list)).transpose()?;
         Ok(PageRequest { limit, after })
     }
 
@@ -111,9 +114,10 @@ impl Request {
         if self.body.len() > MAX_BODY {
             return Err(Error::BodyTooLarge { limit: MAX_BODY });
         }
-        let declared = self.header("content-type").unwrap_or_default();
-        let media_type = declared.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
+        if self.header("content-encoding").is_some_and(|codings| !is_identity(codings)) {
+            return Err(Error::EncodedBody);
+        }
+        if !self.header("content-type").is_some_and(is_json) {
             return Err(Error::NotDeclaredJson);
         }
         Fields::parse(&self.body)
@@ -125,20 +129,24 @@ impl Request {
     }
 
     /// The versions that `If-Match` allows; `None` if every version will do.
-    pub fn if_match(&self) -> Option<Vec<u64>> {
-        match Tags::parse(self.header("if-match")?, false) {
-            Tags::Any => None,
-            Tags::Versions(versions) => Some(versions),
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidHeader`] if there are too many.
+    pub fn if_match(&self) -> Result<Option<Vec<u64>>> {
+        Ok(match self.header("if-match").map(|value| Tags::parse("If-Match", value, false)).transpose()? {
+            None | Some(Tags::Any) => None,
+            Some(Tags::Versions(versions)) => Some(versions),
+        })
     }
 
     /// Whether the caller already has this version.
-    pub(super) fn if_none_match(&self, version: u64) -> bool {
-        match self.header("if-none-match").map(|header| Tags::parse(header, true)) {
+    pub(super) fn if_none_match(&self, version: u64) -> Result<bool> {
+        Ok(match self.header("if-none-match").map(|value| Tags::parse("If-None-Match", value, true)).transpose()? {
             None => false,
             Some(Tags::Any) => true,
             Some(Tags::Versions(versions)) => versions.contains(&version),
-        }
+        })
     }
 
     /// What makes this request have its effect once, if it carries an `Idempotency-Key`; `answer` is remembered for repetitions.
@@ -152,7 +160,7 @@ impl Request {
         hash.update(&self.body);
         Ok(Some(Idempotency {
             user_id: caller.user_id,
-            key: key.to_owned(),
+            key: key.into_owned(),
             fingerprint: BASE64_URL_SAFE_NO_PAD.encode(hash.finalize()),
             answer: keep(answer)?,
             now,
@@ -165,11 +173,31 @@ impl Request {
     }
 }
 
-/// The key without its quotes, if it may be one.
-fn idempotency_key(header: &str) -> Option<&str> {
-    let bare = header.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(header);
-    let printable = bare.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    (printable && (1..=255).contains(&bare.len())).then_some(bare)
+/// The key of an `Idempotency-Key`: 1 to 255 printable ASCII characters, bare or as one quoted string. `None` for anything else.
+///
+/// A header that is sent twice arrives joined by a comma and is not the key that either of them was: it must not pass for one.
+fn idempotency_key(value: &str) -> Option<Cow<'_, str>> {
+    let value = trim(value);
+    let key =
+        if value.starts_with('"') { unquoted(value)? } else { (!value.contains(['"', ','])).then_some(Cow::Borrowed(value))? };
+    let printable = key.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    (printable && (1..=255).contains(&key.len())).then_some(key)
+}
+
+/// Whether a `Content-Type` is JSON in UTF-8 (RFC 9110, 8.3.1). Parameters other than `charset` say nothing about how it is read.
+fn is_json(value: &str) -> bool {
+    let mut parts = split(value, ';');
+    let media_type = parts.next().unwrap_or_default();
+    media_type.eq_ignore_ascii_case("application/json")
+        && parts.filter(|part| !part.is_empty()).all(|part| {
+            parameter(part)
+                .is_some_and(|(name, value)| !name.eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8"))
+        })
+}
+
+/// Whether a `Content-Encoding` leaves the body as it is.
+fn is_identity(value: &str) -> bool {
+    split(value, ',').all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
 }
 
 #[cfg(test)]
@@ -179,16 +207,88 @@ mod tests {
     #[test]
     fn headers_have_names_without_case() {
         let event = r#"{"routeKey": "", "rawPath": "/", "headers": {"If-Match": "\"7\""}, "requestContext": {"requestId": "", "http": {"method": "PUT"}}}"#;
-        assert_eq!(Request::new(serde_json::from_str(event).unwrap()).if_match(), Some(vec![7]));
+        assert_eq!(Request::new(serde_json::from_str(event).unwrap()).if_match().unwrap(), Some(vec![7]));
     }
 
     #[test]
     fn an_idempotency_key_is_bare_or_quoted() {
-        assert_eq!(idempotency_key("abc"), Some("abc"));
-        assert_eq!(idempotency_key("\"a b\""), Some("a b"));
-        assert_eq!(idempotency_key(&"x".repeat(255)).map(str::len), Some(255));
-        for bad in ["", "\"\"", "a\tb", &"x".repeat(256)] {
+        for (value, key) in [
+            ("abc", "abc"),
+            (" a b ", "a b"),
+            ("\"a b\"", "a b"),
+            ("\" a,b \"", " a,b "),
+            (r#""a\"\\""#, r#"a"\"#),
+            ("7f0c1c56-8d5e-4f0e-8a53-0f3d0a3d7b11", "7f0c1c56-8d5e-4f0e-8a53-0f3d0a3d7b11"),
+        ] {
+            assert_eq!(idempotency_key(value).as_deref(), Some(key), "{value:?}");
+        }
+        let long = "x".repeat(255);
+        assert_eq!(idempotency_key(&long).as_deref(), Some(&*long));
+        assert_eq!(idempotency_key(&format!("\"{long}\"")).as_deref(), Some(&*long));
+        for bad in [
+            "",
+            " ",
+            "\"",
+            "\"\"",
+            "a\tb",
+            "\"a\tb\"",
+            "é",
+            "\"é\"",
+            &format!("{long}x"),
+            &format!("\"{long}x\""),
+            "abc,abc",
+            "abc, abc",
+            "\"abc\",\"abc\"",
+            "\"abc\", \"abc\"",
+            "\"abc\",abc",
+            "\"abc",
+            "abc\"",
+            "\"a\"b\"",
+            "a\"b\"",
+            "\"abc\";x=1",
+            "\"abc\" ;",
+            r#""abc\""#,
+        ] {
             assert_eq!(idempotency_key(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_is_json_whatever_its_case_and_parameters() {
+        for good in [
+            "application/json",
+            "Application/JSON ;charset=UTF-8",
+            "application/json; charset=\"utf-8\"",
+            "application/json;\tCharset=Utf-8;",
+            "application/json; profile=\"a;b,c\"; charset=utf-8",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json charset=utf-8",
+            "application/json; charset=iso-8859-1",
+            "application/json; charset=\"utf-16\"",
+            "application/json; charset=utf-8; charset=latin1",
+            "application/json; charset=",
+            "application/json; charset",
+            "application/json; charset=\"utf-8",
+            "application/json,application/json",
+            "application/json; charset=utf-8,application/json; charset=utf-8",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_identity_leaves_a_body_as_it_is() {
+        for good in ["identity", "Identity", "identity, identity", ""] {
+            assert!(is_identity(good), "{good}");
+        }
+        for bad in ["gzip", "GZIP", "identity, gzip", "br", "\"identity\"", "*"] {
+            assert!(!is_identity(bad), "{bad}");
         }
     }
 }

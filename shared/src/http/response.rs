@@ -39,7 +39,7 @@ pub fn ok<T: Serialize + Versioned>(entity: &T) -> Result<Response> {
 
 /// 200 with the entity and its `ETag`; 304 if the caller has it already.
 pub fn ok_unless_known<T: Serialize + Versioned>(request: &Request, entity: &T) -> Result<Response> {
-    if !request.if_none_match(entity.version()) {
+    if !request.if_none_match(entity.version())? {
         return ok(entity);
     }
     let mut response = empty(StatusCode::NOT_MODIFIED);
