@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::guard::Guard;
 use crate::ids;
 use crate::intrinsics::REGION;
 use crate::lambda::{self, Failure, Outcome, World};
@@ -80,7 +81,7 @@ impl Environment {
         if let Some(output) = child.stderr.take() {
             tokio::spawn(pass_on(output, function.binary.clone(), Arc::clone(&world.log)));
         }
-        tokio::spawn(server::serve(listener, runtime_api(Arc::clone(&desk)), stop.clone()));
+        tokio::spawn(server::serve(listener, Guard::default().around(runtime_api(Arc::clone(&desk))), stop.clone()));
         world.children.spawn(watch_over(child, stop.clone(), end));
         let environment = Self { build, desk, account, ended: ended.clone(), _stop: stop.drop_guard() };
 

@@ -271,6 +271,11 @@ pub fn denied(message: &str) -> Response<Full<Bytes>> {
     answer(StatusCode::BAD_REQUEST, json!({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": message}))
 }
 
+/// The answer to a call to a service that is not here.
+pub fn unsupported(message: &str) -> Response<Full<Bytes>> {
+    answer(StatusCode::BAD_REQUEST, json!({"__type": "UnsupportedServiceException", "message": message}))
+}
+
 fn bad_request(name: &str, message: &str) -> Response<Full<Bytes>> {
     answer(StatusCode::BAD_REQUEST, json!({"__type": kind(name), "message": message}))
 }

@@ -12,15 +12,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, Uri};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::connector::Connector;
 use crate::contention::Model;
+use crate::database::Database;
 use crate::faults::{self, Fate, Injector};
+use crate::guard::{self, Guard};
 use crate::ids;
+use crate::log::Log;
 use crate::rights::{Demand, Rights, Schema};
 use crate::secrets::{self, Secrets};
 
@@ -127,8 +130,10 @@ pub struct Meter {
     ledger: Arc<Ledger>,
     injector: Arc<Injector>,
     model: Arc<Model>,
+    log: Arc<Log>,
+    guard: Guard,
     upstream: Uri,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
 }
 
 /// Why a connection is dropped without an answer.
@@ -136,17 +141,14 @@ type Dropped = Box<dyn std::error::Error + Send + Sync>;
 
 impl Meter {
     pub fn new(
-        upstream: Uri,
+        guard: Guard,
+        database: &Database,
         schema: Schema,
-        secrets: Arc<Secrets>,
         ledger: Arc<Ledger>,
-        injector: Arc<Injector>,
-        model: Arc<Model>,
+        (secrets, injector, model, log): (Arc<Secrets>, Arc<Injector>, Arc<Model>, Arc<Log>),
     ) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { schema, secrets, ledger, injector, model, upstream, client }
+        let client = Client::builder(TokioExecutor::new()).build(database.connector.clone());
+        Self { schema, secrets, ledger, injector, model, log, guard, upstream: database.uri.clone(), client }
     }
 
     pub async fn serve(self: Arc<Self>, mut listener: TcpListener, stop: CancellationToken) {
@@ -168,9 +170,21 @@ impl Meter {
     /// invented, and the SDK sees what it would have seen without a meter.
     async fn forward(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
         let (mut head, body) = request.into_parts();
+        if let Err(guard::Refusal(status, message)) = self.guard.check(head.version, &head.uri, &head.headers) {
+            let mut refused = Response::new(Full::new(Bytes::from_static(message.as_bytes())));
+            *refused.status_mut() = status;
+            return Ok(refused);
+        }
         let body = body.collect().await?.to_bytes();
-        if secrets::is_meant(&head.headers) {
-            return Ok(secrets::answer(&self.secrets, &self.ledger, &head.headers, &body));
+        match Service::of(&head.headers) {
+            Service::DynamoDb => {}
+            Service::SecretsManager => return Ok(secrets::answer(&self.secrets, &self.ledger, &head.headers, &body)),
+            Service::Other(name) => {
+                let message = format!("{name} is not emulated here: only DynamoDB and Secrets Manager are");
+                // Not every client shows an answer in a format that it does not expect.
+                self.log.line("aws", &message);
+                return Ok(faults::unsupported(&message));
+            }
         }
         let access_key = share_access_key(&mut head.headers)?;
         let trace = head.headers.get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok()).map(str::to_owned);
@@ -231,8 +245,35 @@ impl Meter {
     }
 
     async fn carry_out(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Dropped> {
-        let (head, body) = self.client.request(request).await?.into_parts();
+        let (mut head, body) = self.client.request(request).await?.into_parts();
+        guard::remove_cors(&mut head.headers);
         Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+    }
+}
+
+/// The AWS service that a request is for.
+#[derive(Debug, PartialEq, Eq)]
+enum Service {
+    DynamoDb,
+    SecretsManager,
+    /// Its name, as far as the request says.
+    Other(String),
+}
+
+impl Service {
+    fn of(headers: &HeaderMap) -> Self {
+        let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.split('.').next());
+        match target {
+            Some("DynamoDB_20120810") => Self::DynamoDb,
+            Some("secretsmanager") => Self::SecretsManager,
+            other => {
+                // `Credential=<key>/<date>/<region>/<service>/aws4_request`
+                let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+                let scope = authorization.and_then(split_credential).and_then(|(_, _, scope)| scope.split('/').nth(3));
+                let named = [other, scope].into_iter().flatten().find(|name| !name.is_empty());
+                Self::Other(named.unwrap_or("a request that names no service").to_owned())
+            }
+        }
     }
 }
 
@@ -299,6 +340,8 @@ fn consumed(body: &[u8]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderName;
+
     use super::*;
 
     #[test]
@@ -320,6 +363,29 @@ mod tests {
         headers.insert(AUTHORIZATION, HeaderValue::from_static("AWS4 Credential=A/1, Signature=b"));
         assert_eq!(share_access_key(&mut headers).unwrap().as_deref(), Some("A"));
         assert_eq!(headers[AUTHORIZATION], "AWS4 Credential=AKIALOCAL/1, Signature=b");
+    }
+
+    #[test]
+    fn services_are_told_apart() {
+        let other = |name: &str| Service::Other(name.to_owned());
+        let signed =
+            |service: &str| format!("AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/{service}/aws4_request, Signature=0");
+        for (target, scope, expected) in [
+            (Some("DynamoDB_20120810.GetItem"), "dynamodb", Service::DynamoDb),
+            (Some("secretsmanager.GetSecretValue"), "secretsmanager", Service::SecretsManager),
+            (Some("DynamoDBStreams_20120810.GetRecords"), "dynamodb", other("DynamoDBStreams_20120810")),
+            (Some("AWSEvents.PutEvents"), "events", other("AWSEvents")),
+            (Some("AmazonSQS.SendMessage"), "sqs", other("AmazonSQS")),
+            (None, "ses", other("ses")),
+            (None, "s3", other("s3")),
+            (None, "", other("a request that names no service")),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::try_from(signed(scope)).unwrap());
+            headers.extend(target.map(|target| (HeaderName::from_static("x-amz-target"), HeaderValue::from_static(target))));
+            assert_eq!(Service::of(&headers), expected, "{target:?} {scope}");
+        }
+        assert_eq!(Service::of(&HeaderMap::new()), other("a request that names no service"));
     }
 
     #[test]

@@ -163,11 +163,6 @@ impl Password {
     }
 }
 
-/// Whether a call is one to Secrets Manager.
-pub fn is_meant(headers: &HeaderMap) -> bool {
-    headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"secretsmanager."))
-}
-
 /// Answers a call to Secrets Manager.
 pub fn answer(secrets: &Secrets, ledger: &Ledger, headers: &HeaderMap, body: &[u8]) -> Response<Full<Bytes>> {
     let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.rsplit('.').next()).unwrap_or_default();
@@ -190,7 +185,7 @@ fn refusal(secrets: &Secrets, ledger: &Ledger, headers: &HeaderMap, operation: &
 
 fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
     struct Given {
         secret_id: String,
         secret_string: String,
@@ -218,7 +213,7 @@ fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
 
 fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
     struct Wanted {
         secret_id: String,
         version_stage: Option<String>,

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Uri;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +17,7 @@ use crate::database::{Database, Store};
 use crate::error::{Error, Result};
 use crate::faults::{FaultKind, Faults, Injector};
 use crate::gateway::Gateway;
+use crate::guard::Guard;
 use crate::lambda::{Failure, Invocation, Lambda, World};
 use crate::log::{Log, LogLine, RequestRecord};
 use crate::meter::{Ledger, Meter};
@@ -284,11 +284,6 @@ impl Site {
             Store::Memory | Store::Url(_) => None,
         };
         let secrets = Arc::new(Secrets::open(template.secrets.clone(), secrets_file)?);
-        let upstream: Uri = database
-            .url
-            .parse()
-            .map_err(|error| Error::Database { at: database.url.clone(), reason: format!("not a URL: {error}") })?;
-
         let injector = Arc::new(Injector::default());
         injector.set(options.faults);
         let model = Arc::new(Model::new(&template.tables));
@@ -301,12 +296,13 @@ impl Site {
         let schema = Schema::of(&template.tables);
         let console = Console::new(Arc::clone(&log), database.url.clone(), tables.clone());
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
-        tokio::spawn(
-            Arc::new(Meter::new(upstream, schema, Arc::clone(&secrets), ledger, Arc::clone(&injector), Arc::clone(&model)))
-                .serve(meter, stop.clone()),
-        );
-        tokio::spawn(server::serve(side, invoke::router(Arc::clone(&lambda)), stop.clone()));
-        tokio::spawn(server::serve(front, gateway.router().merge(console.router()), stop));
+        let parts = (Arc::clone(&secrets), Arc::clone(&injector), Arc::clone(&model), Arc::clone(&log));
+        let aws = Meter::new(Guard::at(options.address), &database, schema, ledger, parts);
+        tokio::spawn(Arc::new(aws).serve(meter, stop.clone()));
+        // The API is for everybody, and for pages as far as the template says; the rest is for this machine's own programs.
+        let guard = Guard::default();
+        tokio::spawn(server::serve(side, guard.around(invoke::router(Arc::clone(&lambda))), stop.clone()));
+        tokio::spawn(server::serve(front, gateway.router().merge(console.router(guard)), stop));
         Ok(Self { url, invoke_url, aws_url, database, lambda, log, secrets, injector, model, tables })
     }
 }

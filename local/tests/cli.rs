@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -15,7 +16,8 @@ use std::{
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
+    net::TcpStream,
     process::{Child, ChildStdout},
     task::JoinSet,
 };
@@ -183,6 +185,134 @@ async fn it_ends_with_all_it_started() {
         let status = tokio::time::timeout(Duration::from_secs(10), running.child.wait()).await.expect("it ends").unwrap();
         assert_eq!(status.code(), Some(0), "{signal}");
         assert!(gone(&children).await, "{signal}");
+    }
+}
+
+/// The ports that this process listens to.
+fn listening(pid: u32) -> BTreeSet<u16> {
+    let handles = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let held: BTreeSet<_> = handles.filter_map(|handle| Some(fs::read_link(handle.path()).ok()?.to_str()?.to_owned())).collect();
+    let mut ports = BTreeSet::new();
+    for file in ["tcp", "tcp6"] {
+        for line in fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default().lines().skip(1) {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            // Address and port in hexadecimal, the state (0A listens), and the socket's number.
+            let (_, port) = fields[1].rsplit_once(':').unwrap();
+            if fields[3] == "0A" && held.contains(&format!("socket:[{}]", fields[9])) {
+                ports.insert(u16::from_str_radix(port, 16).unwrap());
+            }
+        }
+    }
+    ports
+}
+
+/// Sends these bytes and returns the head of the answer.
+async fn answered(port: u16, request: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_buf(&mut head)).await;
+        assert_ne!(read.expect("an answer").unwrap(), 0, "port {port} closes without an answer to {request}");
+    }
+    String::from_utf8_lossy(&head).to_lowercase()
+}
+
+#[tokio::test]
+async fn no_port_answers_another_site() {
+    let running = Running::start(&["--port", "0", "--memory"]).await;
+    let api = running.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let ports = listening(running.pid());
+    // The three that it prints, the database's, and one for each function that seeded the shop.
+    assert!(ports.len() > 6 && ports.contains(&api), "{ports:?}");
+    for port in ports {
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/_local"),
+            ("GET", "/_local/items"),
+            ("POST", "/"),
+            ("OPTIONS", "/"),
+            ("POST", "/2015-03-31/functions/AccountAdminFunction/invocations"),
+            ("POST", "/2018-06-01/runtime/init/error"),
+            ("GET", "/2018-06-01/runtime/invocation/x/response"),
+        ] {
+            let request = |headers: &str| format!("{method} {path} HTTP/1.1\r\n{headers}content-length: 0\r\n\r\n");
+            let own = format!("host: 127.0.0.1:{port}\r\n");
+            for (headers, status) in [
+                ("", "400"),
+                (&*format!("{own}{own}"), "400"),
+                ("host: local host\r\n", "400"),
+                ("host: rebound.example\r\n", "403"),
+                ("host: host.docker.internal\r\n", "403"),
+                (&*format!("{own}origin: http://shop.example\r\n"), "403"),
+                (&*format!("{own}origin: null\r\n"), "403"),
+                (&*format!("{own}origin: http://127.0.0.1:9\r\naccess-control-request-method: POST\r\n"), "403"),
+            ] {
+                // The API is for everybody, and answers pages as far as the template says.
+                if status == "403" && port == api && !path.starts_with("/_local") {
+                    continue;
+                }
+                let head = answered(port, &request(headers)).await;
+                assert!(head.starts_with(&format!("http/1.1 {status} ")), "{port} {method} {path} {headers}: {head}");
+                assert!(!head.contains("access-control-"), "{port} {method} {path} {headers}: {head}");
+            }
+        }
+    }
+    let head = answered(api, "GET /products HTTP/1.1\r\nhost: shop.example\r\norigin: http://shop.example\r\n\r\n").await;
+    assert!(head.starts_with("http/1.1 200 ") && !head.contains("access-control-"), "{head}");
+}
+
+#[tokio::test]
+async fn containers_are_let_in_where_the_shop_listens_to_more_than_this_machine() {
+    let running = Running::start(&["--port", "0", "--memory", "--no-seed", "--listen", "0.0.0.0"]).await;
+    let aws = running.dynamodb.rsplit_once(':').unwrap().1.parse().unwrap();
+    let list = |host: &str| {
+        let signature =
+            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
+        format!(
+            "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\
+             x-amz-target: DynamoDB_20120810.ListTables\r\nx-amz-date: 20260101T000000Z\r\nauthorization: {signature}\r\n\r\n{{}}"
+        )
+    };
+    for (host, status) in [("host.docker.internal:3002", "200"), ("127.0.0.1:3002", "200"), ("rebound.example:3002", "403")] {
+        let head = answered(aws, &list(host)).await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{host}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn other_services_of_aws_are_refused_by_name() {
+    let running = Running::start(&["--port", "0", "--memory", "--no-seed"]).await;
+    for (target, service, says) in [
+        ("AmazonSQS.SendMessage", "sqs", "AmazonSQS is not emulated here"),
+        ("DynamoDBStreams_20120810.ListStreams", "dynamodb", "DynamoDBStreams_20120810 is not emulated here"),
+        ("", "s3", "s3 is not emulated here"),
+    ] {
+        let signature = format!("AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request, Signature=0");
+        let request = Client::new().post(&running.dynamodb).header("x-amz-target", target).header("authorization", signature);
+        let answer = request.body("{}").send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{service}");
+        let body = answer.text().await.unwrap();
+        assert!(body.contains(says), "{service}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn only_its_owner_may_read_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.sqlite");
+    for run in ["new", "one that others could read"] {
+        let mut running = Running::start(&["--port", "0", "--data", data.to_str().unwrap()]).await;
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(folder.path()).unwrap().flatten() {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            files.insert(entry.file_name().into_string().unwrap(), mode);
+        }
+        assert!(files.contains_key("data.sqlite-wal"), "{run}: {files:?}");
+        assert!(files.values().all(|mode| *mode == 0o600), "{run}: {files:?}");
+        running.signal("TERM");
+        running.child.wait().await.unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o644)).unwrap();
     }
 }
 

@@ -1,7 +1,6 @@
 // The console of `local` in a browser, as a developer sees it while requests come in.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { test } from "node:test";
 import { complaints, logIn, page, PASSWORD, printed, screenshot, send } from "./shop.mjs";
 
@@ -122,28 +121,4 @@ test("a shop that went away and came back is told", async () => {
   await page.unroute("**/_local/requests**");
   await page.getByRole("status").getByText("Live").waitFor();
   assert.equal(await row(id).count(), 1);
-});
-
-test("no other site reads it", async () => {
-  // A page of another origin, with no policy of its own.
-  const other = createServer((_, answer) => answer.setHeader("content-type", "text/html").end("<title>other</title>"));
-  await new Promise((listening) => other.listen(0, "127.0.0.1", listening));
-  try {
-    await page.goto(`http://127.0.0.1:${other.address().port}/`);
-    const read = await page.evaluate(async (url) => {
-      try {
-        return await (await fetch(url)).text();
-      } catch (error) {
-        return error.name;
-      }
-    }, `${printed.Console}/items`);
-    assert.equal(read, "TypeError");
-  } finally {
-    other.closeAllConnections();
-    other.close();
-  }
-
-  const { port } = new URL(printed.Console);
-  const answer = await page.goto(`http://rebound.example:${port}/_local/items`);
-  assert.equal(answer.status(), 403);
 });

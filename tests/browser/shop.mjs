@@ -11,6 +11,9 @@ export const PASSWORD = "Zwetschgenmus mit Zimt";
 /** Long enough for the functions to be built from nothing. */
 const READY_LIMIT = 15 * 60 * 1000;
 
+/** What the shop is started with, besides what every shop here is; for the file of tests to fill before its first test. */
+export const options = [];
+
 let shop, browser;
 /** The page of the test that runs. */
 export let page;
@@ -20,7 +23,7 @@ export const printed = {};
 export let complaints;
 
 before(async () => {
-  shop = spawn("target/debug/local", ["--memory", "--port", "0"], { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
+  shop = spawn("target/debug/local", ["--memory", "--port", "0", ...options], { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
   await new Promise((resolve, reject) => {
     shop.once("exit", (code) => reject(new Error(`it ended with ${code} before it was ready`)));
     createInterface(shop.stdout).on("line", (line) => {
