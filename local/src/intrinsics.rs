@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use regex_lite::Regex;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::template::scalar;
+use crate::template::{scalar, typed};
 
 pub const REGION: &str = "us-east-1";
 pub const ACCOUNT: &str = "000000000000";
@@ -42,6 +44,9 @@ impl<'t> Scope<'t> {
         for name in conditions.into_iter().flat_map(Map::keys) {
             scope.settle(name, conditions, &mut Vec::new())?;
         }
+        for (name, rule) in section(document, "Rules")?.into_iter().flatten() {
+            scope.assert(rule, &format!("Rules.{name}"))?;
+        }
         for (id, resource) in section(document, "Resources")?.into_iter().flatten() {
             let exists = match resource.get("Condition") {
                 None => true,
@@ -52,6 +57,34 @@ impl<'t> Scope<'t> {
             }
         }
         Ok(scope)
+    }
+
+    /// Refuses parameters that the template says do not go together.
+    fn assert(&self, rule: &Value, at: &str) -> Result<(), Fault> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+        struct Rule {
+            rule_condition: Option<Value>,
+            assertions: Vec<Assertion>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+        struct Assertion {
+            assert: Value,
+            assert_description: Option<String>,
+        }
+        let rule: Rule = typed(rule.clone(), at)?;
+        if let Some(condition) = &rule.rule_condition
+            && !self.condition(condition, at)?
+        {
+            return Ok(());
+        }
+        for assertion in rule.assertions {
+            if !self.condition(&assertion.assert, at)? {
+                return Err(Fault::new(at, assertion.assert_description.unwrap_or_else(|| "does not hold".to_owned())));
+            }
+        }
+        Ok(())
     }
 
     /// The resources that exist under the parameters given, by logical id.
@@ -267,8 +300,8 @@ impl<'t> Scope<'t> {
             ("Condition", _) => self.named_condition(&self.text(argument, at)?, at),
             ("Fn::Equals", [left, right]) => Ok(self.text(left, at)? == self.text(right, at)?),
             ("Fn::Not", [operand]) => Ok(!self.condition(operand, at)?),
-            ("Fn::And", operands) => operands.iter().try_fold(true, |all, operand| Ok(self.condition(operand, at)? && all)),
-            ("Fn::Or", operands) => operands.iter().try_fold(false, |any, operand| Ok(self.condition(operand, at)? || any)),
+            ("Fn::And", [_, _, ..]) => operands.iter().try_fold(true, |all, operand| Ok(self.condition(operand, at)? && all)),
+            ("Fn::Or", [_, _, ..]) => operands.iter().try_fold(false, |any, operand| Ok(self.condition(operand, at)? || any)),
             _ => Err(Fault::new(at, format!("{function} cannot be a condition like this"))),
         }
     }
@@ -339,25 +372,100 @@ fn parameters(
     declared
         .into_iter()
         .flatten()
-        .map(|(name, parameter)| {
+        .map(|(name, written)| {
             let at = format!("Parameters.{name}");
+            let parameter: Parameter = typed(written.clone(), &at)?;
             let text = match overrides.get(name) {
                 Some(text) => text.clone(),
                 None => parameter
-                    .get("Default")
+                    .default
+                    .as_ref()
                     .and_then(scalar)
                     .ok_or_else(|| Fault::new(&at, "has no default and no value was given"))?,
             };
-            if let Some(allowed) = parameter["AllowedValues"].as_array()
-                && !allowed.iter().any(|value| scalar(value).as_ref() == Some(&text))
-            {
-                return Err(Fault::new(at, format!("{text:?} is not one of its AllowedValues")));
-            }
-            let list = parameter["Type"].as_str().is_some_and(|kind| kind == "CommaDelimitedList" || kind.starts_with("List<"));
-            let value = if list { text.split(',').map(str::trim).collect() } else { text.into() };
+            let value = parameter.value(&text).map_err(|reason| Fault::new(at, reason))?;
             Ok((name.clone(), value))
         })
         .collect()
+}
+
+/// What a template says about the values that a parameter may have.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Parameter {
+    r#type: String,
+    default: Option<Value>,
+    allowed_values: Option<Vec<Value>>,
+    allowed_pattern: Option<String>,
+    min_value: Option<Value>,
+    max_value: Option<Value>,
+    min_length: Option<Value>,
+    max_length: Option<Value>,
+    #[serde(rename = "ConstraintDescription")]
+    _constraint_description: Option<String>,
+    #[serde(rename = "Description")]
+    _description: Option<String>,
+    #[serde(rename = "NoEcho")]
+    _no_echo: Option<Value>,
+}
+
+impl Parameter {
+    /// The value that a text stands for, or why AWS would refuse it.
+    fn value(&self, text: &str) -> Result<Value, String> {
+        let one = |text: &str| self.check(text);
+        match self.r#type.as_str() {
+            "String" | "Number" => one(text).map(|()| text.into()),
+            "CommaDelimitedList" | "List<Number>" | "List<String>" => {
+                text.split(',').map(str::trim).map(|item| one(item).map(|()| Value::from(item))).collect()
+            }
+            other => Err(format!("{other} is no type of parameter that can be given here")),
+        }
+    }
+
+    fn check(&self, text: &str) -> Result<(), String> {
+        if let Some(allowed) = &self.allowed_values
+            && !allowed.iter().any(|value| scalar(value).as_deref() == Some(text))
+        {
+            return Err(format!("{text:?} is not one of its AllowedValues"));
+        }
+        if let Some(pattern) = &self.allowed_pattern {
+            // CloudFormation wants the whole value to match.
+            let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("AllowedPattern: {error}"))?;
+            if !whole.is_match(text) {
+                return Err(format!("{text:?} does not match its AllowedPattern {pattern}"));
+            }
+        }
+        let number = |name: &str, value: &Value| {
+            let number = scalar(value).and_then(|text| text.parse::<f64>().ok());
+            number.ok_or_else(|| format!("{name} {value} is not a number"))
+        };
+        if self.r#type.ends_with("Number") || self.r#type == "List<Number>" {
+            let given = number("the value", &text.into())?;
+            if let Some(least) = &self.min_value
+                && given < number("MinValue", least)?
+            {
+                return Err(format!("{text} is less than its MinValue {least}"));
+            }
+            if let Some(most) = &self.max_value
+                && given > number("MaxValue", most)?
+            {
+                return Err(format!("{text} is more than its MaxValue {most}"));
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "no value is that long")]
+        let length = text.chars().count() as f64;
+        if let Some(least) = &self.min_length
+            && length < number("MinLength", least)?
+        {
+            return Err(format!("{text:?} is shorter than its MinLength {least}"));
+        }
+        if let Some(most) = &self.max_length
+            && length > number("MaxLength", most)?
+        {
+            return Err(format!("{text:?} is longer than its MaxLength {most}"));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -423,6 +531,8 @@ Resources:
             ("a: [!Ref Missing]", "here.a[0]: Missing is neither a parameter nor a resource that exists"),
             ("!Ref OnlyProd", "here: OnlyProd is neither a parameter nor a resource that exists"),
             ("a: !Select [0, [1]]", "here.a: Fn::Select is not understood here"),
+            ("!If [!And [], 1, 2]", "here: Fn::And cannot be a condition like this"),
+            ("!If [!Or [!Condition Dev], 1, 2]", "here: Fn::Or cannot be a condition like this"),
             ("!If [Missing, 1, 2]", "here: there is no condition Missing"),
             ("!Sub '${Stage'", "here: ${ without its }"),
             ("!GetAtt Table.Colour", "here: AWS::DynamoDB::Table has no attribute Colour here"),
@@ -433,14 +543,59 @@ Resources:
 
     #[test]
     fn parameters_are_checked() {
-        let document = yaml::parse("Parameters: {Stage: {Type: String, AllowedValues: [dev]}}").unwrap();
-        for (given, place) in [
-            (BTreeMap::new(), "Parameters.Stage"),
-            (BTreeMap::from([("Stage".to_owned(), "x".to_owned())]), "Parameters.Stage"),
-            (BTreeMap::from([("Other".to_owned(), "x".to_owned())]), "Parameters.Other"),
+        for (declared, given, reason) in [
+            ("{Type: String}", None, "has no default and no value was given"),
+            ("{Type: String, AllowedValues: [dev]}", Some("x"), "\"x\" is not one of its AllowedValues"),
+            ("{Type: String, AllowedPattern: '|arn:.+'}", Some("http"), "\"http\" does not match its AllowedPattern |arn:.+"),
+            ("{Type: Number}", Some("many"), "the value \"many\" is not a number"),
+            ("{Type: Number, MinValue: 8}", Some("7"), "7 is less than its MinValue 8"),
+            ("{Type: Number, MaxValue: '8'}", Some("9"), "9 is more than its MaxValue \"8\""),
+            ("{Type: String, MinLength: 2}", Some("a"), "\"a\" is shorter than its MinLength 2"),
+            ("{Type: String, MaxLength: 1}", Some("ab"), "\"ab\" is longer than its MaxLength 1"),
+            (
+                "{Type: 'AWS::SSM::Parameter::Value<String>'}",
+                Some("x"),
+                "AWS::SSM::Parameter::Value<String> is no type of parameter that can be given here",
+            ),
+            ("{Type: String, Colour: red}", Some("x"), "unknown field `Colour`, expected one of"),
         ] {
-            assert_eq!(Scope::new(&document, "shop", &given).err().unwrap().place, place);
+            let document = yaml::parse(&format!("Parameters: {{Given: {declared}}}")).unwrap();
+            let given = given.map(|given| ("Given".to_owned(), given.to_owned())).into_iter().collect();
+            let fault = Scope::new(&document, "shop", &given).err().unwrap();
+            assert_eq!(fault.place, "Parameters.Given");
+            assert!(fault.reason.starts_with(reason), "{}", fault.reason);
         }
+        for (declared, given) in [
+            ("{Type: String, AllowedPattern: '|arn:.+'}", ""),
+            ("{Type: String, AllowedPattern: '|arn:.+'}", "arn:x"),
+            ("{Type: Number, MinValue: 8, MaxValue: 9}", "8"),
+            ("{Type: List<Number>, MaxValue: 9}", "1, 9"),
+        ] {
+            let document = yaml::parse(&format!("Parameters: {{Given: {declared}}}")).unwrap();
+            let given = BTreeMap::from([("Given".to_owned(), given.to_owned())]);
+            assert!(Scope::new(&document, "shop", &given).is_ok(), "{declared} {given:?}");
+        }
+        let unknown = Scope::new(&Value::Null, "shop", &BTreeMap::from([("Other".to_owned(), "x".to_owned())]));
+        assert_eq!(unknown.err().unwrap().place, "Parameters.Other");
+    }
+
+    #[test]
+    fn rules_are_asserted() {
+        let template = "
+Parameters: {Domain: {Type: String, Default: ''}, Certificate: {Type: String, Default: ''}}
+Rules:
+  DomainNeedsCertificate:
+    RuleCondition: !Not [!Equals [!Ref Domain, '']]
+    Assertions: [{Assert: !Not [!Equals [!Ref Certificate, '']], AssertDescription: Domain needs Certificate}]
+";
+        let document = yaml::parse(template).unwrap();
+        let read = |given: &[(&str, &str)]| {
+            let given = given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            Scope::new(&document, "shop", &given).err().map(|fault| format!("{}: {}", fault.place, fault.reason))
+        };
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[("Domain", "x"), ("Certificate", "y")]), None);
+        assert_eq!(read(&[("Domain", "x")]).as_deref(), Some("Rules.DomainNeedsCertificate: Domain needs Certificate"));
     }
 
     #[test]

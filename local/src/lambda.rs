@@ -186,7 +186,7 @@ type Fingerprint = (u64, SystemTime);
 impl Function {
     fn new(template: template::Function, binary: PathBuf, limit: usize) -> Self {
         let pool = Pool { build: 0, fingerprint: fingerprint(&binary), idle: Vec::new() };
-        let rights = Arc::new(Rights::new(template.statements.clone()));
+        let rights = Arc::new(Rights::new(template.statements.clone(), template.boundary.clone()));
         Self { template, rights, binary, room: Semaphore::new(limit.max(1)), pool: Mutex::new(pool) }
     }
 

@@ -16,6 +16,8 @@ use crate::template::Table;
 #[derive(Debug, Default)]
 pub struct Rights {
     statements: Vec<Statement>,
+    /// The most that they can allow, if there is a bound.
+    boundary: Option<Vec<Statement>>,
     /// Which parts have been made use of: positions of statement, action, resource and key.
     used: Mutex<BTreeSet<[usize; 4]>>,
 }
@@ -53,7 +55,7 @@ impl Demand {
 }
 
 impl Statement {
-    /// Reads the resolved `Policies` of a function.
+    /// Reads the resolved `Policies` of a function, or one of them.
     pub fn read(policies: &Value, at: &str) -> Result<Vec<Self>, Fault> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -86,7 +88,14 @@ impl Statement {
         };
         let mut statements = Vec::new();
         for (index, policy) in policies.iter().enumerate() {
-            let at = format!("{at}.Policies[{index}]");
+            let at = format!("{at}[{index}]");
+            let keys = policy.as_object().into_iter().flat_map(Map::keys);
+            if let Some(key) = keys.clone().find(|key| *key != "Version" && *key != "Statement") {
+                return Err(Fault::new(at, format!("{key} cannot be enforced here")));
+            }
+            if keys.clone().any(|key| key == "Version") && policy["Version"] != "2012-10-17" {
+                return Err(Fault::new(at, format!("Version {} cannot be enforced here", policy["Version"])));
+            }
             let Some(written) = policy["Statement"].as_array() else {
                 return Err(Fault::new(at, "only policies that are written out, as a list of statements, can be enforced here"));
             };
@@ -109,7 +118,12 @@ impl Statement {
                     }
                     Some(_) => return Err(Fault::new(at, "only ForAllValues:StringLike can be a condition here")),
                 };
-                statements.push(Self { actions: written.action.into(), resources: written.resource.into(), keys });
+                let statement = Self { actions: written.action.into(), resources: written.resource.into(), keys };
+                let Self { actions, resources, keys } = &statement;
+                if let Some(pattern) = [actions, resources, keys].into_iter().flatten().find(|pattern| pattern.contains("${")) {
+                    return Err(Fault::new(at, format!("{pattern}: policy variables cannot be enforced here")));
+                }
+                statements.push(statement);
             }
         }
         Ok(statements)
@@ -117,8 +131,8 @@ impl Statement {
 }
 
 impl Rights {
-    pub fn new(statements: Vec<Statement>) -> Self {
-        Self { statements, used: Mutex::default() }
+    pub fn new(statements: Vec<Statement>, boundary: Option<Vec<Statement>>) -> Self {
+        Self { statements, boundary, used: Mutex::default() }
     }
 
     /// Whether all of it is allowed; otherwise the first that is not.
@@ -128,6 +142,11 @@ impl Rights {
             else {
                 return Err(demand);
             };
+            if let Some(boundary) = &self.boundary
+                && !boundary.iter().any(|statement| statement.allows(0, &demand).is_some())
+            {
+                return Err(demand);
+            }
             self.used().extend(parts);
         }
         Ok(())
@@ -289,7 +308,7 @@ mod tests {
     }
 
     fn rights(statements: &Value) -> Rights {
-        Rights::new(Statement::read(&json!([{"Version": "2012-10-17", "Statement": statements}]), "F").unwrap())
+        Rights::new(Statement::read(&json!([{"Version": "2012-10-17", "Statement": statements}]), "F").unwrap(), None)
     }
 
     fn allow(action: &str, keys: &[&str]) -> Value {
@@ -366,10 +385,27 @@ mod tests {
     }
 
     #[test]
+    fn a_boundary_bounds() {
+        let get = json!({"TableName": "t", "Key": {"pk": {"S": "A#1"}}}).to_string();
+        let delete = get.clone();
+        let statements = json!([{"Version": "2012-10-17", "Statement": [allow("dynamodb:*", &["A#*"])]}]);
+        let boundary =
+            json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}]});
+        let read = |policies: &Value| Statement::read(policies, "F").unwrap();
+        let rights = Rights::new(read(&statements), Some(read(&boundary)));
+        assert_eq!(rights.check(schema().demands("GetItem", get.as_bytes())), Ok(()));
+        assert!(rights.check(schema().demands("DeleteItem", delete.as_bytes())).is_err());
+    }
+
+    #[test]
     fn policies_that_cannot_be_enforced_are_refused() {
         for policies in [
             json!(["AmazonDynamoDBFullAccess"]),
             json!([{"DynamoDBCrudPolicy": {"TableName": "t"}}]),
+            json!([{"Version": "2008-10-17", "Statement": []}]),
+            json!([{"Id": "x", "Statement": []}]),
+            json!([{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}]}]),
+            json!([{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::${aws:username}"}]}]),
             json!([{"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}]),
             json!([{"Statement": [{"Effect": "Allow", "NotAction": "*", "Resource": "*"}]}]),
             json!([{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}]}]),

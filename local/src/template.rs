@@ -40,6 +40,8 @@ pub struct Function {
     pub variables: BTreeMap<String, String>,
     /// What its policies allow.
     pub statements: Vec<Statement>,
+    /// The most that they can allow, if there is a bound.
+    pub boundary: Option<Vec<Statement>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +64,7 @@ pub struct Authorizer {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 pub struct Cors {
     pub allow_origins: Vec<String>,
     pub allow_methods: Vec<String>,
@@ -100,7 +102,7 @@ pub enum SecretValue {
 
 /// `GenerateSecretString`, with the defaults of Secrets Manager.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "as many as Secrets Manager has")]
 pub struct Password {
     #[serde(rename = "PasswordLength", deserialize_with = "number")]
@@ -165,6 +167,14 @@ impl Template {
     }
 
     fn from_document(document: &Value, stack: &str, parameters: &BTreeMap<String, String>) -> Result<Self, Fault> {
+        known(document, "the template", &SECTIONS, &[])?;
+        if let Some(transform) = document.get("Transform")
+            && transform != "AWS::Serverless-2016-10-31"
+        {
+            return Err(Fault::new("Transform", format!("{transform} is not understood here")));
+        }
+        known(&document["Globals"], "Globals", &["Function", "HttpApi"], &[])?;
+        known(&document["Globals"]["Function"], "Globals.Function", &FUNCTION, &FUNCTION_ELSEWHERE)?;
         let reader = Reader { scope: Scope::new(document, stack, parameters)?, globals: &document["Globals"] };
         let (authorizers, default_authorizer, cors) = reader.api()?;
         let mut template = Self {
@@ -177,6 +187,8 @@ impl Template {
             schedules: Vec::new(),
         };
         for (id, resource) in reader.scope.resources() {
+            let at = format!("Resources.{id}");
+            known(resource, &at, &RESOURCE, &[])?;
             match resource["Type"].as_str() {
                 Some("AWS::Serverless::Function") => {
                     template.functions.push(reader.function(id, resource)?);
@@ -184,7 +196,10 @@ impl Template {
                 }
                 Some("AWS::DynamoDB::Table") => template.tables.push(reader.table(id)?),
                 Some("AWS::SecretsManager::Secret") => template.secrets.push(reader.secret(id)?),
-                _ => {}
+                Some(kind) if ELSEWHERE.contains(&kind) => {}
+                kind => {
+                    return Err(Fault::new(at, format!("{} does not exist here", kind.unwrap_or("a resource without a Type"))));
+                }
             }
         }
         template.check()?;
@@ -217,22 +232,110 @@ impl Template {
     }
 }
 
+/// What is understood here, by where it stands; what has an effect on AWS only; and anything else is refused, so that nothing
+/// that a template says is missing here without a word.
+const SECTIONS: [&str; 10] = [
+    "AWSTemplateFormatVersion",
+    "Transform",
+    "Description",
+    "Metadata",
+    "Parameters",
+    "Rules",
+    "Conditions",
+    "Globals",
+    "Resources",
+    "Outputs",
+];
+const RESOURCE: [&str; 7] = ["Type", "Condition", "Properties", "Metadata", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy"];
+/// Resources that no function and no client sees.
+const ELSEWHERE: [&str; 9] = [
+    "AWS::Serverless::HttpApi",
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::Route53::RecordSet",
+];
+const FUNCTION: [&str; 7] = ["Environment", "Events", "FunctionName", "MemorySize", "PermissionsBoundary", "Policies", "Timeout"];
+const FUNCTION_ELSEWHERE: [&str; 11] = [
+    "Architectures",
+    "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
+    "CodeUri",
+    "DeploymentPreference",
+    "Description",
+    "Handler",
+    "LoggingConfig",
+    "ReservedConcurrentExecutions",
+    "Runtime",
+    "Tracing",
+];
+const API: [&str; 2] = ["Auth", "CorsConfiguration"];
+const API_ELSEWHERE: [&str; 8] = [
+    "AccessLogSettings",
+    "DefaultRouteSettings",
+    "Description",
+    "DisableExecuteApiEndpoint",
+    "FailOnWarnings",
+    "Name",
+    "RouteSettings",
+    "StageName",
+];
+/// What means the same to `CreateTable` and to an emulator.
+const TABLE: [&str; 6] = [
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "BillingMode",
+    "ProvisionedThroughput",
+];
+const TABLE_TOO: [&str; 3] = ["StreamSpecification", "TableName", "TimeToLiveSpecification"];
+const TABLE_ELSEWHERE: [&str; 7] = [
+    "ContributorInsightsSpecification",
+    "DeletionProtectionEnabled",
+    "OnDemandThroughput",
+    "PointInTimeRecoverySpecification",
+    "SSESpecification",
+    "TableClass",
+    "WarmThroughput",
+];
+const INDEX: [&str; 4] = ["IndexName", "KeySchema", "Projection", "ProvisionedThroughput"];
+const INDEX_ELSEWHERE: [&str; 3] = ["ContributorInsightsSpecification", "OnDemandThroughput", "WarmThroughput"];
+const SECRET: [&str; 3] = ["GenerateSecretString", "Name", "SecretString"];
+const SECRET_ELSEWHERE: [&str; 3] = ["Description", "KmsKeyId", "Tags"];
+
+/// Refuses the first key that is neither understood nor without effect here.
+fn known(value: &Value, at: &str, understood: &[&str], elsewhere: &[&str]) -> Result<(), Fault> {
+    let keys = value.as_object().into_iter().flat_map(Map::keys);
+    match keys.map(String::as_str).find(|key| ![understood, elsewhere].concat().contains(key)) {
+        Some(key) => Err(Fault::new(at, format!("{key} is not understood here"))),
+        None => Ok(()),
+    }
+}
+
 struct Reader<'t> {
     scope: Scope<'t>,
     globals: &'t Value,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 struct ApiAuth {
     default_authorizer: Option<String>,
     authorizers: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct LambdaAuthorizer {
     function_arn: String,
+    /// Nobody asks here whether the gateway may call it.
+    #[serde(default, rename = "EnableFunctionDefaultPermissions")]
+    _permissions: Value,
     #[serde(default, rename = "AuthorizerPayloadFormatVersion")]
     payload_format: Value,
     #[serde(default, deserialize_with = "boolean")]
@@ -250,8 +353,11 @@ struct Identity {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct HttpEvent {
+    /// There is one API.
+    #[serde(rename = "ApiId")]
+    _api: Option<Value>,
     path: Option<String>,
     method: Option<String>,
     #[serde(default)]
@@ -259,14 +365,18 @@ struct HttpEvent {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct EventAuth {
     authorizer: Option<String>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ScheduleEvent {
+    #[serde(rename = "Name")]
+    _name: Option<String>,
+    #[serde(rename = "Description")]
+    _description: Option<String>,
     #[serde(alias = "ScheduleExpression")]
     schedule: String,
     input: Option<String>,
@@ -280,7 +390,7 @@ fn yes() -> bool {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct TimeToLive {
     attribute_name: String,
     #[serde(deserialize_with = "boolean")]
@@ -310,6 +420,7 @@ impl Reader<'_> {
                 return Err(Fault::new(format!("Resources.{id}"), "a second HttpApi; only one can run here"));
             }
         };
+        known(properties, &at, &API, &API_ELSEWHERE)?;
         let cors = self.property(properties, "CorsConfiguration", &at)?;
         let auth: ApiAuth = self.property(properties, "Auth", &at)?.unwrap_or_default();
         let authorizers = auth
@@ -342,6 +453,7 @@ impl Reader<'_> {
     fn function(&self, id: &str, resource: &Value) -> Result<Function, Fault> {
         let at = format!("Resources.{id}.Properties");
         let properties = &resource["Properties"];
+        known(properties, &at, &FUNCTION, &FUNCTION_ELSEWHERE)?;
         let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str).ok_or_else(|| {
             Fault::new(format!("Resources.{id}.Metadata.BuildProperties.Binary"), "missing; it names the function's binary")
         })?;
@@ -356,12 +468,29 @@ impl Reader<'_> {
             timeout: Duration::from_secs(self.number(properties, "Timeout", &at)?.unwrap_or(3)),
             memory: self.number(properties, "MemorySize", &at)?.unwrap_or(128),
             variables,
-            statements: Statement::read(&policies, &at)?,
+            statements: Statement::read(&policies, &format!("{at}.Policies"))?,
+            boundary: self.boundary(properties, &at)?,
         })
     }
 
+    /// What the managed policy that bounds a function's rights allows: the function's own, or else that of `Globals`.
+    fn boundary(&self, properties: &Value, at: &str) -> Result<Option<Vec<Statement>>, Fault> {
+        let own = properties.get("PermissionsBoundary").map(|named| (named, at));
+        let global = || self.globals["Function"].get("PermissionsBoundary").map(|named| (named, "Globals.Function"));
+        let Some((named, at)) = own.or_else(global) else {
+            return Ok(None);
+        };
+        let at = format!("{at}.PermissionsBoundary");
+        let id = named["Ref"].as_str().filter(|id| self.scope.properties(id).get("PolicyDocument").is_some());
+        let id = id.ok_or_else(|| Fault::new(&at, "only a !Ref of a managed policy of this template can be enforced here"))?;
+        let at = format!("Resources.{id}.Properties");
+        let document: Option<Value> = self.property(self.scope.properties(id), "PolicyDocument", &at)?;
+        Statement::read(&document.unwrap_or_default(), &format!("{at}.PolicyDocument")).map(Some)
+    }
+
     fn variables(&self, properties: &Value, at: &str) -> Result<BTreeMap<String, String>, Fault> {
-        let environment: Map<String, Value> = self.property(properties, "Environment", at)?.unwrap_or_default();
+        let environment: Value = self.property(properties, "Environment", at)?.unwrap_or_default();
+        known(&environment, &format!("{at}.Environment"), &["Variables"], &[])?;
         let Some(variables) = environment.get("Variables").and_then(Value::as_object) else {
             return Ok(BTreeMap::new());
         };
@@ -390,7 +519,7 @@ impl Reader<'_> {
             .transpose()
     }
 
-    /// What calls the function: routes and schedules. Other kinds of events have no source on this machine.
+    /// What calls the function: routes and schedules.
     fn events(&self, id: &str, resource: &Value, default_authorizer: Option<&str>, template: &mut Template) -> Result<(), Fault> {
         let Some(events) = resource.pointer("/Properties/Events").and_then(Value::as_object) else {
             return Ok(());
@@ -427,29 +556,31 @@ impl Reader<'_> {
                         });
                     }
                 }
-                _ => {}
+                kind => {
+                    let kind = kind.unwrap_or("an event without a Type");
+                    return Err(Fault::new(at, format!("{kind}: only HttpApi and Schedule can call a function here")));
+                }
             }
         }
         Ok(())
     }
 
     fn table(&self, id: &str) -> Result<Table, Fault> {
-        /// The properties that mean the same to `CreateTable` and to an emulator.
-        const TAKEN: [&str; 6] = [
-            "AttributeDefinitions",
-            "KeySchema",
-            "GlobalSecondaryIndexes",
-            "LocalSecondaryIndexes",
-            "BillingMode",
-            "ProvisionedThroughput",
-        ];
         let at = format!("Resources.{id}.Properties");
         let properties = self.scope.properties(id);
+        known(properties, &at, &[&TABLE[..], &TABLE_TOO].concat(), &TABLE_ELSEWHERE)?;
         let name = self.scope.reference(id, &at)?;
         let mut create = Map::from_iter([("TableName".to_owned(), Value::from(name.clone()))]);
-        for key in TAKEN {
+        for key in TABLE {
             if let Some(value) = self.property(properties, key, &at)? {
                 create.insert(key.to_owned(), value);
+            }
+        }
+        let indexes = create.get_mut("GlobalSecondaryIndexes").and_then(Value::as_array_mut);
+        for (number, index) in indexes.into_iter().flatten().enumerate() {
+            known(index, &format!("{at}.GlobalSecondaryIndexes[{number}]"), &INDEX, &INDEX_ELSEWHERE)?;
+            for key in INDEX_ELSEWHERE {
+                index.as_object_mut().map(|index| index.remove(key));
             }
         }
         let stream: Option<Map<String, Value>> = self.property(properties, "StreamSpecification", &at)?;
@@ -469,6 +600,7 @@ impl Reader<'_> {
     fn secret(&self, id: &str) -> Result<Secret, Fault> {
         let at = format!("Resources.{id}.Properties");
         let properties = self.scope.properties(id);
+        known(properties, &at, &SECRET, &SECRET_ELSEWHERE)?;
         let value = match self.property(properties, "SecretString", &at)? {
             Some(text) => SecretValue::Given(text),
             None => SecretValue::Generated(self.property(properties, "GenerateSecretString", &at)?.unwrap_or_default()),
@@ -489,7 +621,8 @@ fn route_key(path: Option<String>, method: Option<String>, at: &str) -> Result<S
     }
 }
 
-fn typed<T: DeserializeOwned>(value: Value, at: &str) -> Result<T, Fault> {
+/// A value read as what it must be.
+pub fn typed<T: DeserializeOwned>(value: Value, at: &str) -> Result<T, Fault> {
     serde_json::from_value(value).map_err(|error| Fault::new(at, error.to_string()))
 }
 
@@ -552,7 +685,7 @@ Resources:
     Properties:
       Timeout: 5
       Policies: [{Statement: [{Effect: Allow, Action: dynamodb:GetItem, Resource: !GetAtt Table.Arn}]}]
-      Role: !Select [0, !Ref Nothing]
+      Description: !Select [0, !Ref Nothing]
   Table:
     Type: AWS::DynamoDB::Table
     Properties:
@@ -657,6 +790,29 @@ Resources:
     }
 
     #[test]
+    fn what_a_template_says_is_understood_or_refused() {
+        for (from, to, place) in [
+            ("Resources:\n", "Mappings: {}\nResources:\n", "the template"),
+            ("Globals:\n", "Transform: [AWS::LanguageExtensions]\nGlobals:\n", "Transform"),
+            ("  Function:\n", "  Api: {}\n  Function:\n", "Globals"),
+            ("    Timeout: 10\n", "    Timeout: 10\n    Layers: []\n", "Globals.Function"),
+            ("      Auth:\n", "      DefinitionBody: {}\n      Auth:\n", "Resources.Api.Properties"),
+            (
+                "        DefaultAuthorizer",
+                "        EnableIamAuthorizer: true\n        DefaultAuthorizer",
+                "Resources.Api.Properties.Auth",
+            ),
+            ("Headers: [Authorization],", "Context: [x],", "Resources.Api.Properties.Auth.Authorizers.Tokens"),
+            ("{Variables: {TABLE", "{Colour: red, Variables: {TABLE", "Globals.Function.Environment"),
+        ] {
+            let text = HEAD.replacen(from, to, 1);
+            assert_ne!(text, HEAD, "{from}");
+            let fault = Template::from_document(&yaml::parse(&text).unwrap(), "shop", &BTreeMap::new()).unwrap_err();
+            assert_eq!(fault.place, place, "{to}: {}", fault.reason);
+        }
+    }
+
+    #[test]
     fn faults_name_their_place() {
         for (more, place) in [
             (function("{E: {Type: HttpApi, Properties: {Path: a}}}"), "Resources.F.Properties.Events.E.Properties.Path"),
@@ -678,6 +834,31 @@ Resources:
                 "Resources.S.Properties.GenerateSecretString",
             ),
             ("  Second: {Type: AWS::Serverless::HttpApi}\n".into(), "Resources.Second"),
+            ("  Queue: {Type: AWS::SQS::Queue}\n".into(), "Resources.Queue"),
+            ("  Table2: {Type: AWS::DynamoDB::Table, CreationPolicy: {}}\n".into(), "Resources.Table2"),
+            ("  T: {Type: AWS::DynamoDB::Table, Properties: {ImportSourceSpecification: {}}}\n".into(), "Resources.T.Properties"),
+            ("  S: {Type: AWS::SecretsManager::Secret, Properties: {ReplicaRegions: []}}\n".into(), "Resources.S.Properties"),
+            (
+                "  S: {Type: AWS::SecretsManager::Secret, Properties: {GenerateSecretString: {Colour: red}}}\n".into(),
+                "Resources.S.Properties.GenerateSecretString",
+            ),
+            (function("{E: {Type: SQS, Properties: {Queue: x}}}"), "Resources.F.Properties.Events.E"),
+            (function("{E: {Type: DynamoDB}}"), "Resources.F.Properties.Events.E"),
+            (function("{E: {}}"), "Resources.F.Properties.Events.E"),
+            (
+                function("{E: {Type: HttpApi, Properties: {Path: /a, TimeoutInMillis: 5}}}"),
+                "Resources.F.Properties.Events.E.Properties",
+            ),
+            (
+                function("{E: {Type: HttpApi, Properties: {Path: /a, Auth: {AuthorizationScopes: [x]}}}}"),
+                "Resources.F.Properties.Events.E.Properties",
+            ),
+            (
+                function("{E: {Type: Schedule, Properties: {Schedule: rate(1 day), DeadLetterConfig: {}}}}"),
+                "Resources.F.Properties.Events.E.Properties",
+            ),
+            (function("{}, VpcConfig: {}"), "Resources.F.Properties"),
+            (function("{}, PermissionsBoundary: arn:aws:iam::aws:policy/X"), "Resources.F.Properties.PermissionsBoundary"),
         ] {
             assert_eq!(read(&more, &[]).unwrap_err().place, place, "{more}");
         }

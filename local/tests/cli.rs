@@ -128,9 +128,13 @@ fn what_cannot_work_is_told_in_one_line() {
     let unknown = file("unknown.yaml", &template.replacen("!Ref Table", "!Ref Tabel", 1));
     let extra = file("extra.yaml", &template.replacen("Binary: product-get", "Binary: product-gte", 1));
     let admin = "  AccountAdminFunction:\n    Type: ";
-    let lacking =
-        file("lacking.yaml", &template.replace(&format!("{admin}AWS::Serverless::Function"), &format!("{admin}AWS::SNS::Topic")));
+    let lacking = file(
+        "lacking.yaml",
+        &template.replace(&format!("{admin}AWS::Serverless::Function"), &format!("{admin}AWS::Logs::LogGroup")),
+    );
     let clock = file("clock.yaml", &template.replacen("Schedule: rate(15 minutes)", "Schedule: cron(0 12 * * ? *)", 1));
+    let source = file("source.yaml", &template.replacen("Type: Schedule", "Type: SQS", 1));
+    let queue = file("queue.yaml", &template.replacen("Type: AWS::Logs::LogGroup", "Type: AWS::SQS::Queue", 1));
     let junk =
         file("junk.sqlite", "this is no database, and it is longer than a header of one would be, so that it is looked at");
 
@@ -147,6 +151,9 @@ fn what_cannot_work_is_told_in_one_line() {
         (vec!["--port", "0", "--memory", "--parameter", "NoSuch=1"], "NoSuch"),
         (vec!["--port", "0", "--profile", "no-such-profile"], "build"),
         (vec!["--port", "0", "--memory", "--template", &clock], "Events.Schedule.Properties.Schedule"),
+        (vec!["--port", "0", "--memory", "--template", &source], "Events.Schedule: SQS: only HttpApi and Schedule"),
+        (vec!["--port", "0", "--memory", "--template", &queue], "AWS::SQS::Queue does not exist here"),
+        (vec!["--port", "0", "--memory", "--parameter", "OrderShards=0"], "Parameters.OrderShards: 0 is less than its MinValue"),
         (vec!["audit", "--data", "/nowhere/data.sqlite"], "/nowhere/data.sqlite"),
         (vec!["audit", "--data", &junk], "junk.sqlite"),
         (vec!["audit", "--dynamodb", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
