@@ -270,10 +270,27 @@ async fn no_function_may_do_what_it_need_not() {
     assert_eq!(app.shop().unused_rights(), [""; 0]);
 }
 
+/// No function names all partitions, or none, whatever its policies say about those that it names.
+#[tokio::test]
+async fn no_function_reads_or_drops_the_whole_table() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    let table = json!({"TableName": app.table()});
+    for function in &template.functions {
+        for operation in ["Scan", "ExecuteStatement", "DescribeTable", "UpdateTable", "DeleteTable", "TransactGetItems"] {
+            let refusal = app.shop().refusal(&function.binary, operation, &table);
+            assert!(refusal.is_some(), "{} may {operation}", function.binary);
+        }
+    }
+    // As a check of the check.
+    let own = json!({"TableName": app.table(), "Key": {"pk": {"S": "USER#1"}, "sk": {"S": "USER"}}});
+    assert_eq!(app.shop().refusal("auth-me", "GetItem", &own), None);
+}
+
 #[tokio::test]
 async fn a_right_that_is_missing_is_missed() {
     let template = std::fs::read_to_string(workspace().join("template.yaml")).unwrap();
-    let of_product_get = template.split_once("Binary: product-get\n").unwrap().1.split_once("Events:").unwrap().0;
+    let of_product_get = template.split_once("Binary: product-get}}\n").unwrap().1.split_once("Events:").unwrap().0;
     for (granted, instead) in [("dynamodb:Query", "dynamodb:GetItem"), ("PRODUCT#*", "USER#*")] {
         assert_eq!(of_product_get.matches(granted).count(), 1);
         let changed = template.replace(of_product_get, &of_product_get.replace(granted, instead));

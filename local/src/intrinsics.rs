@@ -179,11 +179,7 @@ impl<'t> Scope<'t> {
             "AWS::Partition" => "aws",
             "AWS::StackName" => &self.stack,
             "AWS::URLSuffix" => "amazonaws.com",
-            // SAM's way to name the alias that `AutoPublishAlias` makes; there is one version here, and this is its name.
-            _ => match name.strip_suffix(".Alias") {
-                Some(function) => return self.arn(function, at).map(Value::from),
-                None => return self.reference(name, at).map(Value::from),
-            },
+            _ => return self.reference(name, at).map(Value::from),
         };
         Ok(pseudo.into())
     }

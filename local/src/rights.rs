@@ -1,7 +1,10 @@
 //! What the template's policies allow each function, enforced as IAM would: a right that is missing here is missing on AWS.
 //!
-//! Understood are statements that allow, with wildcards, and the one condition that matters to a single table:
-//! `ForAllValues:StringLike` on `dynamodb:LeadingKeys`.
+//! Understood are statements that allow, with wildcards, and the conditions that matter to a single table: `ForAllValues:StringLike`
+//! and `Null` on `dynamodb:LeadingKeys`.
+//!
+//! How DynamoDB asks about a transaction is documented nowhere. Here it asks once for each action, with the partition keys of all
+//! its writes: a function whose statements pass that has its rights on AWS whether DynamoDB asks so or for each write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::intrinsics::{ACCOUNT, Fault, REGION};
 use crate::template::Table;
+
+const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 
 /// What one function may do.
 #[derive(Debug, Default)]
@@ -28,6 +33,8 @@ pub struct Statement {
     resources: Vec<String>,
     /// The partition keys it is for; empty for all.
     keys: Vec<String>,
+    /// Whether it is only for calls that name partition keys. `ForAllValues` alone is also for those that name none.
+    needs_keys: bool,
 }
 
 /// Something that a call needs to be allowed.
@@ -106,20 +113,27 @@ impl Statement {
                 if written.effect != "Allow" {
                     return Err(Fault::new(at, "only statements that allow can be enforced here"));
                 }
-                let keys = match written.condition.iter().next() {
-                    None => Vec::new(),
-                    Some((operator, keys)) if operator == "ForAllValues:StringLike" && written.condition.len() == 1 => {
-                        let keys: BTreeMap<String, OneOrMany> =
-                            serde_json::from_value(keys.clone()).map_err(|error| Fault::new(&at, error.to_string()))?;
-                        match <[_; 1]>::try_from(keys.into_iter().collect::<Vec<_>>()) {
-                            Ok([(name, keys)]) if name == "dynamodb:LeadingKeys" => keys.into(),
-                            _ => return Err(Fault::new(at, "only dynamodb:LeadingKeys can be a condition here")),
+                let (mut keys, mut needs_keys) = (Vec::new(), false);
+                for (operator, operand) in written.condition {
+                    let operand: BTreeMap<String, OneOrMany> =
+                        serde_json::from_value(operand).map_err(|error| Fault::new(&at, error.to_string()))?;
+                    for (name, values) in operand {
+                        if name != LEADING_KEYS {
+                            return Err(Fault::new(at, format!("{name}: only {LEADING_KEYS} can be a condition here")));
+                        }
+                        match (operator.as_str(), Vec::from(values)) {
+                            ("ForAllValues:StringLike", patterns) => keys = patterns,
+                            ("Null", truth) if truth == ["false"] => needs_keys = true,
+                            (operator, _) => {
+                                let message =
+                                    format!("{operator}: only ForAllValues:StringLike and Null (false) can be a condition here");
+                                return Err(Fault::new(at, message));
+                            }
                         }
                     }
-                    Some(_) => return Err(Fault::new(at, "only ForAllValues:StringLike can be a condition here")),
-                };
-                let statement = Self { actions: written.action.into(), resources: written.resource.into(), keys };
-                let Self { actions, resources, keys } = &statement;
+                }
+                let statement = Self { actions: written.action.into(), resources: written.resource.into(), keys, needs_keys };
+                let Self { actions, resources, keys, .. } = &statement;
                 if let Some(pattern) = [actions, resources, keys].into_iter().flatten().find(|pattern| pattern.contains("${")) {
                     return Err(Fault::new(at, format!("{pattern}: policy variables cannot be enforced here")));
                 }
@@ -135,21 +149,22 @@ impl Rights {
         Self { statements, boundary, used: Mutex::default() }
     }
 
-    /// Whether all of it is allowed; otherwise the first that is not.
+    /// Whether all of it is allowed, which counts as use; otherwise the first that is not.
     pub fn check(&self, demands: Vec<Demand>) -> Result<(), Demand> {
         for demand in demands {
-            let Some(parts) = self.statements.iter().enumerate().find_map(|(index, statement)| statement.allows(index, &demand))
-            else {
-                return Err(demand);
-            };
-            if let Some(boundary) = &self.boundary
-                && !boundary.iter().any(|statement| statement.allows(0, &demand).is_some())
-            {
-                return Err(demand);
+            match self.allow(&demand) {
+                Some(parts) => self.used().extend(parts),
+                None => return Err(demand),
             }
-            self.used().extend(parts);
         }
         Ok(())
+    }
+
+    /// The parts that allow it, if it is allowed.
+    pub fn allow(&self, demand: &Demand) -> Option<Vec<[usize; 4]>> {
+        let parts = self.statements.iter().enumerate().find_map(|(index, statement)| statement.allows(index, demand))?;
+        let bound = |boundary: &Vec<Statement>| boundary.iter().any(|statement| statement.allows(0, demand).is_some());
+        self.boundary.as_ref().is_none_or(bound).then_some(parts)
     }
 
     /// Every part of every statement that no call has needed so far, such as `dynamodb:GetItem on … for USER#*`.
@@ -182,6 +197,9 @@ impl Statement {
     fn allows(&self, index: usize, demand: &Demand) -> Option<Vec<[usize; 4]>> {
         let action = self.actions.iter().position(|action| matches(action, &demand.action))?;
         let resource = self.resources.iter().position(|resource| matches(resource, &demand.resource))?;
+        if demand.keys.is_empty() && self.needs_keys {
+            return None;
+        }
         if self.keys.is_empty() {
             return Some(vec![[index, action, resource, 0]]);
         }
@@ -202,7 +220,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// The partition key's attribute of every table and index, by ARN.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Schema(BTreeMap<String, String>);
 
 impl Schema {
@@ -250,19 +268,23 @@ impl Schema {
                     on_table(operation, &table.into(), items.filter(|item| !item.is_null()).collect())
                 })
                 .collect(),
-            // Each of its writes is allowed as the write that it is.
-            "TransactWriteItems" => body["TransactItems"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .flat_map(|item| item.as_object().into_iter().flatten())
-                .map(|(kind, write)| match kind.as_str() {
-                    "Put" => on_table("PutItem", &write["TableName"], vec![&write["Item"]]),
-                    "ConditionCheck" => on_table("ConditionCheckItem", &write["TableName"], vec![&write["Key"]]),
-                    kind => on_table(&format!("{kind}Item"), &write["TableName"], vec![&write["Key"]]),
-                })
-                .collect(),
-            other => vec![on_table(other, &body["TableName"], vec![&Value::Null])],
+            "TransactWriteItems" => {
+                let writes = body["TransactItems"].as_array().into_iter().flatten();
+                let writes = writes.flat_map(|item| item.as_object().into_iter().flatten()).map(|(kind, write)| {
+                    let item = if kind == "Put" { &write["Item"] } else { &write["Key"] };
+                    on_table(&format!("{kind}Item"), &write["TableName"], vec![item])
+                });
+                let mut demands: Vec<Demand> = Vec::new();
+                for write in writes {
+                    let alike = |demand: &&mut Demand| demand.action == write.action && demand.resource == write.resource;
+                    match demands.iter_mut().find(alike) {
+                        Some(demand) => demand.keys.extend(write.keys),
+                        None => demands.push(write),
+                    }
+                }
+                demands
+            }
+            other => vec![on_table(other, &body["TableName"], Vec::new())],
         }
     }
 
@@ -313,7 +335,7 @@ mod tests {
 
     fn allow(action: &str, keys: &[&str]) -> Value {
         let resource = ["arn:aws:dynamodb:*:*:table/t", "arn:aws:dynamodb:*:*:table/t/index/gsi"];
-        let condition = json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}});
+        let condition = json!({"ForAllValues:StringLike": {LEADING_KEYS: keys}, "Null": {LEADING_KEYS: "false"}});
         json!({"Effect": "Allow", "Action": action, "Resource": resource, "Condition": condition})
     }
 
@@ -369,6 +391,26 @@ mod tests {
     }
 
     #[test]
+    fn a_transaction_is_asked_about_once_for_each_action() {
+        let delete = |pk: &str| json!({"Delete": {"TableName": "t", "Key": {"pk": {"S": pk}}}});
+        let body = json!({"TransactItems": [delete("A#1"), delete("B#1")]}).to_string();
+        let demands = || schema().demands("TransactWriteItems", body.as_bytes());
+        let by_partition = json!([allow("dynamodb:DeleteItem", &["A#*"]), allow("dynamodb:DeleteItem", &["B#*"])]);
+        let by_action = json!([allow("dynamodb:DeleteItem", &["A#*", "B#*"])]);
+        assert_eq!(rights(&by_partition).check(demands()).unwrap_err().keys, ["A#1", "B#1"]);
+        assert_eq!(rights(&by_action).check(demands()), Ok(()));
+    }
+
+    #[test]
+    fn only_null_keeps_out_calls_that_name_no_keys() {
+        let scan = || schema().demands("Scan", br#"{"TableName": "t"}"#);
+        let mut statement = allow("dynamodb:*", &["A#*"]);
+        assert!(rights(&json!([statement])).check(scan()).is_err());
+        statement["Condition"].as_object_mut().unwrap().remove("Null");
+        assert_eq!(rights(&json!([statement])).check(scan()), Ok(()), "ForAllValues holds when there are none");
+    }
+
+    #[test]
     fn what_is_not_used_is_told() {
         let rights = rights(&json!([allow("dynamodb:GetItem", &["A#*", "B#*"])]));
         assert_eq!(rights.unused().len(), 4);
@@ -410,6 +452,8 @@ mod tests {
             json!([{"Statement": [{"Effect": "Allow", "NotAction": "*", "Resource": "*"}]}]),
             json!([{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}]}]),
             json!([{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringLike": {"x": "y"}}}]}]),
+            json!([{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringLike": {LEADING_KEYS: "y"}}}]}]),
+            json!([{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Null": {LEADING_KEYS: "true"}}}]}]),
         ] {
             assert!(Statement::read(&policies, "F").is_err(), "{policies}");
         }

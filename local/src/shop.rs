@@ -94,6 +94,7 @@ struct Site {
     secrets: Arc<Secrets>,
     injector: Arc<Injector>,
     model: Arc<Model>,
+    schema: Schema,
     /// The physical names.
     tables: Vec<String>,
 }
@@ -213,6 +214,16 @@ impl Shop {
         self.site.model.counts()
     }
 
+    /// Why AWS would not let a function call DynamoDB so, if it would not; by logical id, physical name, binary's name or ARN.
+    pub fn refusal(&self, function: &str, operation: &str, body: &serde_json::Value) -> Option<String> {
+        let Some(function) = self.site.lambda.find(function) else {
+            return Some(format!("Function not found: {function}"));
+        };
+        let demands = self.site.schema.demands(operation, body.to_string().as_bytes());
+        let refused = demands.into_iter().find(|demand| function.rights.allow(demand).is_none());
+        refused.map(|demand| demand.refusal(&function.template.name))
+    }
+
     /// What template.yaml allows functions and no call has needed so far, such as `product-get: dynamodb:GetItem on … for
     /// PRODUCT#*`.
     pub fn unused_rights(&self) -> Vec<String> {
@@ -297,12 +308,12 @@ impl Site {
         let console = Console::new(Arc::clone(&log), database.url.clone(), tables.clone());
         let gateway = Gateway::new(template, Arc::clone(&lambda), Arc::clone(&log), port);
         let parts = (Arc::clone(&secrets), Arc::clone(&injector), Arc::clone(&model), Arc::clone(&log));
-        let aws = Meter::new(Guard::at(options.address), &database, schema, ledger, parts);
+        let aws = Meter::new(Guard::at(options.address), &database, schema.clone(), ledger, parts);
         tokio::spawn(Arc::new(aws).serve(meter, stop.clone()));
         // The API is for everybody, and for pages as far as the template says; the rest is for this machine's own programs.
         let guard = Guard::default();
         tokio::spawn(server::serve(side, guard.around(invoke::router(Arc::clone(&lambda))), stop.clone()));
         tokio::spawn(server::serve(front, gateway.router().merge(console.router(guard)), stop));
-        Ok(Self { url, invoke_url, aws_url, database, lambda, log, secrets, injector, model, tables })
+        Ok(Self { url, invoke_url, aws_url, database, lambda, log, secrets, injector, model, schema, tables })
     }
 }

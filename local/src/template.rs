@@ -260,19 +260,8 @@ const ELSEWHERE: [&str; 9] = [
     "AWS::Route53::RecordSet",
 ];
 const FUNCTION: [&str; 7] = ["Environment", "Events", "FunctionName", "MemorySize", "PermissionsBoundary", "Policies", "Timeout"];
-const FUNCTION_ELSEWHERE: [&str; 11] = [
-    "Architectures",
-    "AutoPublishAlias",
-    "AutoPublishAliasAllProperties",
-    "CodeUri",
-    "DeploymentPreference",
-    "Description",
-    "Handler",
-    "LoggingConfig",
-    "ReservedConcurrentExecutions",
-    "Runtime",
-    "Tracing",
-];
+const FUNCTION_ELSEWHERE: [&str; 8] =
+    ["Architectures", "CodeUri", "Description", "Handler", "LoggingConfig", "ReservedConcurrentExecutions", "Runtime", "Tracing"];
 const API: [&str; 2] = ["Auth", "CorsConfiguration"];
 const API_ELSEWHERE: [&str; 8] = [
     "AccessLogSettings",
