@@ -40,6 +40,16 @@ impl<'a> Json<'a> {
     }
 }
 
+impl Json<'_> {
+    /// The text of a string.
+    pub fn text(self) -> Result<String, String> {
+        match self {
+            Self::String(text) => Ok(text),
+            _ => Err("must be a string".into()),
+        }
+    }
+}
+
 /// A whole number as JSON may write it: `3.0` is one too (JSON Schema, 6.1.1).
 pub fn whole(text: &str) -> Option<u64> {
     match text.split_once('.') {
@@ -116,24 +126,36 @@ impl<'a> Fields<'a> {
 
     /// A member that must be there.
     pub fn required<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        if !self.members.contains_key(name) {
+        let Some(raw) = self.members.remove(name) else {
             self.faults.push(Fault::new(self.pointer(name), "is required"));
             return None;
-        }
-        self.optional(name)?
+        };
+        self.read(name, raw)
     }
 
-    /// A member that may be left out: `Some(None)` if it is.
+    /// A member that may be left out, or be `null`, which is the same: `Some(None)` if it is.
     pub fn optional<T: FromJson>(&mut self, name: &str) -> Option<Option<T>> {
-        let Some(raw) = self.members.remove(name) else {
-            return Some(None);
-        };
+        match self.members.remove(name) {
+            Some(raw) if raw.get() != "null" => self.read(name, raw).map(Some),
+            _ => Some(None),
+        }
+    }
+
+    /// A member that may be left out, and that `null` clears: `T` reads `null` as having none.
+    pub fn clearable<T: FromJson>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.members.remove(name) {
+            Some(raw) => self.read(name, raw).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn read<T: FromJson>(&mut self, name: &str, raw: &RawValue) -> Option<T> {
         let read = match Json::new(raw) {
             Some(json) => T::from_json(json),
             None => Err("must be Unicode text".into()),
         };
         match read {
-            Ok(value) => Some(Some(value)),
+            Ok(value) => Some(value),
             Err(detail) => {
                 self.faults.push(Fault::new(self.pointer(name), detail));
                 None
@@ -141,9 +163,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A member that holds objects, at most `max` of them; none if it is left out.
+    /// A member that holds objects, at most `max` of them; none if it is left out or `null`.
     pub fn list<T: FromFields>(&mut self, name: &str, max: usize) -> Option<Vec<T>> {
-        let Some(raw) = self.members.remove(name) else {
+        let Some(raw) = self.members.remove(name).filter(|raw| raw.get() != "null") else {
             return Some(Vec::new());
         };
         let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
@@ -236,7 +258,7 @@ mod tests {
             assert_eq!(whole(text), expected, "{text}");
         }
     }
-    use crate::domain::Money;
+    use crate::domain::{Description, Money};
 
     #[derive(Debug)]
     struct Pair(Money, Option<Money>);
@@ -271,6 +293,28 @@ mod tests {
         assert_eq!(faults(r#"{"one": 1e400}"#), ["/one"]);
         assert_eq!(faults("[]"), [""]);
         assert_eq!(faults("null"), [""]);
+    }
+
+    #[derive(Debug)]
+    struct Kinds(Option<Money>, Option<Description>, Vec<Pair>);
+
+    impl FromFields for Kinds {
+        fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+            let (optional, clearable) = (fields.optional("optional"), fields.clearable("clearable"));
+            let list = fields.list("list", 2);
+            Some(Self(optional?, clearable?, list?))
+        }
+    }
+
+    #[test]
+    fn null_is_nothing_except_where_it_clears() {
+        let left_out = Fields::parse::<Kinds>(b"{}").unwrap();
+        assert!(matches!(left_out, Kinds(None, None, list) if list.is_empty()));
+        let null = Fields::parse::<Kinds>(br#"{"optional": null, "clearable": null, "list" : null }"#).unwrap();
+        assert!(matches!(null, Kinds(None, Some(cleared), list) if cleared == Description::default() && list.is_empty()));
+
+        assert_eq!(faults(r#"{"one": null, "two": null}"#), ["/one"], "what is required is not nothing");
+        assert!(Fields::parse::<Kinds>(br#"{"list": [null]}"#).is_err());
     }
 
     #[test]

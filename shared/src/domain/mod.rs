@@ -8,6 +8,7 @@ mod money;
 mod order;
 mod product;
 mod session;
+mod text;
 mod timestamp;
 mod user;
 
@@ -22,5 +23,6 @@ pub use order::{
 };
 pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Stock, StockShards};
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
+pub use text::Text;
 pub use timestamp::Timestamp;
 pub use user::{AccountName, AccountOrder, Actor, Caller, Email, Login, Role, User, Username};

@@ -10,6 +10,7 @@ use super::{
     lifecycle::{Status, StockEffect},
     money::Money,
     product::Offer,
+    text::Text,
     timestamp::Timestamp,
 };
 use crate::{Error, Result, error::Fault};
@@ -312,31 +313,24 @@ impl OrderFilter {
     }
 }
 
-/// Why an order was brought to a status: 1 to 500 characters.
+/// Why an order was brought to a status: text of 1 to 500 characters without surrounding space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reason(String);
+pub struct Reason(Text);
 
 impl Reason {
     pub const MAX_CHARS: usize = 500;
 
     pub fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text.is_empty() || text.chars().count() > Self::MAX_CHARS {
-            return Err(format!("must have 1 to {} characters", Self::MAX_CHARS));
-        }
-        Ok(Self(text.to_owned()))
+        Text::parse(text.trim(), 1..=Self::MAX_CHARS).map(Self)
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl FromJson for Reason {
     fn from_json(json: Json<'_>) -> Result<Self, String> {
-        match json {
-            Json::String(text) => Self::parse(&text),
-            _ => Err("must be a string".into()),
-        }
+        Self::parse(&json.text()?)
     }
 }

@@ -7,6 +7,7 @@ use super::{
     folded::Folded,
     id::ProductId,
     money::Money,
+    text::Text,
     timestamp::Timestamp,
 };
 use crate::{Result, error::Fault};
@@ -61,7 +62,7 @@ pub struct NewProduct {
 impl FromFields for NewProduct {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.required("name");
-        let description = fields.optional("description");
+        let description = fields.clearable("description");
         let price = fields.required("price");
         let quantity = fields.required("quantity");
         let stock_shards = fields.optional("stock_shards");
@@ -88,7 +89,7 @@ pub struct ProductChange {
 impl FromFields for ProductChange {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.optional("name");
-        let description = fields.optional("description");
+        let description = fields.clearable("description");
         let price = fields.optional("price");
         let quantity = fields.optional("quantity");
         let stock_shards = fields.optional("stock_shards");
@@ -103,47 +104,39 @@ impl FromFields for ProductChange {
     }
 }
 
-/// 1 to 200 characters without surrounding space and without control characters. Unique in the catalogue when folded.
+/// Text of 1 to 200 characters without surrounding space. Unique in the catalogue when folded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProductName(String);
+pub struct ProductName(Text);
 
 impl ProductName {
     pub const MAX_CHARS: usize = 200;
 
     pub fn parse(text: &str) -> Result<Self, String> {
-        let name = text.trim();
-        if name.is_empty() || name.chars().count() > Self::MAX_CHARS {
-            return Err(format!("must have 1 to {} characters", Self::MAX_CHARS));
-        }
-        if name.chars().any(char::is_control) {
-            return Err("must not contain control characters".into());
-        }
+        let name = Self(Text::parse(text.trim(), 1..=Self::MAX_CHARS)?);
         // Some single characters fold to 18; the folded name must still fit the index.
-        let folded = Folded::new(name);
-        if folded.as_str().len() > Folded::MAX_BYTES {
+        if name.folded().as_str().len() > Folded::MAX_BYTES {
             return Err(format!("must have at most {} bytes after NFKC and case folding", Folded::MAX_BYTES));
         }
-        if folded.as_str().trim().is_empty() {
-            return Err("must not be blank".into());
-        }
-        Ok(Self(name.to_owned()))
+        Ok(name)
+    }
+
+    /// A name that was parsed before it was stored.
+    pub fn stored(name: String) -> Self {
+        Self(Text::stored(name))
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     pub fn folded(&self) -> Folded {
-        Folded::new(&self.0)
+        Folded::new(self.as_str())
     }
 }
 
 impl FromJson for ProductName {
     fn from_json(json: Json<'_>) -> Result<Self, String> {
-        match json {
-            Json::String(text) => Self::parse(&text),
-            _ => Err("must be a string".into()),
-        }
+        Self::parse(&json.text()?)
     }
 }
 
@@ -153,12 +146,10 @@ pub struct NamePrefix(Folded);
 
 impl NamePrefix {
     pub fn parse(text: &str) -> Result<Self> {
-        let prefix = Folded::new(text.trim_start());
-        if text.chars().count() > ProductName::MAX_CHARS || prefix.as_str().len() > Folded::MAX_BYTES {
-            let detail = format!("must have at most {} characters", ProductName::MAX_CHARS);
-            return Err(Fault::new("?prefix", detail).into());
-        }
-        Ok(Self(prefix))
+        let short = text.chars().count() <= ProductName::MAX_CHARS;
+        let prefix = short.then(|| Folded::beginning(text)).filter(|prefix| prefix.as_str().len() <= Folded::MAX_BYTES);
+        let detail = || format!("must have at most {} characters", ProductName::MAX_CHARS);
+        prefix.map(Self).ok_or_else(|| Fault::new("?prefix", detail()).into())
     }
 
     pub fn as_str(&self) -> &str {
@@ -166,24 +157,20 @@ impl NamePrefix {
     }
 }
 
-/// Up to 2,000 characters, or nothing.
+/// Text of up to 2,000 characters, or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Description(Option<String>);
+pub struct Description(Option<Text>);
 
 impl Description {
     pub const MAX_CHARS: usize = 2_000;
 
-    pub fn parse(text: Option<String>) -> Result<Self, String> {
-        match text {
-            Some(text) if text.chars().count() > Self::MAX_CHARS => {
-                Err(format!("must have at most {} characters", Self::MAX_CHARS))
-            }
-            text => Ok(Self(text)),
-        }
+    /// A description that was parsed before it was stored.
+    pub fn stored(text: Option<String>) -> Self {
+        Self(text.map(Text::stored))
     }
 
     pub fn as_deref(&self) -> Option<&str> {
-        self.0.as_deref()
+        self.0.as_ref().map(Text::as_str)
     }
 }
 
@@ -191,7 +178,7 @@ impl FromJson for Description {
     fn from_json(json: Json<'_>) -> Result<Self, String> {
         match json {
             Json::Null => Ok(Self(None)),
-            Json::String(text) => Self::parse(Some(text)),
+            Json::String(text) => Text::parse(&text, 0..=Self::MAX_CHARS).map(|text| Self(Some(text))),
             _ => Err("must be a string or null".into()),
         }
     }
@@ -287,9 +274,32 @@ mod tests {
     fn names_are_trimmed_and_bounded_in_characters() {
         assert_eq!(ProductName::parse("  Pen\u{a0}").unwrap().as_str(), "Pen");
         assert!(ProductName::parse(&"𝄞".repeat(200)).is_ok());
-        for bad in ["", " \t ", "a\nb", "a\u{0}", "a\u{7f}", "a\u{85}b", &"x".repeat(201), &"\u{fdfa}".repeat(200)] {
+        for bad in ["", " \t ", "a\nb", "Pen\u{200b}", "\u{2800}", &"x".repeat(201), &"\u{fdfa}".repeat(200)] {
             assert!(ProductName::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    /// The index and the item of a name take no empty text.
+    #[test]
+    fn no_name_folds_to_nothing() {
+        // Beyond are ideographs, which fold to ideographs, and what no text may contain.
+        for c in '\0'..='\u{1ffff}' {
+            if let Ok(name) = ProductName::parse(c.encode_utf8(&mut [0; 4])) {
+                assert!(!name.folded().as_str().is_empty(), "{c:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_folded_as_names_are() {
+        for (name, prefix) in
+            [("Red  Pen", "red p"), ("☺\u{fe0f} Sticker", "☺ S"), ("Åse", "\u{200d}A\u{30a}"), ("Redpen", " red")]
+        {
+            let (name, prefix) = (ProductName::parse(name).unwrap().folded(), NamePrefix::parse(prefix).unwrap());
+            assert!(name.as_str().starts_with(prefix.as_str()), "{name} {prefix:?}");
+        }
+        assert_eq!(NamePrefix::parse("red ").unwrap().as_str(), "red ");
+        assert!(NamePrefix::parse(&"x".repeat(200)).is_ok() && NamePrefix::parse(&"x".repeat(201)).is_err());
     }
 
     #[test]
@@ -322,5 +332,7 @@ mod tests {
         assert!(Fields::parse::<ProductChange>(b"{}").is_err());
         let change: ProductChange = Fields::parse(br#"{"description": null}"#).unwrap();
         assert_eq!(change.description, Some(Description(None)));
+        assert_eq!(change.name, None);
+        assert!(Fields::parse::<ProductChange>(br#"{"name": null, "quantity": null}"#).is_err(), "null is nothing");
     }
 }

@@ -8,6 +8,7 @@ use super::{
     fields::{Fields, FromFields, FromJson, Json},
     folded::Folded,
     id::{SessionId, UserId},
+    text::is_joiner_or_selector,
     timestamp::Timestamp,
 };
 use crate::{Error, Result};
@@ -125,7 +126,9 @@ impl Username {
         let folded = Folded::new(text.trim());
         let name = folded.as_str();
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        if (3..=32).contains(&name.len()) && name.bytes().all(allowed) {
+        // Folding leaves these out, and a username has none to begin with.
+        let plain = !text.chars().any(is_joiner_or_selector);
+        if plain && (3..=32).contains(&name.len()) && name.bytes().all(allowed) {
             Ok(Self(name.to_owned()))
         } else {
             Err("must be 3 to 32 of the characters a-z, 0-9, dot, underscore and hyphen".into())
@@ -299,7 +302,9 @@ mod tests {
     #[test]
     fn usernames_are_made_small() {
         assert_eq!(Username::parse("Ada_99").unwrap().as_str(), "ada_99");
-        for bad in ["", "ab", "a b c", "ada!", "ädа", &"x".repeat(33), "ada@example.com"] {
+        for bad in
+            ["", "ab", "a b c", "ada!", "a\u{200d}da", "ada\u{fe0f}", "ada\u{200b}", "ädа", &"x".repeat(33), "ada@example.com"]
+        {
             assert!(Username::parse(bad).is_err(), "{bad}");
         }
     }

@@ -115,8 +115,8 @@ impl TryFrom<Stored> for Product {
         let updated_at = stored.shards.iter().map(|shard| shard.updated_at).fold(row.updated_at, i64::max);
         Ok(Self {
             product_id: Key::product_of(&row.pk).ok_or_else(|| broken("id"))?,
-            name: ProductName::parse(&row.name).map_err(|_| broken("name"))?,
-            description: Description::parse(row.description.clone()).map_err(|_| broken("description"))?,
+            name: ProductName::stored(row.name.clone()),
+            description: Description::stored(row.description.clone()),
             price: Money::from_minor(row.price).ok_or_else(|| broken("price"))?,
             quantity: Stock::stored(stored.quantity()),
             reserved: stored.reserved(),
