@@ -1,6 +1,10 @@
 //! What a function holds for as long as its environment lives. The only reader of the environment and of the clock.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    env::VarError,
+    ops::RangeInclusive,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_dynamodb::{
     Client, Config,
@@ -9,6 +13,7 @@ use aws_sdk_dynamodb::{
         timeout::TimeoutConfig,
     },
 };
+use lambda_http::http::Uri;
 use uuid::Uuid;
 
 use crate::{
@@ -19,19 +24,24 @@ use crate::{
     tls,
 };
 
-/// A start that failed: the environment is not what template.yaml makes it.
+/// Why a function cannot start: its environment is not what template.yaml makes it. No message has a value in it, which may be
+/// a secret.
 #[derive(Debug, thiserror::Error)]
-#[error("the environment variable {0} is not set, or what it names cannot be read")]
-pub struct Missing(&'static str);
+pub enum StartupError {
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    #[error("the environment variable {name} must be {expected}")]
+    Invalid { name: &'static str, expected: String },
+}
 
 /// What a handler is built on, made once per environment. A function that needs less links less.
 pub trait FromEnvironment: Sized {
-    fn from_environment() -> Result<Self, Missing>;
+    fn from_environment() -> Result<Self, StartupError>;
 }
 
 /// For functions without a database.
 impl FromEnvironment for () {
-    fn from_environment() -> Result<Self, Missing> {
+    fn from_environment() -> Result<Self, StartupError> {
         Ok(())
     }
 }
@@ -61,10 +71,10 @@ impl App {
         Uuid::now_v7().into()
     }
 
-    fn over(http: SharedHttpClient) -> Result<Self, Missing> {
+    fn over(http: SharedHttpClient) -> Result<Self, StartupError> {
         Ok(Self {
-            table: Table::new(Client::from_conf(dynamodb(http)?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1)),
-            pending_order_hours: number("PENDING_ORDER_HOURS", 0),
+            table: Table::new(Client::from_conf(dynamodb(http)?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
+            pending_order_hours: number("PENDING_ORDER_HOURS", 0..=99_999, 0)?,
         })
     }
 
@@ -75,7 +85,7 @@ impl App {
 }
 
 impl FromEnvironment for App {
-    fn from_environment() -> Result<Self, Missing> {
+    fn from_environment() -> Result<Self, StartupError> {
         Self::over(http_client()?)
     }
 }
@@ -88,7 +98,7 @@ pub struct TokenApp {
 }
 
 impl FromEnvironment for TokenApp {
-    fn from_environment() -> Result<Self, Missing> {
+    fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
         let mut config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
@@ -98,7 +108,7 @@ impl FromEnvironment for TokenApp {
             .timeout_config(timeouts())
             .retry_config(retries())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
+        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")? {
             config = config.endpoint_url(endpoint);
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
@@ -107,7 +117,7 @@ impl FromEnvironment for TokenApp {
 }
 
 /// Who writes the log lines of this process.
-pub fn source() -> Result<Source, Missing> {
+pub fn source() -> Result<Source, StartupError> {
     Ok(Source { stack: variable("STACK_NAME")?, function: variable("AWS_LAMBDA_FUNCTION_NAME")?, clock: now })
 }
 
@@ -119,7 +129,7 @@ fn now() -> Timestamp {
 
 /// How to reach DynamoDB, from the variables that Lambda sets. No credentials or region chain: it would be code and start-up
 /// time for answers that never vary here.
-fn dynamodb(http: SharedHttpClient) -> Result<Config, Missing> {
+fn dynamodb(http: SharedHttpClient) -> Result<Config, StartupError> {
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(variable("AWS_REGION")?))
@@ -129,27 +139,39 @@ fn dynamodb(http: SharedHttpClient) -> Result<Config, Missing> {
         .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(Counter);
-    if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_DYNAMODB") {
+    if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_DYNAMODB")? {
         config = config.endpoint_url(endpoint);
     }
     Ok(config.build())
 }
 
 /// Where a service is, if not at AWS: the variables that all SDKs and tools of AWS read, the service's own first.
-fn endpoint(of_service: &'static str) -> Option<String> {
-    variable(of_service).or_else(|_| variable("AWS_ENDPOINT_URL")).ok().filter(|url| !url.is_empty())
+fn endpoint(of_service: &'static str) -> Result<Option<String>, StartupError> {
+    for name in [of_service, "AWS_ENDPOINT_URL"] {
+        if let Some(url) = optional(name)? {
+            let parsed: Option<Uri> = url.parse().ok();
+            let is_http = parsed.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+            return if is_http { Ok(Some(url)) } else { Err(invalid(name, "a URL of http or https")) };
+        }
+    }
+    Ok(None)
 }
 
-fn credentials() -> Result<Credentials, Missing> {
-    let session_token = variable("AWS_SESSION_TOKEN").ok();
+fn credentials() -> Result<Credentials, StartupError> {
+    let session_token = optional("AWS_SESSION_TOKEN")?;
     let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
     Ok(Credentials::new(id, secret, session_token, None, "environment"))
 }
 
 /// Whom to believe that they are AWS: `AWS_CA_BUNDLE` is the variable that all SDKs and tools of AWS read.
-fn http_client() -> Result<SharedHttpClient, Missing> {
-    match variable("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty()) {
-        Some(path) => std::fs::read(path).map(|bundle| tls::client_of(&bundle)).map_err(|_| Missing("AWS_CA_BUNDLE")),
+fn http_client() -> Result<SharedHttpClient, StartupError> {
+    let name = "AWS_CA_BUNDLE";
+    match optional(name)? {
+        Some(path) => {
+            let bundle = std::fs::read_to_string(path).ok().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"));
+            let bundle = bundle.ok_or_else(|| invalid(name, "the path of a file of certificates in PEM"))?;
+            Ok(tls::client_of(bundle.as_bytes()))
+        }
         None => Ok(tls::client()),
     }
 }
@@ -168,11 +190,29 @@ fn retries() -> RetryConfig {
 }
 
 /// A number that only some functions are given.
-fn number(name: &'static str, otherwise: u32) -> u32 {
-    variable(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+fn number(name: &'static str, allowed: RangeInclusive<u32>, otherwise: u32) -> Result<u32, StartupError> {
+    let Some(text) = optional(name)? else {
+        return Ok(otherwise);
+    };
+    let number = text.parse().ok().filter(|number| allowed.contains(number));
+    number.ok_or_else(|| invalid(name, format!("a whole number from {} to {}", allowed.start(), allowed.end())))
 }
 
+fn invalid(name: &'static str, expected: impl Into<String>) -> StartupError {
+    StartupError::Invalid { name, expected: expected.into() }
+}
+
+/// A variable that must be set, and not to nothing.
+fn variable(name: &'static str) -> Result<String, StartupError> {
+    optional(name)?.ok_or(StartupError::Missing(name))
+}
+
+/// A variable that need not be set. An empty one is not set: templates and shells have no other way to say so.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn variable(name: &'static str) -> Result<String, Missing> {
-    std::env::var(name).map_err(|_| Missing(name))
+fn optional(name: &'static str) -> Result<Option<String>, StartupError> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(invalid(name, "Unicode text")),
+    }
 }
