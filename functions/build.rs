@@ -1,19 +1,19 @@
-//! Tells `fallback` the routes of template.yaml, the only place that lists them, and takes the page's assets out of their crate
-//! for `docs`.
+//! Tells `fallback` the routes of template.yaml, the only place that lists them, and collects the files that `docs` answers.
 
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     env,
     error::Error,
-    fmt::Write,
-    fs::{self, File},
-    io::{self, Cursor},
+    fmt::Write as _,
+    fs,
+    io::{Cursor, Read as _, Write as _},
     path::Path,
 };
 
 use flate2::{Compression, write::GzEncoder};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
@@ -63,7 +63,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let events = template.resources.into_values().flat_map(|resource| resource.properties.events.into_values());
     for route in events.filter(|event| event.r#type == "HttpApi").map(|event| event.properties) {
-        if let (Some(path), Some(method)) = (route.path, route.method) {
+        // `OPTIONS` is answered on all paths alike.
+        if let (Some(path), Some(method)) = (route.path, route.method)
+            && !method.eq_ignore_ascii_case("OPTIONS")
+        {
             methods.entry(path).or_default().push(method.to_uppercase());
         }
     }
@@ -76,20 +79,51 @@ fn main() -> Result<(), Box<dyn Error>> {
     table.push(']');
     let out = env::var("OUT_DIR")?;
     fs::write(Path::new(&out).join("routes.rs"), table)?;
-    swagger_ui(Path::new(&out))
+    files(Path::new(&out))
 }
 
-/// The two files of Swagger UI that a page needs, compressed.
-fn swagger_ui(out: &Path) -> Result<(), Box<dyn Error>> {
+/// A table of the files that `docs` answers, by their paths: each as it is and compressed, with a version of its bytes.
+fn files(out: &Path) -> Result<(), Box<dyn Error>> {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
-    for name in ["swagger-ui-bundle.js", "swagger-ui.css"] {
+    let mut vendored = |name: &str| -> Result<Vec<u8>, Box<dyn Error>> {
         let mut paths = archive.file_names().filter_map(Result::ok);
         let path = paths.find(|path| path.ends_with(&format!("/dist/{name}"))).map(Cow::into_owned);
         drop(paths);
-        let mut file = archive.by_name(&path.ok_or_else(|| format!("the crate of Swagger UI has no {name}"))?)?;
-        let mut compressed = GzEncoder::new(File::create(out.join(format!("{name}.gz")))?, Compression::best());
-        io::copy(&mut file, &mut compressed)?;
-        compressed.finish()?;
+        let mut bytes = Vec::new();
+        archive.by_name(&path.ok_or_else(|| format!("the crate of Swagger UI has no {name}"))?)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let own = |name: &str| -> Result<Vec<u8>, Box<dyn Error>> {
+        println!("cargo::rerun-if-changed={name}");
+        Ok(fs::read(name)?)
+    };
+
+    let mut table = String::from("[\n");
+    for (path, media_type, bytes) in [
+        ("/openapi.json", "application/json", own("../openapi.json")?),
+        ("/docs", "text/html; charset=utf-8", own("assets/docs.html")?),
+        ("/docs/docs.css", "text/css; charset=utf-8", own("assets/docs.css")?),
+        ("/docs/docs.js", "text/javascript; charset=utf-8", own("assets/docs.js")?),
+        ("/docs/swagger-ui.css", "text/css; charset=utf-8", vendored("swagger-ui.css")?),
+        ("/docs/swagger-ui.js", "text/javascript; charset=utf-8", vendored("swagger-ui-bundle.js")?),
+    ] {
+        let file = out.join(path.rsplit('/').next().unwrap_or_default());
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&bytes)?;
+        let plain = representation(&file, &bytes)?;
+        let gzip = representation(&file.with_added_extension("gz"), &encoder.finish()?)?;
+        writeln!(table, "    ({path:?}, File {{ media_type: {media_type:?}, plain: {plain}, gzip: Some({gzip}) }}),")?;
     }
-    Ok(())
+    table.push(']');
+    Ok(fs::write(out.join("files.rs"), table)?)
+}
+
+/// Writes the bytes to a file, and an expression that includes them.
+fn representation(file: &Path, bytes: &[u8]) -> Result<String, Box<dyn Error>> {
+    fs::write(file, bytes)?;
+    let digest = Sha256::digest(bytes);
+    let groups: Vec<_> = digest[..8].chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
+    let version = groups.join("_");
+    let path = file.to_str().ok_or("the path of OUT_DIR is no Unicode text")?;
+    Ok(format!("Representation {{ bytes: include_bytes!({path:?}), version: 0x{version} }}"))
 }

@@ -8,6 +8,8 @@ use crate::app::{Actor, Answer, TestApp, unique};
 
 fn assert_common_headers(answer: &Answer) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("content-security-policy"), "default-src 'none'; frame-ancestors 'none'");
     assert_eq!(answer.header("strict-transport-security"), "max-age=63072000; includeSubDomains");
     assert_eq!(answer.header("x-request-id"), answer.header("apigw-requestid"));
     assert!(["no-store", "no-cache"].contains(&answer.header("cache-control")), "{answer:?}");
@@ -21,6 +23,8 @@ async fn every_answer_carries_the_common_headers() {
     let created = admin.post("/products", body.clone()).await;
     let path = created.header("location").to_owned();
     let unchanged = anyone.send(anyone.request(Method::GET, &path).header("if-none-match", created.header("etag"))).await;
+    let order = || admin.request(Method::POST, "/orders").header("idempotency-key", &path).json(&json!({}));
+    let (created_once, created_again) = (admin.send(order()).await, admin.send(order()).await);
 
     let answers = [
         (201, created),
@@ -33,6 +37,9 @@ async fn every_answer_carries_the_common_headers() {
         (404, anyone.get(&path).await),
         (404, anyone.get("/nowhere").await),
         (405, anyone.delete("/products").await),
+        (204, anyone.send(anyone.request(Method::OPTIONS, "/products")).await),
+        (201, created_once),
+        (201, created_again),
         (401, anyone.post("/auth/refresh", json!({"refresh_token": "x"})).await),
     ];
     for (status, answer) in &answers {
@@ -158,7 +165,6 @@ async fn paths_and_methods_without_a_route_are_told_apart() {
     for (method, path, allowed) in [
         (Method::DELETE, "/products", "GET, POST"),
         (Method::PATCH, "/products", "GET, POST"),
-        (Method::OPTIONS, "/products", "GET, POST"),
         (Method::POST, "/products/x", "DELETE, GET, PUT"),
         (Method::GET, "/auth/login", "POST"),
         (Method::POST, "/auth/me", "GET"),
@@ -169,6 +175,33 @@ async fn paths_and_methods_without_a_route_are_told_apart() {
     }
     let head = anyone.send(anyone.request(Method::HEAD, "/products")).await;
     assert_eq!((head.status, head.header("allow")), (405, "GET, POST"));
+}
+
+#[tokio::test]
+async fn a_path_tells_its_methods_to_anyone() {
+    let app = TestApp::start().await;
+    let anyone = app.anyone();
+    let options = async |who: &Actor, path: &str| who.send(who.request(Method::OPTIONS, path)).await;
+    for (path, allowed) in [
+        ("/products", "GET, POST"),
+        ("/products/x", "DELETE, GET, PUT"),
+        ("/orders", "GET, POST"),
+        ("/orders/x/items/y", "DELETE, PUT"),
+        ("/auth/login", "POST"),
+        ("/auth/me", "GET"),
+        ("/docs/docs.js", "GET"),
+    ] {
+        let answer = options(&anyone, path).await;
+        assert_eq!((answer.status, answer.header("allow"), answer.body.len()), (204, allowed, 0), "{path}");
+        if std::env::var("API_URL").is_err() {
+            assert_eq!(app.operations(&answer), [""; 0], "{path}: neither the authorizer nor the function asks the database");
+        }
+    }
+    for path in ["/", "/nowhere", "/products/", "/auth", "/orders/x/y"] {
+        assert_eq!(options(&anyone, path).await.problem(), (404, "not-found"), "{path}");
+    }
+    // A token is not looked at, whatever it is.
+    assert_eq!(options(&app.bearer("x"), "/orders").await.status, 204);
 }
 
 #[tokio::test]
@@ -397,6 +430,7 @@ async fn pages_of_one_origin_may_be_let_in() {
         assert!(asked.header("access-control-allow-headers").contains(header), "{asked:?}");
     }
     assert_eq!(asked.header("access-control-max-age"), "600");
+    assert_eq!(asked.header("allow"), "GET, POST", "the gateway hands preflights to the function, and adds what it knows");
     assert_eq!(allowed(&preflight("https://evil.example").await), None);
 
     let read = anyone.send(from_page(&app, Method::GET, "/products", SHOP)).await;

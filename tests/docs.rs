@@ -1,6 +1,7 @@
 //! The API about itself: its document, and the page to read and try it on.
 
 use local::Options;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::app::{TestApp, workspace};
@@ -31,11 +32,42 @@ async fn the_page_loads_what_is_its_own_and_nothing_else() {
         let policy = file.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
         assert_eq!(file.header("cache-control"), "public, max-age=3600");
-        assert_eq!(file.headers.get("content-encoding").is_some(), source.contains("swagger-ui"), "{source}");
     }
     assert_eq!(anyone.get("/docs/nothing").await.problem(), (404, "not-found"));
     let written = anyone.post("/docs", json!({})).await;
     assert_eq!((written.problem(), written.header("allow")), ((405, "method-not-allowed"), "GET"));
+}
+
+/// Large files are compressed, for who can read that.
+#[tokio::test]
+async fn files_are_compressed_for_who_asks_and_kept_by_who_has_them() {
+    let app = TestApp::start().await;
+    let anyone = app.anyone();
+    for path in ["/openapi.json", "/docs", "/docs/docs.js", "/docs/swagger-ui.css", "/docs/swagger-ui.js"] {
+        let get = async |headers: &[(&str, &str)]| {
+            let request = anyone.request(Method::GET, path);
+            anyone.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+        };
+        let plain = get(&[]).await;
+        assert_eq!((plain.status, plain.header("vary"), plain.headers.get("content-encoding")), (200, "accept-encoding", None));
+        for none in ["identity", "br", "gzip;q=0", "*;q=0"] {
+            let answer = get(&[("accept-encoding", none)]).await;
+            assert!(!answer.headers.contains_key("content-encoding") && answer.body == plain.body, "{path} {none}");
+        }
+        for some in ["gzip", "br;q=1.0, GZIP;q=0.2", "*"] {
+            let answer = get(&[("accept-encoding", some)]).await;
+            assert_eq!((answer.header("content-encoding"), answer.header("vary")), ("gzip", "accept-encoding"), "{path} {some}");
+            assert!(answer.body.starts_with(&[0x1f, 0x8b]) && answer.body.len() < plain.body.len(), "{path} {some}");
+            assert_ne!(answer.header("etag"), plain.header("etag"), "other bytes have another tag");
+            let known = get(&[("accept-encoding", some), ("if-none-match", answer.header("etag"))]).await;
+            assert_eq!((known.status, known.body.len(), known.header("etag")), (304, 0, answer.header("etag")));
+            for header in ["cache-control", "vary", "content-security-policy"] {
+                assert_eq!(known.header(header), answer.header(header));
+            }
+        }
+        assert_eq!(get(&[("if-none-match", plain.header("etag"))]).await.status, 304);
+        assert_eq!(get(&[("if-none-match", "\"1\"")]).await.status, 200);
+    }
 }
 
 #[tokio::test]

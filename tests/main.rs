@@ -21,6 +21,7 @@ mod orders;
 mod outages;
 mod products;
 mod rights;
+mod settings;
 mod stock;
 mod telemetry;
 mod tokens;

@@ -159,7 +159,7 @@ async fn what_is_wrong_with_an_order_is_told() {
     for (body, pointers) in [
         (json!([]), vec![""]),
         (json!({"items": {}}), vec!["/items"]),
-        (json!({"items": null}), vec!["/items"]),
+        (json!({"items": 5}), vec!["/items"]),
         (json!({"items": [1, "x"]}), vec!["/items/0", "/items/1"]),
         (json!({"items": [{}]}), vec!["/items/0/product_id", "/items/0/quantity"]),
         (json!({"items": vec![line(&pen, 1); 41]}), vec!["/items"]),
@@ -598,6 +598,66 @@ async fn an_order_tells_its_history() {
       }
     ]
     "#);
+}
+
+/// What an admin did is not answered to the customer that they have become, nor the other way round.
+#[tokio::test]
+async fn a_key_is_of_the_role_it_was_used_in() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, bob) = (app.admin().await, app.customer("bob").await);
+    let (email, _) = app.register("eve").await;
+    let role = async |role: &str| {
+        let outcome = app.shop().invoke("account-admin", json!({"email": email, "role": role})).await.outcome;
+        assert!(matches!(outcome, local::Outcome::Payload(_)), "{outcome:?}");
+        app.login(&email, crate::app::PASSWORD).await
+    };
+    let pen = admin.product("Pen", 9).await;
+    let order = bob.order([]).await;
+    let keyed = async |who: &Actor, path: &str, key: &str, body: &Value| {
+        who.send(who.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    };
+
+    let eve = role("admin").await;
+    assert_eq!(keyed(&eve, &order.items(), "line", &line(&pen, 1)).await.status, 201);
+    assert_eq!(keyed(&eve, &order.items(), "line", &line(&pen, 1)).await.header("idempotent-replayed"), "true");
+
+    let eve = role("customer").await;
+    assert_eq!(keyed(&eve, &order.items(), "line", &line(&pen, 1)).await.problem(), (404, "not-found"));
+    let own = keyed(&eve, "/orders", "own", &json!({})).await;
+    assert_eq!(own.status, 201);
+
+    let eve = role("admin").await;
+    let again = keyed(&eve, "/orders", "own", &json!({})).await;
+    assert_eq!((again.status, again.headers.get("idempotent-replayed")), (201, None));
+    assert_ne!(again["order_id"], own["order_id"]);
+    assert_eq!(keyed(&eve, &order.items(), "line", &line(&pen, 1)).await.header("idempotent-replayed"), "true");
+}
+
+#[tokio::test]
+async fn null_is_the_same_as_left_out() {
+    let app = TestApp::start().await;
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = json!({"name": unique("Pen"), "price": "1", "quantity": 5, "description": "Blue", "stock_shards": null});
+    let created = admin.post("/products", pen).await;
+    assert_eq!((created.status, created["stock_shards"].is_null()), (201, true), "{created:?}");
+    let path = created.header("location");
+    let kept = json!({"name": null, "description": null, "price": "2", "quantity": null, "stock_shards": null});
+    let changed = admin.put(path, kept).await;
+    assert_eq!((changed.status, &changed["name"], &changed["quantity"]), (200, &created["name"], &json!(5)), "{changed:?}");
+    assert!(changed["description"].is_null(), "what can be cleared is cleared: {changed:?}");
+    let nothing = json!({"name": null, "price": null, "quantity": null, "stock_shards": null});
+    assert_eq!(admin.put(path, nothing).await.problem(), (422, "invalid-request"));
+    assert_eq!(admin.put(path, json!({"description": null})).await.status, 200);
+    let bare = admin.post("/products", json!({"name": null, "price": null, "quantity": null, "description": null})).await;
+    assert_eq!((bare.problem(), bare.pointers()), ((422, "invalid-request"), vec!["/name", "/price", "/quantity"]));
+
+    let placed = ada.post("/orders", json!({"customer_id": null, "items": null})).await;
+    assert_eq!((placed.status, &placed["item_count"]), (201, &json!(0)), "{placed:?}");
+    let cancel = json!({"status": "CANCELLED", "reason": null, "restock": null});
+    assert_eq!(ada.put(placed.header("location"), cancel).await.status, 200);
+    let nobody = ada.post("/auth/login", json!({"email": null, "username": unique("nobody"), "password": "wrong"})).await;
+    assert_eq!(nobody.problem(), (401, "invalid-credentials"));
+    assert_eq!(ada.post("/auth/logout", json!({"all": null})).await.status, 204);
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn a_product_is_stored_with_its_name() {
     }
     "#);
     assert_json_snapshot!(of("IDEMPOTENCY#"), {
-        ".pk.S" => "IDEMPOTENCY#[user]#one", ".answer.S" => "[answer]", ".expires_at.N" => "[s]",
+        ".pk.S" => "IDEMPOTENCY#[user]#admin#one", ".answer.S" => "[answer]", ".expires_at.N" => "[s]",
     }, @r#"
     {
       "answer": {
@@ -124,7 +124,7 @@ async fn a_product_is_stored_with_its_name() {
         "S": "t07QAhfO0qthItCqC1-xVJxCbf16TlWirzXv-0Eb7oY"
       },
       "pk": {
-        "S": "IDEMPOTENCY#[user]#one"
+        "S": "IDEMPOTENCY#[user]#admin#one"
       },
       "sk": {
         "S": "IDEMPOTENCY"
@@ -301,12 +301,9 @@ async fn an_update_changes_what_it_names() {
     assert_eq!(admin.put(path, json!({"description": null})).await["description"], json!(null));
     assert_eq!(admin.put(path, json!({"description": ""})).await["description"], json!(""));
 
-    for (body, pointer) in [
-        (json!({}), ""),
-        (json!({"reserved": 1}), "/reserved"),
-        (json!({"name": null}), "/name"),
-        (json!({"price": "x"}), "/price"),
-    ] {
+    for (body, pointer) in
+        [(json!({}), ""), (json!({"reserved": 1}), "/reserved"), (json!({"name": null}), ""), (json!({"price": "x"}), "/price")]
+    {
         let refused = admin.put(path, body.clone()).await;
         assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec![pointer]), "{body}");
     }
@@ -550,6 +547,61 @@ async fn limits_and_cursors_are_checked() {
         200,
         "another limit is no other list"
     );
+}
+
+/// Names that show nothing, or that look like another.
+#[tokio::test]
+async fn a_name_is_text_that_can_be_read() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let name = unique("Stift");
+    let product = admin.product(&format!("Großer {name} é\u{200d}"), 1).await;
+
+    for bad in [
+        "",
+        " ",
+        "\u{3000}",
+        "\u{3164}",
+        "\u{2800}",
+        "\u{200d}",
+        "\u{fe0f}",
+        "\u{e0041}",
+        "\u{ffff}",
+        "\u{e000}",
+        "\0",
+        "\u{1b}",
+        "\n",
+        "\u{ad}",
+        "\u{200b}",
+        "\u{202e}",
+        "\u{feff}",
+    ] {
+        let refused = admin.post("/products", pen(bad)).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec!["/name"]), "{bad:?}");
+        if !bad.trim().is_empty() && bad != "\u{2800}" {
+            let hidden = admin.put(&product, json!({"name": format!("Pen{bad}Pen")})).await;
+            assert_eq!(hidden.problem(), (422, "invalid-request"), "{bad:?}");
+            let described = admin.put(&product, json!({"description": format!("Blue{bad}ink")})).await;
+            assert_eq!((described.problem(), described.pointers()), ((422, "invalid-request"), vec!["/description"]), "{bad:?}");
+        }
+    }
+    for other in [
+        "GROSSER  {} é",
+        "großer\u{3000}\u{a0}{} é",
+        "Großer {} e\u{301}\u{200d}",
+        "Gro\u{df}er {} é\u{fe0f}",
+        " großer {} É\u{2800}",
+    ] {
+        let refused = admin.post("/products", pen(&other.replace("{}", &name))).await;
+        assert_eq!(refused.problem(), (409, "name-taken"), "{other:?}");
+    }
+
+    let found = admin.get(format!("/products?prefix=GROSSER%20%20{name}%20e%CC%81%E2%80%8D")).await;
+    assert_eq!(found["products"].as_array().map(Vec::len), Some(1), "{found:?}");
+    let decomposed =
+        admin.put(&product, json!({"name": format!("{name} A\u{30a}"), "description": "🏳\u{fe0f}\u{200d}🌈 u\u{308}"})).await;
+    assert_eq!(decomposed["name"], format!("{name} Å"), "kept in NFC");
+    assert_eq!(decomposed["description"], "🏳\u{fe0f}\u{200d}🌈 ü");
 }
 
 /// Sends the same creation under a key.

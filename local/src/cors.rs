@@ -16,25 +16,15 @@ pub fn is_preflight(head: &Parts) -> bool {
     head.method == Method::OPTIONS && head.headers.contains_key(ORIGIN)
 }
 
-/// The answer to a preflight: without any permission when the origin has none.
-pub fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> Response {
+/// The gateway's own answer to a preflight, before [`apply`].
+pub fn no_content() -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    if let Some(allowed) = allowed(cors, origin) {
-        let headers = response.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        list(headers, ACCESS_CONTROL_ALLOW_METHODS, &cors.allow_methods);
-        list(headers, ACCESS_CONTROL_ALLOW_HEADERS, &cors.allow_headers);
-        if let Some(seconds) = cors.max_age {
-            headers.insert(ACCESS_CONTROL_MAX_AGE, seconds.into());
-        }
-        credentials(headers, cors);
-    }
     response
 }
 
 /// Replaces whatever a function says about other origins by what the template says.
-pub fn apply(cors: &Cors, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+pub fn apply(cors: &Cors, request: &Parts, headers: &mut HeaderMap) {
     for name in [
         ACCESS_CONTROL_ALLOW_CREDENTIALS,
         ACCESS_CONTROL_ALLOW_HEADERS,
@@ -45,10 +35,19 @@ pub fn apply(cors: &Cors, origin: Option<&HeaderValue>, headers: &mut HeaderMap)
     ] {
         headers.remove(name);
     }
-    if let Some(allowed) = allowed(cors, origin) {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    let Some(allowed) = allowed(cors, request.headers.get(ORIGIN)) else { return };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    if is_preflight(request) {
+        list(headers, ACCESS_CONTROL_ALLOW_METHODS, &cors.allow_methods);
+        list(headers, ACCESS_CONTROL_ALLOW_HEADERS, &cors.allow_headers);
+        if let Some(seconds) = cors.max_age {
+            headers.insert(ACCESS_CONTROL_MAX_AGE, seconds.into());
+        }
+    } else {
         list(headers, ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose_headers);
-        credentials(headers, cors);
+    }
+    if cors.allow_credentials {
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
 }
 
@@ -68,12 +67,6 @@ fn list(headers: &mut HeaderMap, name: HeaderName, items: &[String]) {
         && !items.is_empty()
     {
         headers.insert(name, value);
-    }
-}
-
-fn credentials(headers: &mut HeaderMap, cors: &Cors) {
-    if cors.allow_credentials {
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
 }
 
@@ -109,10 +102,15 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        apply(&cors, None, &mut headers);
+        let request = |origin: Option<&str>| {
+            let builder = axum::http::Request::get("/");
+            let builder = origin.into_iter().fold(builder, |builder, origin| builder.header(ORIGIN, origin));
+            builder.body(()).unwrap().into_parts().0
+        };
+        apply(&cors, &request(None), &mut headers);
         assert!(headers.is_empty());
 
-        apply(&cors, Some(&HeaderValue::from_static("https://shop.example")), &mut headers);
+        apply(&cors, &request(Some("https://shop.example")), &mut headers);
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://shop.example");
         assert_eq!(headers[ACCESS_CONTROL_EXPOSE_HEADERS], "etag,link");
     }

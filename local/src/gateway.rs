@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use axum::http::header::ORIGIN;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::{IntoResponse, Response};
@@ -66,12 +65,14 @@ impl Gateway {
         if size(&head.headers) > HEADERS_LIMIT {
             return Err(Refusal::HEADERS_TOO_LARGE);
         }
-        if let Some(cors) = &self.cors
-            && cors::is_preflight(head)
-        {
-            return Ok(cors::preflight(cors, head.headers.get(ORIGIN)));
-        }
-        let (route, parameters) = self.routes.find(head.method.as_str(), head.uri.path()).ok_or(Refusal::NOT_FOUND)?;
+        let Some((route, parameters)) = self.routes.find(head.method.as_str(), head.uri.path()) else {
+            // A preflight that no route wants, `$default` included, is the gateway's own to answer.
+            return if self.cors.is_some() && cors::is_preflight(head) {
+                Ok(cors::no_content())
+            } else {
+                Err(Refusal::NOT_FOUND)
+            };
+        };
         let body = server::read(body, BODY_LIMIT).await.map_err(|unread| match unread {
             Unread::TooLong => Refusal::BODY_TOO_LARGE,
             Unread::Broken => Refusal::BAD_REQUEST,
@@ -115,10 +116,8 @@ async fn handle(
     };
     let answer = gateway.answer(source, &head, body, &mut record).await;
     let mut response = answer.unwrap_or_else(Refusal::into_response);
-    if let Some(cors) = &gateway.cors
-        && !cors::is_preflight(&head)
-    {
-        cors::apply(cors, head.headers.get(ORIGIN), response.headers_mut());
+    if let Some(cors) = &gateway.cors {
+        cors::apply(cors, &head, response.headers_mut());
     }
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("apigw-requestid", id);

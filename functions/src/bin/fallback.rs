@@ -1,4 +1,5 @@
-//! `$default`: whatever has no route. 405 where the path has routes for other methods, 404 everywhere else.
+//! `$default`: whatever has no route. 405 where the path has routes for other methods, 404 everywhere else. And
+//! `OPTIONS /{proxy+}`: the methods of a path, for anyone.
 
 use shared::{
     Error, Result,
@@ -17,10 +18,11 @@ async fn handle((): &(), request: Request) -> Result<Response> {
     let known = ROUTES.iter().find(|(path, _)| matches(path, request.path()));
     // A route that would have been asked if it were there: this stack was deployed without it.
     let known = known.filter(|(_, allowed)| allowed.split(", ").all(|method| method != request.method()));
-    Err(match known {
-        Some((_, allowed)) => Error::MethodNotAllowed { allowed: (*allowed).to_owned() },
-        None => Error::NotFound("path"),
-    })
+    match known {
+        Some((_, allowed)) if request.method() == "OPTIONS" => http::options(allowed),
+        Some((_, allowed)) => Err(Error::MethodNotAllowed { allowed: (*allowed).to_owned() }),
+        None => Err(Error::NotFound("path")),
+    }
 }
 
 /// Whether `path` is one that `template`, such as `/products/{product_id}`, stands for.

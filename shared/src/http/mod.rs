@@ -15,6 +15,9 @@ pub use page::{Cursor, PageRequest};
 pub use problem::code;
 pub(crate) use problem::{report, status};
 pub use request::Request;
-pub use response::{File, Response, cacheable, created, file, no_content, ok, ok_unless_known, page, plain, plainly_created};
+pub use response::{
+    File, Representation, Response, cacheable, created, file, no_content, ok, ok_unless_known, options, page, plain,
+    plainly_created,
+};
 pub(crate) use serve::start;
 pub use serve::{Fatal, serve};

@@ -149,6 +149,11 @@ impl Request {
         })
     }
 
+    /// Whether an answer may be compressed with gzip. Not unless it is asked for.
+    pub(super) fn accepts_gzip(&self) -> bool {
+        self.header("accept-encoding").is_some_and(accepts_gzip)
+    }
+
     /// What makes this request have its effect once, if it carries an `Idempotency-Key`; `answer` is remembered for repetitions.
     pub fn idempotency(&self, caller: &Caller, answer: &Response, now: Timestamp) -> Result<Option<Idempotency>> {
         let Some(value) = self.header("idempotency-key") else {
@@ -160,6 +165,7 @@ impl Request {
         hash.update(&self.body);
         Ok(Some(Idempotency {
             user_id: caller.user_id,
+            role: caller.role,
             key: key.into_owned(),
             fingerprint: BASE64_URL_SAFE_NO_PAD.encode(hash.finalize()),
             answer: keep(answer)?,
@@ -198,6 +204,23 @@ fn is_json(value: &str) -> bool {
 /// Whether a `Content-Encoding` leaves the body as it is.
 fn is_identity(value: &str) -> bool {
     split(value, ',').all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
+}
+
+/// Whether an `Accept-Encoding` names gzip, or any coding, with a weight above 0 (RFC 9110, 12.5.3).
+fn accepts_gzip(value: &str) -> bool {
+    let codings = || {
+        split(value, ',').map(|part| {
+            let mut parts = split(part, ';');
+            let coding = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let wanted = parts.all(|part| {
+                let weight = parameter(part).filter(|(name, _)| name.eq_ignore_ascii_case("q"));
+                weight.and_then(|(_, weight)| weight.parse().ok()).is_some_and(|weight: f32| weight > 0.0 && weight <= 1.0)
+            });
+            (coding, wanted)
+        })
+    };
+    let named = codings().find(|(coding, _)| coding == "gzip" || coding == "x-gzip");
+    named.or_else(|| codings().find(|(coding, _)| coding == "*")).is_some_and(|(_, wanted)| wanted)
 }
 
 #[cfg(test)]
@@ -279,6 +302,30 @@ mod tests {
             "application/json; charset=utf-8,application/json; charset=utf-8",
         ] {
             assert!(!is_json(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_for_who_asks_for_it() {
+        for yes in
+            ["gzip", "GZIP", "x-gzip", "br, gzip", "gzip;q=0.5", "gzip ; q=1.000", "*", "identity;q=0, *;q=0.1", "br;q=0,gzip"]
+        {
+            assert!(accepts_gzip(yes), "{yes}");
+        }
+        for no in [
+            "",
+            "br",
+            "identity",
+            "gzip;q=0",
+            "gzip;q=0.000, *",
+            "*;q=0",
+            "gzipped",
+            "gzip;q=x",
+            "gzip;q=2",
+            "gzip;q=-1",
+            "\"gzip\"",
+        ] {
+            assert!(!accepts_gzip(no), "{no}");
         }
     }
 

@@ -75,20 +75,18 @@ pub fn plainly_created(value: &impl Serialize) -> Result<Response> {
 /// Something that is the same for everybody and as old as the function that answers it.
 #[derive(Debug)]
 pub struct File {
-    media_type: &'static str,
-    bytes: &'static [u8],
-    gzipped: bool,
+    pub media_type: &'static str,
+    pub plain: Representation,
+    /// For who asks for it.
+    pub gzip: Option<Representation>,
 }
 
-impl File {
-    pub const fn plain(media_type: &'static str, bytes: &'static [u8]) -> Self {
-        Self { media_type, bytes, gzipped: false }
-    }
-
-    /// Kept compressed, and answered so: every browser takes it.
-    pub const fn gzipped(media_type: &'static str, bytes: &'static [u8]) -> Self {
-        Self { media_type, bytes, gzipped: true }
-    }
+/// The bytes of a file in one content coding.
+#[derive(Debug)]
+pub struct Representation {
+    pub bytes: &'static [u8],
+    /// Another for other bytes: what the `ETag` is made of.
+    pub version: u64,
 }
 
 /// A page may load what this origin serves and talk to it, and nothing else.
@@ -97,16 +95,34 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// 200 with a file, which may be kept for an hour.
-pub fn file(file: &File) -> Result<Response> {
-    let mut response = Response::new(Body::Binary(file.bytes.to_vec()));
+/// 200 with a file, which may be kept for an hour; 304 if the caller has it already.
+pub fn file(request: &Request, file: &File) -> Result<Response> {
+    let gzip = file.gzip.as_ref().filter(|_| request.accepts_gzip());
+    let Representation { bytes, version } = gzip.unwrap_or(&file.plain);
+    let mut response = if request.if_none_match(*version)? {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        let mut response = Response::new(Body::Binary(bytes.to_vec()));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+        if gzip.is_some() {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+    headers.insert(header::ETAG, etag(*version));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
-    if file.gzipped {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if file.gzip.is_some() {
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
+    Ok(response)
+}
+
+/// 204 with the methods of a path.
+pub fn options(methods: &'static str) -> Result<Response> {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
     Ok(response)
 }
 

@@ -62,7 +62,10 @@ where
 pub(crate) fn start<A: FromEnvironment>() -> Result<(&'static A, &'static Source), Fatal> {
     // For what the libraries have to say; our own lines are made by `telemetry`.
     tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false).init();
-    Ok((Box::leak(Box::new(A::from_environment()?)), Box::leak(Box::new(app::source()?))))
+    let started = A::from_environment().and_then(|app| Ok((app, app::source()?)));
+    // The runtime would only show that the process ended.
+    let (app, source) = started.inspect_err(|error| tracing::error!("the function cannot start: {error}"))?;
+    Ok((Box::leak(Box::new(app)), Box::leak(Box::new(source))))
 }
 
 /// Waits for the handler, not for ever and not trusting it.
@@ -87,6 +90,11 @@ async fn answer(carried_out: impl Future<Output = Result<Response>>, request_id:
 fn on_every_answer(headers: &mut HeaderMap, request_id: &str) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Data is nothing to load or to frame anything with; pages have a policy of their own.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
     headers.extend(HeaderValue::from_str(request_id).map(|id| (REQUEST_ID, id)));
 }

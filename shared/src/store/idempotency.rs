@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    domain::{Timestamp, UserId},
+    domain::{Role, Timestamp, UserId},
 };
 
 /// Seconds that an answer is remembered.
@@ -21,6 +21,8 @@ const KEPT: i64 = 24 * 60 * 60;
 pub struct Idempotency {
     /// Keys are the caller's own: nobody can meet another's.
     pub user_id: UserId,
+    /// And of what the caller is: what an admin was answered is not for the customer that they have become.
+    pub role: Role,
     pub key: String,
     /// Hash of what was asked for; tells a repetition from another request under the same key.
     pub fingerprint: String,
@@ -42,10 +44,10 @@ struct Row {
 ///
 /// [`Error::AlreadyDone`] with the answer of then, or [`Error::IdempotencyKeyReused`].
 pub(super) async fn recall(table: &Table, idempotency: Option<&Idempotency>) -> Result {
-    let Some(Idempotency { user_id, key, fingerprint, now, .. }) = idempotency else {
+    let Some(Idempotency { user_id, role, key, fingerprint, now, .. }) = idempotency else {
         return Ok(());
     };
-    match table.read::<Row>(Key::Idempotency { user_id: *user_id, key }).await? {
+    match table.read::<Row>(Key::Idempotency { user_id: *user_id, role: *role, key }).await? {
         Some(before) if before.expires_at >= now.seconds() => Err(before.told(fingerprint)),
         _ => Ok(()),
     }
@@ -61,12 +63,12 @@ impl Row {
 impl Transaction<'_> {
     /// Makes the transaction happen once per key. Added first, so that a repetition is told before anything it meets of its own effect.
     pub fn once(self, idempotency: Option<&Idempotency>) -> Self {
-        let Some(Idempotency { user_id, key, fingerprint, answer, now }) = idempotency else {
+        let Some(Idempotency { user_id, role, key, fingerprint, answer, now }) = idempotency else {
             return self;
         };
         let row = Row { fingerprint: fingerprint.clone(), answer: answer.clone(), expires_at: now.seconds() + KEPT };
         let asked = fingerprint.clone();
-        let key = Key::Idempotency { user_id: *user_id, key };
+        let key = Key::Idempotency { user_id: *user_id, role: *role, key };
         self.put(key, &row, &Expression::absent_or_expired(now.seconds()), move |found| match found.map(from_item::<Row>) {
             Some(Ok(before)) if before.fingerprint == asked => Error::AlreadyDone(before.answer),
             Some(Ok(_)) => Error::IdempotencyKeyReused,

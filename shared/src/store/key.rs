@@ -12,7 +12,7 @@
 //! | e-mail address, username | `EMAIL#<folded>`, `USERNAME#<folded>` | `OWNER` | | |
 //! | failed attempts to log in | `EMAIL#<folded>`, `USERNAME#<folded>` | `ATTEMPTS` | | |
 //! | session | `USER#<user id>` | `SESSION#<session id>` | | |
-//! | idempotency record | `IDEMPOTENCY#<user id>#<key>` | `IDEMPOTENCY` | | |
+//! | idempotency record | `IDEMPOTENCY#<user id>#<role>#<key>` | `IDEMPOTENCY` | | |
 //!
 //! | question | answered by |
 //! |---|---|
@@ -32,7 +32,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::domain::{Folded, Login, OrderId, OrderItemId, ProductId, SessionId, Status, UserId};
+use crate::domain::{Folded, Login, OrderId, OrderItemId, ProductId, Role, SessionId, Status, UserId};
 
 /// An item as DynamoDB hands it over.
 pub type Item = HashMap<String, AttributeValue>;
@@ -68,6 +68,7 @@ pub enum Key<'a> {
     Session(UserId, SessionId),
     Idempotency {
         user_id: UserId,
+        role: Role,
         key: &'a str,
     },
 }
@@ -105,7 +106,7 @@ impl<'a> Key<'a> {
             Self::Email(email) => format!("EMAIL#{email}"),
             Self::Username(username) => format!("USERNAME#{username}"),
             Self::Attempts(login) => Self::owner(login).pk(),
-            Self::Idempotency { user_id, key } => format!("IDEMPOTENCY#{user_id}#{key}"),
+            Self::Idempotency { user_id, role, key } => format!("IDEMPOTENCY#{user_id}#{}#{key}", role.as_str()),
         }
     }
 
