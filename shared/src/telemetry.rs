@@ -217,6 +217,8 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn line(kind: Kind, status: u16, tally: Tally) -> Value {
@@ -340,6 +342,26 @@ mod tests {
         assert_eq!(counted(&line_of(Kind::Authorization, 401, Tally::default())), [""; 0]);
         let operation = line_of(Kind::Operation, 200, Tally::default());
         assert!(operation.get("_aws").is_none(), "{operation}");
+    }
+
+    #[test]
+    fn the_dashboard_and_the_alarms_name_what_is_written() {
+        let mut written = BTreeSet::new();
+        let mut tally = Tally { calls: 1, conflicts: 1, read_units: 1.0, write_units: 1.0, ..Tally::default() };
+        tally.order(Status::Confirmed);
+        for (kind, metric) in [(Kind::Request, "logins_failed"), (Kind::Authorization, "conflicts_exhausted")] {
+            tally.refusal = Some(Refusal { code: "unavailable", fault: None, metric: Some(metric) });
+            let line = line(kind, 503, std::mem::take(&mut tally));
+            for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+                let names = directive["Metrics"].as_array().unwrap().iter();
+                written.extend(names.map(|metric| metric["Name"].as_str().unwrap().to_owned()));
+            }
+        }
+        let template = include_str!("../../template.yaml");
+        let alarms = template.split("Namespace: Stockroom\n      MetricName: ").skip(1).map(|rest| rest.lines().next().unwrap());
+        let widgets = template.split(r#"["Stockroom", ""#).skip(1).map(|rest| rest.split('"').next().unwrap());
+        let watched: BTreeSet<_> = alarms.chain(widgets).map(str::to_owned).collect();
+        assert!(watched.len() > 5 && watched.is_subset(&written), "{watched:?} of {written:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // A shop of one's own, and a browser to look at it, for one file of tests.
 
 import { spawn } from "node:child_process";
+import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -11,10 +12,18 @@ export const PASSWORD = "Zwetschgenmus mit Zimt";
 /** Long enough for the functions to be built from nothing. */
 const READY_LIMIT = 15 * 60 * 1000;
 
-/** What the shop is started with, besides what every shop here is; for the file of tests to fill before its first test. */
-export const options = [];
+const sites = [];
+/** A page of an origin of its own, with no policy of its own. */
+export async function site(title) {
+  const server = createServer((_, answer) => answer.setHeader("content-type", "text/html").end(`<title>${title}</title>`));
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  sites.push(server);
+  return `http://127.0.0.1:${server.address().port}`;
+}
 
 let shop, browser;
+/** The origin whose pages may call the API. */
+export let shopFront;
 /** The page of the test that runs. */
 export let page;
 /** What the shop has printed, by name. */
@@ -23,7 +32,9 @@ export const printed = {};
 export let complaints;
 
 before(async () => {
-  shop = spawn("target/debug/local", ["--memory", "--port", "0", ...options], { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
+  shopFront = await site("shop front");
+  const options = ["--memory", "--port", "0", "--parameter", `CorsAllowOrigin=${shopFront}`];
+  shop = spawn("target/debug/local", options, { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
   await new Promise((resolve, reject) => {
     shop.once("exit", (code) => reject(new Error(`it ended with ${code} before it was ready`)));
     createInterface(shop.stdout).on("line", (line) => {
@@ -42,6 +53,10 @@ before(async () => {
 after(async () => {
   await browser?.close();
   shop?.kill();
+  for (const site of sites) {
+    site.closeAllConnections();
+    site.close();
+  }
 });
 
 beforeEach(async () => {
