@@ -153,7 +153,10 @@ fn what_cannot_work_is_told_in_one_line() {
         (vec!["--port", "0", "--memory", "--template", &clock], "Events.Schedule.Properties.Schedule"),
         (vec!["--port", "0", "--memory", "--template", &source], "Events.Schedule: SQS: only HttpApi and Schedule"),
         (vec!["--port", "0", "--memory", "--template", &queue], "AWS::SQS::Queue does not exist here"),
-        (vec!["--port", "0", "--memory", "--parameter", "OrderShards=0"], "Parameters.OrderShards: 0 is less than its MinValue"),
+        (
+            vec!["--port", "0", "--memory", "--parameter", "OrderShards=0"],
+            "Parameters.OrderShards: \"0\" does not match its AllowedPattern",
+        ),
         (vec!["audit", "--data", "/nowhere/data.sqlite"], "/nowhere/data.sqlite"),
         (vec!["audit", "--data", &junk], "junk.sqlite"),
         (vec!["audit", "--dynamodb", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
