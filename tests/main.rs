@@ -20,6 +20,7 @@ mod openapi;
 mod orders;
 mod outages;
 mod products;
+mod restore;
 mod rights;
 mod settings;
 mod stock;

@@ -14,9 +14,10 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
-use crate::audit;
+use crate::audit::source::Source;
 use crate::error::Result;
 use crate::guard::Guard;
 use crate::log::{Log, LogLine, RequestRecord};
@@ -90,7 +91,12 @@ impl Console {
     async fn items(&self) -> Result<Value> {
         let mut all = Vec::new();
         for table in &self.tables {
-            all.extend(audit::items(&self.dynamodb_url, table).await?);
+            let source = Source::at(&self.dynamodb_url, table);
+            let mut take = |item| {
+                all.push(item);
+                Ok(())
+            };
+            source.read(&ProgressBar::hidden(), &mut take).await?;
         }
         Ok(by_entity(&all))
     }

@@ -78,6 +78,16 @@ impl Database {
         }
         Ok(Self { url, uri, connector, _lock: lock })
     }
+
+    /// Opens a file that is there and that no running shop has open.
+    pub async fn look_into(path: &Path, stop: &CancellationToken) -> Result<Self> {
+        // Opening would make an empty one, in which nothing is wrong.
+        std::fs::metadata(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        Self::open(&Store::File(path.to_owned()), &[], stop).await.map_err(|error| match error {
+            Error::DatabaseInUse { path } => Error::DatabaseRunning { path },
+            other => other,
+        })
+    }
 }
 
 /// Refuses a file that another local shop has open: each would miss what the other writes into its caches.
@@ -252,7 +262,7 @@ impl<'a> Connection<'a> {
 }
 
 /// The cause that the others only wrap, such as `Connection refused (os error 111)`.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

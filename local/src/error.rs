@@ -22,6 +22,10 @@ pub enum Error {
     DatabaseRunning { path: PathBuf },
     #[error("{at}: {reason}")]
     Database { at: String, reason: String },
+    #[error("{}: {reason}", folder.display())]
+    Export { folder: PathBuf, reason: String },
+    #[error("cannot sort the items: {0}")]
+    Sort(#[from] rusqlite::Error),
     #[error("{0:?} is no secret of the template")]
     UnknownSecret(String),
     #[error("cargo: {0}")]

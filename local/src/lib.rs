@@ -24,6 +24,7 @@ mod lambda;
 mod log;
 mod meter;
 pub mod price;
+pub mod repair;
 mod rights;
 pub mod routes;
 mod schedule;
@@ -36,7 +37,7 @@ pub mod watch;
 mod yaml;
 
 pub use contention::{Contended, Contention};
-pub use database::Store;
+pub use database::{Database, Store};
 pub use error::{Error, Result};
 pub use faults::{FaultKind, Faults};
 pub use lambda::{Failure, Invocation, Outcome};

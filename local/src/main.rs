@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use indicatif::ProgressBar;
+use local::audit::source::{Source, Table};
+use local::audit::{self, Finding};
 use local::template::Template;
-use local::{Contention, Error, Faults, Options, Result, Shop, Store, audit, cargo, seed, watch};
+use local::{Contention, Database, Error, Faults, Options, Result, Shop, Store, cargo, repair, seed, watch};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// The shop's data unless somebody says otherwise.
 const DATA: &str = ".stockroom/data.sqlite";
@@ -26,21 +30,48 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read the whole table and name everything in it that contradicts something else
-    Audit(Audit),
+    /// Read a whole table and name everything in it that contradicts something else
+    Audit(Read),
+    /// Name what would put right what an audit finds, as far as a machine can decide it
+    Repair(Repair),
 }
 
+/// A table: of a local shop, an emulator or an account.
 #[derive(Args)]
-struct Audit {
+struct Place {
     /// The file that keeps the data
-    #[arg(long, value_name = "FILE", default_value = DATA, conflicts_with = "dynamodb")]
+    #[arg(long, value_name = "FILE", default_value = DATA, conflicts_with_all = ["dynamodb", "table"])]
     data: PathBuf,
     /// Where DynamoDB answers: a running shop's, or an emulator's
     #[arg(long, value_name = "URL")]
     dynamodb: Option<String>,
-    /// The stack whose table it is
+    /// The table's name; without --dynamodb, of a table of the account whose credentials AWS's own tools would take
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// The account's region; the profile's unless given
+    #[arg(long, value_name = "REGION", requires = "table", conflicts_with = "dynamodb")]
+    region: Option<String>,
+    /// The stack whose table it is, unless it is named
     #[arg(long, value_name = "NAME", default_value_t = Options::default().stack)]
     stack: String,
+}
+
+#[derive(Args)]
+struct Read {
+    #[command(flatten)]
+    place: Place,
+    /// Read an export of a table instead: a folder with manifest-summary.json, copied from S3
+    #[arg(long, value_name = "FOLDER")]
+    export: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Repair {
+    #[command(flatten)]
+    from: Read,
+    /// Carry it out; the shop must be closed
+    #[arg(long)]
+    apply: bool,
 }
 
 #[derive(Args)]
@@ -93,33 +124,75 @@ fn parameter(text: &str) -> Result<(String, String), &'static str> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    tokio::select! {
-        ended = run(cli) => match ended {
-            Ok(code) => code,
-            Err(error) => {
-                eprintln!("error: {error}");
-                ExitCode::FAILURE
-            }
-        },
-        // Dropping the shop ends every function.
-        Ok(()) = interrupted() => ExitCode::SUCCESS,
-    }
-}
-
-async fn run(cli: Cli) -> Result<ExitCode> {
-    match cli.command {
+    let ended = match cli.command {
+        // Ctrl-C ends these at once, as it ends any program.
         Some(Command::Audit(wanted)) => look_into(wanted).await,
-        None => serve(cli.serve).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Repair(wanted)) => put_right(wanted).await,
+        None => tokio::select! {
+            ended = serve(cli.serve) => ended.map(|()| ExitCode::SUCCESS),
+            // Dropping the shop ends every function.
+            Ok(()) = interrupted() => Ok(ExitCode::SUCCESS),
+        },
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn look_into(wanted: Read) -> Result<ExitCode> {
+    let stop = CancellationToken::new();
+    let (source, _served) = if let Some(folder) = wanted.export {
+        (Source::Export(folder), None)
+    } else {
+        let (table, served) = wanted.place.open(&stop).await?;
+        (Source::Table(table), served)
+    };
+    let mut tell = |finding: Finding| {
+        say(&finding.to_string());
+        Ok(())
+    };
+    let report = audit::look(&source, &progress(), &mut tell).await?;
+    say(&report.to_string());
+    Ok(if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn put_right(wanted: Repair) -> Result<ExitCode> {
+    let stop = CancellationToken::new();
+    let (table, _served) = wanted.from.place.open(&stop).await?;
+    let source = wanted.from.export.map_or_else(|| Source::Table(table.clone()), Source::Export);
+    let repair = repair::run(&source, &table, wanted.apply, &progress(), &mut say).await?;
+    say(&repair.to_string());
+    let nothing_left = repair.report.violations == 0 && (wanted.apply || repair.remedies == 0);
+    Ok(if nothing_left { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Place {
+    /// The table, and what serves it if it is in a file.
+    async fn open(self, stop: &CancellationToken) -> Result<(Table, Option<Database>)> {
+        if let (Some(name), None) = (&self.table, &self.dynamodb) {
+            return Ok((Table::of_account(name, self.region).await, None));
+        }
+        let (url, served) = if let Some(url) = self.dynamodb {
+            (url, None)
+        } else {
+            let database = Database::look_into(&self.data, stop).await?;
+            (database.url.clone(), Some(database))
+        };
+        let name = if let Some(name) = self.table {
+            name
+        } else {
+            let template = Template::read(&workspace().join("template.yaml"), &self.stack, &BTreeMap::new())?;
+            let table = template.tables.into_iter().next();
+            table.map_or_else(|| format!("{}-Table", self.stack), |table| table.name)
+        };
+        Ok((Table::at(&url, &name), served))
     }
 }
 
-async fn look_into(wanted: Audit) -> Result<ExitCode> {
-    let template = Template::read(&workspace().join("template.yaml"), &wanted.stack, &BTreeMap::new())?;
-    let tables: Vec<_> = template.tables.into_iter().map(|table| table.name).collect();
-    let store = wanted.dynamodb.map_or(Store::File(wanted.data), Store::Url);
-    let report = audit::report(&store, &tables).await?;
-    say(&report.to_string());
-    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// On a terminal; nothing elsewhere.
+fn progress() -> ProgressBar {
+    ProgressBar::new(0)
 }
 
 async fn serve(cli: Serve) -> Result {

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::{self, Violation};
+use crate::audit::source::{Source, Table};
+use crate::audit::{self, Finding, Violation};
 use crate::console::Console;
 use crate::contention::{Contended, Contention, Model};
 use crate::database::{Database, Store};
@@ -21,6 +23,7 @@ use crate::guard::Guard;
 use crate::lambda::{Failure, Invocation, Lambda, World};
 use crate::log::{Log, LogLine, RequestRecord};
 use crate::meter::{Ledger, Meter};
+use crate::repair::{self, Repair};
 use crate::rights::Schema;
 use crate::secrets::Secrets;
 use crate::server;
@@ -192,6 +195,31 @@ impl Shop {
             violations.extend(audit::run(self.dynamodb_url(), table).await?);
         }
         Ok(violations)
+    }
+
+    /// Like [`Shop::audit`], and with what it takes to put right what is found.
+    pub async fn findings(&self) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for table in &self.site.tables {
+            let mut tell = |finding| {
+                findings.push(finding);
+                Ok(())
+            };
+            audit::look(&Source::at(self.dynamodb_url(), table), &ProgressBar::hidden(), &mut tell).await?;
+        }
+        Ok(findings)
+    }
+
+    /// Puts right what an audit finds; gives what became of it in each table, and what there is to tell.
+    pub async fn repair(&self) -> Result<(Vec<Repair>, Vec<String>)> {
+        let (mut repairs, mut told) = (Vec::new(), Vec::new());
+        for table in &self.site.tables {
+            let table = Table::at(self.dynamodb_url(), table);
+            let source = Source::Table(table.clone());
+            let mut tell = |line: &str| told.push(line.to_owned());
+            repairs.push(repair::run(&source, &table, true, &ProgressBar::hidden(), &mut tell).await?);
+        }
+        Ok((repairs, told))
     }
 
     /// Lets the functions' calls to DynamoDB meet these faults from now on, or none.

@@ -178,6 +178,9 @@ fn what_cannot_work_is_told_in_one_line() {
         vec!["--faults", "10"],
         vec!["--memory", "audit"],
         vec!["audit", "--data", "x", "--dynamodb", "http://127.0.0.1:9"],
+        vec!["audit", "--data", "x", "--table", "y"],
+        vec!["audit", "--region", "eu-central-1"],
+        vec!["audit", "--apply"],
     ] {
         let refused = local(&arguments).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
@@ -450,8 +453,45 @@ async fn an_audit_looks_into_a_shop_that_runs_and_one_that_does_not() {
     Command::new("kill").arg(pid.to_string()).status().unwrap();
     child.wait().await.unwrap();
     let (code, stdout, stderr) = audit(&["audit", "--data", data]);
-    assert!(code == 1 && stdout.contains(" PRODUCT: does not own its name \"notebook\"\n"), "{stdout}{stderr}");
-    assert!(stdout.ends_with(" items, 1 violation\n"), "{stdout}");
+    assert!(
+        code == 1 && stdout.contains(" PRODUCT: does not own its name \"notebook\" [torn: an entity without its owner item]\n"),
+        "{stdout}{stderr}"
+    );
+    assert!(stdout.ends_with(" items, 1 violation, 1 of them torn\n"), "{stdout}");
+
+    let (code, stdout, stderr) = audit(&["repair", "--data", data]);
+    assert!(code == 1 && stdout.contains("\n  put PRODUCT_NAME#notebook OWNER: product_id = "), "{stdout}{stderr}");
+    assert!(stdout.contains("\n1 remedy proposed; ") && stdout.ends_with(" items, 1 violation, 1 of them torn\n"), "{stdout}");
+    let (code, stdout, stderr) = audit(&["repair", "--data", data, "--apply"]);
+    assert!(code == 0 && stdout.contains("\n  done\n1 remedy carried out; "), "{stdout}{stderr}");
+    let (code, stdout, stderr) = audit(&["audit", "--data", data]);
+    assert!(code == 0 && stdout.ends_with(" items, no violation\n"), "{stdout}{stderr}");
+}
+
+#[tokio::test]
+async fn a_table_of_an_account_is_read_with_its_credentials() {
+    let running = Running::start(&["--port", "0", "--memory"]).await;
+    let audit = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = local(arguments);
+        for (name, _) in env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        let nowhere = [("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")];
+        let Output { status, stdout, stderr } = command.envs(nowhere).envs(variables.iter().copied()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    // Where AWS's own tools look for another endpoint than AWS's.
+    let endpoint = ("AWS_ENDPOINT_URL_DYNAMODB", running.dynamodb.as_str());
+    let credentials = [endpoint, ("AWS_ACCESS_KEY_ID", "AKIALOCAL"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let table = ["audit", "--table", "stockroom-Table", "--region", "eu-central-1"];
+
+    let (code, stdout, stderr) = audit(&table, &credentials);
+    assert!(code == 0 && stdout.ends_with(" items, no violation\n"), "{stdout}{stderr}");
+    let (code, stdout, stderr) = audit(&table, &[endpoint]);
+    assert!(code == 1 && stdout.is_empty() && stderr.contains("credentials"), "{stdout}{stderr}");
+    let (code, stdout, stderr) = audit(&["repair", "--table", "other", "--region", "eu-central-1"], &credentials);
+    assert!(code == 1 && stdout.is_empty() && stderr.contains("ResourceNotFoundException"), "{stdout}{stderr}");
 }
 
 #[tokio::test]

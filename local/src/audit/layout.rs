@@ -1,0 +1,212 @@
+//! What the audit knows of the table's layout: which items there are, which of them belong together, and which of their
+//! attributes its rules look at. The rules themselves are in `order`, `product` and `owner`.
+
+use serde_json::{Map, Value, json};
+use shared::domain::{Email, Username};
+
+/// Subjects of products, orders and users begin with these.
+pub const ORDERS: &str = "ORDER#";
+pub const PRODUCTS: &str = "PRODUCT#";
+pub const USERS: &str = "USER#";
+
+/// Seconds that an idempotency record is kept.
+pub const RECORD_KEPT: u64 = 24 * 60 * 60;
+
+/// An item with those of its attributes that matter here, as DynamoDB writes them in JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    pub pk: String,
+    pub sk: String,
+    pub attributes: Value,
+}
+
+impl Item {
+    /// What stands behind the first `#` of the partition key.
+    pub fn id(&self) -> &str {
+        id_of(&self.pk)
+    }
+
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::of(&self.pk, &self.sk)
+    }
+
+    /// Empty if there is no such text.
+    pub fn text(&self, name: &str) -> &str {
+        self.attributes[name]["S"].as_str().unwrap_or_default()
+    }
+
+    /// A whole number that is not negative.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.attributes[name]["N"].as_str()?.parse().ok()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        !self.attributes[name].is_null()
+    }
+
+    /// The condition that these attributes are as they were read.
+    pub fn as_read(&self, names: &[&'static str]) -> Vec<(&'static str, Option<Value>)> {
+        names.iter().map(|name| (*name, Some(self.attributes[name].clone()).filter(|value| !value.is_null()))).collect()
+    }
+}
+
+/// A number as DynamoDB writes it.
+pub fn number(value: impl ToString) -> Value {
+    json!({"N": value.to_string()})
+}
+
+/// A text as DynamoDB writes it.
+pub fn text(value: impl Into<String>) -> Value {
+    json!({"S": value.into()})
+}
+
+fn id_of(pk: &str) -> &str {
+    pk.split_once('#').map_or("", |(_, id)| id)
+}
+
+/// What an item is, which its key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Product,
+    /// A shard of a product's stock, but for the first; `None`: its number is none from 1 up.
+    Stock(Option<u64>),
+    ProductName,
+    Order,
+    Line,
+    History,
+    User,
+    Session,
+    Email,
+    Username,
+    Record,
+    /// Stands for itself and expires.
+    Attempts,
+}
+
+impl Kind {
+    pub fn of(pk: &str, sk: &str) -> Option<Self> {
+        let entity = pk.split('#').next().unwrap_or_default();
+        Some(match (entity, sk) {
+            ("PRODUCT", "PRODUCT") => Self::Product,
+            ("PRODUCT", sk) if sk.starts_with("STOCK#") => {
+                Self::Stock(sk["STOCK#".len()..].parse().ok().filter(|number| *number > 0))
+            }
+            ("PRODUCT_NAME", "OWNER") => Self::ProductName,
+            ("ORDER", "ORDER") => Self::Order,
+            ("ORDER", sk) if sk.starts_with("ITEM#") => Self::Line,
+            ("ORDER", sk) if sk.starts_with("HISTORY#") => Self::History,
+            ("USER", "USER") => Self::User,
+            ("USER", sk) if sk.starts_with("SESSION#") => Self::Session,
+            ("EMAIL", "OWNER") => Self::Email,
+            ("USERNAME", "OWNER") => Self::Username,
+            ("IDEMPOTENCY", "IDEMPOTENCY") => Self::Record,
+            ("EMAIL" | "USERNAME", "ATTEMPTS") => Self::Attempts,
+            _ => return None,
+        })
+    }
+
+    /// The attributes that rules look at, or that a repair must find as they were.
+    fn kept(self) -> &'static [&'static str] {
+        match self {
+            Self::Product => &["gsi1pk", "gsi1sk", "price", "quantity", "reserved", "stock_shards", "version", "updated_at"],
+            Self::Stock(_) => &["price", "quantity", "reserved", "version", "updated_at"],
+            Self::ProductName => &["product_id"],
+            Self::Order => &[
+                "gsi1pk",
+                "gsi1sk",
+                "gsi2pk",
+                "gsi2sk",
+                "customer_id",
+                "status",
+                "total",
+                "item_count",
+                "version",
+                "created_at",
+                "updated_at",
+            ],
+            Self::Line => &["product_id", "quantity", "price", "shard", "updated_at"],
+            Self::History => &["at", "from", "to", "stock"],
+            Self::User => &["email", "username", "updated_at"],
+            Self::Session => &["created_at"],
+            Self::Email | Self::Username => &["user_id"],
+            Self::Record => &["fingerprint", "expires_at"],
+            Self::Attempts => &[],
+        }
+    }
+}
+
+/// The sort key of the history entry that made a version of an order.
+pub fn history_sk(version: u64) -> String {
+    format!("HISTORY#{version:010}")
+}
+
+pub fn history_version(sk: &str) -> Option<u64> {
+    sk.strip_prefix("HISTORY#")?.parse().ok()
+}
+
+/// The sort key of a shard of a product's stock.
+pub fn stock_sk(number: u64) -> String {
+    if number == 0 { "PRODUCT".to_owned() } else { format!("STOCK#{number:02}") }
+}
+
+/// `gsi2pk` of the orders with a status in the part of the list that an order is in.
+pub fn moved_to(gsi2pk: &str, status: &str) -> String {
+    let shard = gsi2pk.rsplit('#').next().unwrap_or_default();
+    format!("ORDERS#{status}#{shard}")
+}
+
+/// An item as the audit keeps it, and the subjects that it belongs to: nothing else must be known to judge a subject, but what
+/// orders hold of a product and whether another item exists.
+pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
+    let of = |name: &str| item[name]["S"].as_str().unwrap_or_default();
+    let (pk, sk) = (of("pk").to_owned(), of("sk").to_owned());
+    let Some(kind) = Kind::of(&pk, &sk) else {
+        return Err(Item { pk, sk, attributes: Value::Null });
+    };
+    let kept = kind.kept().iter().filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())));
+    let mut kept: Map<_, _> = kept.collect();
+    let subjects = match kind {
+        Kind::Product => vec![pk.clone(), format!("PRODUCT_NAME#{}", of("gsi1sk"))],
+        // Each is found by what it is the name of, so that whoever should own it and whoever does meet.
+        Kind::User => {
+            let email = Email::parse(of("email")).map(|email| format!("EMAIL#{}", email.folded()));
+            let username = Username::parse(of("username")).map(|username| format!("USERNAME#{}", username.folded()));
+            [Ok(pk.clone()), email, username].into_iter().flatten().collect()
+        }
+        Kind::Record => {
+            let (made, within) = effect(of("answer"));
+            if let Some(sk) = within {
+                kept.insert("effect".to_owned(), text(sk));
+            }
+            made.into_iter().collect()
+        }
+        Kind::Attempts => vec![],
+        Kind::Stock(_)
+        | Kind::ProductName
+        | Kind::Order
+        | Kind::Line
+        | Kind::History
+        | Kind::Session
+        | Kind::Email
+        | Kind::Username => vec![pk.clone()],
+    };
+    Ok((Item { pk, sk, attributes: Value::Object(kept) }, subjects))
+}
+
+/// The key of what a remembered answer says was made.
+fn effect(answer: &str) -> (Option<String>, Option<String>) {
+    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    let body: Value = answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    let id = |name: &str| body[name].as_str();
+    match (id("order_id"), id("order_item_id"), id("product_id")) {
+        (Some(order), Some(line), _) => (Some(format!("{ORDERS}{order}")), Some(format!("ITEM#{line}"))),
+        (Some(order), None, _) => (Some(format!("{ORDERS}{order}")), Some("ORDER".to_owned())),
+        (None, None, Some(product)) => (Some(format!("{PRODUCTS}{product}")), Some("PRODUCT".to_owned())),
+        _ => (None, None),
+    }
+}
+
+/// The latest moment that an item tells of, in milliseconds since the epoch.
+pub fn moment(item: &Item) -> Option<u64> {
+    ["updated_at", "at", "created_at"].iter().filter_map(|name| item.number(name)).max()
+}

@@ -1,0 +1,150 @@
+//! Names that only one may have, each an item of its own: I4, every entity owns its names and every name has its entity. And the
+//! sessions of accounts.
+
+use serde_json::Map;
+use shared::domain::{Email, Username};
+
+use super::finding::{Finding, Remedy, Tear, Violation, Write};
+use super::items::Items;
+use super::layout::{self, Item, Kind, PRODUCTS, USERS};
+use crate::error::Result;
+
+/// What one kind of names is for.
+pub struct Naming {
+    /// What their partition keys begin with.
+    pub prefix: &'static str,
+    /// What the entities' partition keys begin with, and their sort key.
+    entity: (&'static str, &'static str),
+    /// The attribute of the owner item that tells whose it is.
+    owner: &'static str,
+    /// The attributes of the entity that the name is made from.
+    made_from: &'static [&'static str],
+    who: &'static str,
+    name: &'static str,
+    /// Whether there is a transaction that gives an entity another name.
+    changes: bool,
+}
+
+pub const NAMINGS: [Naming; 3] = [
+    Naming {
+        prefix: "PRODUCT_NAME#",
+        entity: (PRODUCTS, "PRODUCT"),
+        owner: "product_id",
+        made_from: &["gsi1sk"],
+        who: "product",
+        name: "name",
+        changes: true,
+    },
+    Naming {
+        prefix: "EMAIL#",
+        entity: (USERS, "USER"),
+        owner: "user_id",
+        made_from: &["email"],
+        who: "user",
+        name: "e-mail address",
+        changes: false,
+    },
+    Naming {
+        prefix: "USERNAME#",
+        entity: (USERS, "USER"),
+        owner: "user_id",
+        made_from: &["username"],
+        who: "user",
+        name: "username",
+        changes: false,
+    },
+];
+
+impl Naming {
+    /// A name: the item that says whose it is, and all that are called so.
+    pub fn judge(&self, subject: &str, group: &[Item], items: &Items) -> Result<Vec<Finding>> {
+        let (entity, sk) = self.entity;
+        let owner = group.iter().find(|item| item.pk == subject && item.sk == "OWNER");
+        let named: Vec<_> = group.iter().filter(|item| item.pk.starts_with(entity) && item.sk == sk).collect();
+        let owner_id = owner.map(|owner| owner.text(self.owner));
+        let strangers: Vec<_> = named.iter().copied().filter(|item| Some(item.id()) != owner_id).collect();
+
+        let mut findings = Vec::new();
+        let lost = owner.filter(|_| strangers.len() == named.len());
+        if let Some(owner) = lost {
+            findings.push(self.without_entity(owner, &strangers, items)?);
+        }
+        for stranger in &strangers {
+            let violation = vec![Violation::of(stranger, format!("does not own its {}", self.shown(subject)))];
+            findings.push(if named.len() > 1 {
+                Finding::broken(violation, "two have one name: give one of them another")
+            } else if lost.is_some() {
+                Finding::torn(Tear::EntityWithoutOwner, violation, Remedy::Elsewhere)
+            } else {
+                let writes = vec![Write::check(stranger, stranger.as_read(self.made_from)), self.put(subject, stranger)];
+                Finding::torn(Tear::EntityWithoutOwner, violation, Remedy::write(writes))
+            });
+        }
+        Ok(findings)
+    }
+
+    /// An owner item whose entity is not there, or is called otherwise.
+    fn without_entity(&self, owner: &Item, others: &[&Item], items: &Items) -> Result<Finding> {
+        let id = owner.text(self.owner);
+        let Self { who, name, .. } = self;
+        let key = (format!("{}{id}", self.entity.0), self.entity.1);
+        let exists = items.get(&key.0, key.1)?;
+        let relative = if *who == "user" { "who" } else { "which" };
+        let what = match &exists {
+            None => format!("is owned by {who} {id:?}, {relative} does not exist"),
+            Some(_) => format!("is owned by {who} {id:?}, whose {name} is another"),
+        };
+        let violation = vec![Violation::of(owner, what)];
+        if exists.is_some() && !self.changes {
+            return Ok(Finding::broken(violation, "no request gives an account another name: ask whose account it is"));
+        }
+        let as_read = owner.as_read(&[self.owner]);
+        let mut writes = match others {
+            [other] => vec![
+                Write::check(other, other.as_read(self.made_from)),
+                Write::update(owner, vec![(self.owner, layout::text(other.id()))], as_read),
+            ],
+            _ => vec![Write::delete(owner, as_read)],
+        };
+        writes.push(match exists {
+            Some(entity) => Write::check(&entity, entity.as_read(self.made_from)),
+            None => Write::absent(key.0, key.1),
+        });
+        Ok(Finding::torn(Tear::OwnerWithoutEntity, violation, Remedy::write(writes)))
+    }
+
+    fn put(&self, subject: &str, entity: &Item) -> Write {
+        let attributes = Map::from_iter([(self.owner.to_owned(), layout::text(entity.id()))]);
+        Write::Put { pk: subject.to_owned(), sk: "OWNER".to_owned(), attributes }
+    }
+
+    /// Names of products are no secret, those of people are.
+    fn shown(&self, subject: &str) -> String {
+        let name = &subject[self.prefix.len()..];
+        if self.who == "product" { format!("{} {name:?}", self.name) } else { self.name.to_owned() }
+    }
+}
+
+/// An account with its sessions.
+pub fn judge_user(group: &[Item]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let user = group.iter().find(|item| item.kind() == Some(Kind::User));
+    if let Some(user) = user {
+        let unsound = [
+            ("e-mail address", Email::parse(user.text("email")).is_err()),
+            ("username", Username::parse(user.text("username")).is_err()),
+        ];
+        for (name, _) in unsound.iter().filter(|(_, unsound)| *unsound) {
+            let violation = Violation::of(user, format!("its {name} breaks its rules"));
+            findings.push(Finding::broken(vec![violation], "no request is let through with it: ask whose account it is"));
+        }
+        return findings;
+    }
+    // Half of a registration, and a login in the same instant: without its account it is worth nothing to anybody.
+    for session in group.iter().filter(|item| item.kind() == Some(Kind::Session)) {
+        let violation = Violation::of(session, "belongs to a user who does not exist");
+        let writes = vec![Write::delete(session, session.as_read(&["created_at"])), Write::absent(&session.pk, "USER")];
+        findings.push(Finding::torn(Tear::SessionWithoutUser, vec![violation], Remedy::write(writes)));
+    }
+    findings
+}
