@@ -97,7 +97,7 @@ async fn the_architecture_tells_what_each_route_costs() {
     book.row("remove line", 1, ada.delete(order.item(&added))).await;
     book.row("get order, 2 lines", 1, ada.get(&order)).await;
     book.row("list own orders", 1, ada.get("/orders")).await;
-    book.row("list all orders", 5, admin.get("/orders")).await;
+    book.row("list all orders", 6, admin.get("/orders")).await;
     book.row("confirm order, 2 lines", 1, ada.put(&order, json!({"status": "CONFIRMED"}))).await;
     book.row("ship order, 2 lines", 1, admin.put(&order, json!({"status": "SHIPPED"}))).await;
     book.row("deliver order, 2 lines", 1, admin.put(&order, json!({"status": "DELIVERED"}))).await;

@@ -891,6 +891,15 @@ async fn more_shards_may_be_added_to_a_table_in_use() {
         .filter_map(|item| item["gsi2pk"]["S"].as_str()?.rsplit('#').next().map(str::to_owned))
         .collect();
     assert!(collections.len() > 1, "{collections:?}");
+
+    // Functions that do not know of it yet, or that were brought back, see all there is, and look through all of it.
+    let before = first.admin().await;
+    assert_eq!(walk(&before, "/orders").await, newest_first);
+    second.tampered();
+    for order in &orders {
+        age(&first, order, 25).await;
+    }
+    assert_eq!(expire(&first).await["cancelled"], orders.len() - confirmed.len());
 }
 
 /// Makes an order look as if nobody had touched it for a while.

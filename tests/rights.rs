@@ -196,6 +196,7 @@ async fn a_function_that_is_told_no_caller_refuses() {
 async fn no_function_may_do_what_it_need_not() {
     let hours = |options: &mut Options| {
         options.parameters.insert("PendingOrderHours".into(), "1".into());
+        options.parameters.insert("OrderShards".into(), "2".into());
     };
     let Some(app) = TestApp::start_local(hours).await else { return };
     let (admin, anyone) = (app.admin().await, app.anyone());

@@ -42,7 +42,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// What the page calls the items whose `pk` and `sk` begin like this.
-const ENTITIES: [(&str, &str, &str); 12] = [
+const ENTITIES: [(&str, &str, &str); 13] = [
     ("Products", "PRODUCT#", "PRODUCT"),
     ("Stock shards", "PRODUCT#", "STOCK#"),
     ("Product names", "PRODUCT_NAME#", "OWNER"),
@@ -55,6 +55,7 @@ const ENTITIES: [(&str, &str, &str); 12] = [
     ("Failed logins", "", "ATTEMPTS"),
     ("Sessions", "USER#", "SESSION#"),
     ("Idempotency records", "IDEMPOTENCY#", "IDEMPOTENCY"),
+    ("Settings", "SETTINGS", ""),
 ];
 /// What fits none of them.
 const OTHERS: &str = "Others";

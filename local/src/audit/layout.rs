@@ -81,6 +81,8 @@ pub enum Kind {
     Record,
     /// Stands for itself and expires.
     Attempts,
+    /// Stands for itself.
+    Settings,
 }
 
 impl Kind {
@@ -101,6 +103,7 @@ impl Kind {
             ("USERNAME", "OWNER") => Self::Username,
             ("IDEMPOTENCY", "IDEMPOTENCY") => Self::Record,
             ("EMAIL" | "USERNAME", "ATTEMPTS") => Self::Attempts,
+            ("SETTINGS", _) => Self::Settings,
             _ => return None,
         })
     }
@@ -130,7 +133,7 @@ impl Kind {
             Self::Session => &["created_at"],
             Self::Email | Self::Username => &["user_id"],
             Self::Record => &["fingerprint", "expires_at"],
-            Self::Attempts => &[],
+            Self::Attempts | Self::Settings => &[],
         }
     }
 }

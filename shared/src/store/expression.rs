@@ -75,6 +75,14 @@ impl Expression {
         expression
     }
 
+    /// Condition: there is no such attribute, or the number is less than this.
+    pub fn lacks_or_below(attribute: &str, value: u64) -> Self {
+        let mut expression = Self::default();
+        let (name, value) = (expression.name(attribute), expression.value(value));
+        expression.conditions.push(format!("(attribute_not_exists({name}) OR {name} < {value})"));
+        expression
+    }
+
     /// Condition: there is no such attribute.
     pub fn lacks(mut self, attribute: &str) -> Self {
         let name = self.name(attribute);

@@ -12,6 +12,7 @@
 //! | e-mail address, username | `EMAIL#<folded>`, `USERNAME#<folded>` | `OWNER` | | |
 //! | failed attempts to log in | `EMAIL#<folded>`, `USERNAME#<folded>` | `ATTEMPTS` | | |
 //! | session | `USER#<user id>` | `SESSION#<session id>` | | |
+//! | parts of the admins' list, if more than one | `SETTINGS` | `ORDER_SHARDS` | | |
 //! | idempotency record | `IDEMPOTENCY#<user id>#<role>#<key>` | `IDEMPOTENCY` | | |
 //!
 //! | question | answered by |
@@ -66,6 +67,8 @@ pub enum Key<'a> {
     /// Failed attempts to log in with an e-mail address or username.
     Attempts(&'a Login),
     Session(UserId, SessionId),
+    /// How many parts the admins' list of orders has.
+    OrderShards,
     Idempotency {
         user_id: UserId,
         role: Role,
@@ -106,6 +109,7 @@ impl<'a> Key<'a> {
             Self::Email(email) => format!("EMAIL#{email}"),
             Self::Username(username) => format!("USERNAME#{username}"),
             Self::Attempts(login) => Self::owner(login).pk(),
+            Self::OrderShards => "SETTINGS".to_owned(),
             Self::Idempotency { user_id, role, key } => format!("IDEMPOTENCY#{user_id}#{}#{key}", role.as_str()),
         }
     }
@@ -122,6 +126,7 @@ impl<'a> Key<'a> {
             Self::User(_) => "USER",
             Self::Attempts(_) => "ATTEMPTS",
             Self::Session(_, id) => return format!("{}{id}", Self::SESSION_PREFIX),
+            Self::OrderShards => "ORDER_SHARDS",
             Self::Idempotency { .. } => "IDEMPOTENCY",
         }
         .to_owned()

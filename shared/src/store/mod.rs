@@ -4,6 +4,7 @@ mod counter;
 mod expression;
 mod idempotency;
 mod key;
+mod order_shards;
 pub mod orders;
 pub mod products;
 mod retry;

@@ -249,10 +249,11 @@ pub async fn list_all(
     let limit = usize::from(limit);
     let before = position(before)?;
     let statuses = status.map_or(Status::ALL.to_vec(), |status| vec![status]);
+    let parts = table.order_shards().await?;
     let mut merged: BTreeMap<OrderId, Order> = BTreeMap::new();
     // One status after the other, in the direction that orders go: one that moves on meanwhile is met twice rather than never.
     for status in statuses {
-        let shards = (0..table.order_shards).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), before, limit + 1));
+        let shards = (0..parts).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), before, limit + 1));
         for (orders, _) in try_join_all(shards).await? {
             merged.extend(orders.into_iter().map(|order| (order.order_id, order)));
         }
@@ -306,6 +307,7 @@ pub async fn place(
     actor: &Actor,
     remember: impl Fn(&OrderDetails) -> Result<Option<Idempotency>>,
 ) -> Result<OrderDetails> {
+    table.raise_order_shards().await?;
     let mut offers = stock::offers(table, &draft.products()).await?;
     for _ in 0..ATTEMPTS {
         let details = draft.priced(&offers);
@@ -464,6 +466,7 @@ pub async fn change_status(
     if_match: Option<&[u64]>,
     now: Timestamp,
 ) -> Result<OrderDetails> {
+    table.raise_order_shards().await?;
     for _ in 0..ATTEMPTS {
         let mut details = find(table, id, actor).await?;
         let order = &details.order;
@@ -583,7 +586,7 @@ pub async fn forgotten(table: &Table, cutoff: Timestamp, max: usize) -> Result<V
     // An id begins with the time it was made: no order older than the cutoff lies beyond this one.
     let newest = format!("{:08x}-{:04x}", cutoff.millis() >> 16, cutoff.millis() & 0xffff);
     let mut orders: Vec<Order> = Vec::new();
-    for shard in 0..table.order_shards {
+    for shard in 0..table.order_shards().await? {
         let mut start = None;
         loop {
             let output = table
@@ -623,7 +626,7 @@ async fn find_item(table: &Table, order_id: OrderId, item_id: OrderItemId) -> Re
 
 /// The part of the admins' list that an order is in. Raising the number of shards moves no order: it moves when it is written.
 fn shard(table: &Table, id: OrderId) -> u32 {
-    u32::try_from(id.bits() % u128::from(table.order_shards)).unwrap_or_default()
+    u32::try_from(id.bits() % u128::from(table.order_shards.setting)).unwrap_or_default()
 }
 
 fn insert_item<'a>(transaction: Transaction<'a>, item: &OrderItem) -> Transaction<'a> {

@@ -10,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     expression::Expression,
     key::{Item, Key},
+    order_shards::OrderShards,
     retry::Backoff,
 };
 use crate::{Error, Result, aws::fault};
@@ -19,8 +20,7 @@ use crate::{Error, Result, aws::fault};
 pub struct Table {
     pub(super) client: Client,
     pub(super) name: String,
-    /// Parts that the admins' list of orders is written to.
-    pub(super) order_shards: u32,
+    pub(super) order_shards: OrderShards,
 }
 
 /// What became of a write under conditions.
@@ -32,23 +32,28 @@ pub(super) enum Write<T> {
 }
 
 impl Table {
-    /// `order_shards` is at least 1, and never less than it was before for the same table.
+    /// `order_shards` is the number of parts that the admins' list of orders is written to, at least 1.
     pub fn new(client: Client, name: String, order_shards: u32) -> Self {
-        Self { client, name, order_shards: order_shards.max(1) }
-    }
-
-    pub fn order_shards(&self) -> u32 {
-        self.order_shards
+        Self { client, name, order_shards: OrderShards::new(order_shards) }
     }
 
     /// Reads one item, as it is after every write that was answered before.
     pub(super) async fn read<T: DeserializeOwned>(&self, key: Key<'_>) -> Result<Option<T>> {
+        self.get(key, true).await
+    }
+
+    /// Reads one item, for half as much, as it is or was a moment ago. Lists of an index are no newer.
+    pub(super) async fn read_eventually<T: DeserializeOwned>(&self, key: Key<'_>) -> Result<Option<T>> {
+        self.get(key, false).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, key: Key<'_>, consistent: bool) -> Result<Option<T>> {
         let output = self
             .client
             .get_item()
             .table_name(&self.name)
             .set_key(Some(key.attributes()))
-            .consistent_read(true)
+            .consistent_read(consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
