@@ -183,7 +183,7 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
             }
             made.into_iter().collect()
         }
-        Kind::Attempts => vec![],
+        Kind::Attempts | Kind::Settings => vec![],
         Kind::Stock(_)
         | Kind::ProductName
         | Kind::Order
