@@ -74,6 +74,8 @@ impl TestApp {
             binaries: binaries(),
             stack: format!("test-{}", Uuid::now_v7().simple()),
             store: env::var("DYNAMODB_URL").map_or(Store::Memory, Store::Url),
+            // Tests place as many orders as they like; the one about the limit sets it.
+            parameters: BTreeMap::from([("MaxOpenOrders".to_owned(), "0".to_owned())]),
             quiet: true,
             ..Options::default()
         };

@@ -156,6 +156,8 @@ pub struct Injector(Mutex<State>);
 #[derive(Default)]
 struct State {
     faults: Option<(Faults, StdRng)>,
+    /// What the next calls of an operation meet, once, before any of the faults that are drawn.
+    next: Vec<(String, FaultKind)>,
     counts: BTreeMap<FaultKind, u64>,
 }
 
@@ -168,6 +170,11 @@ impl Injector {
         });
     }
 
+    /// The next call of this operation meets this fault; asked for twice, so does the one after it.
+    pub fn set_next(&self, operation: &str, kind: FaultKind) {
+        self.lock().next.push((operation.to_owned(), kind));
+    }
+
     /// How many faults of each kind there have been.
     pub fn counts(&self) -> BTreeMap<FaultKind, u64> {
         self.lock().counts.clone()
@@ -176,6 +183,12 @@ impl Injector {
     /// What becomes of the next call, if it is to meet a fault. The same calls after the same seed meet the same faults.
     pub fn draw(&self, operation: &str, body: &[u8]) -> Option<Fate> {
         let mut state = self.lock();
+        if let Some(position) = state.next.iter().position(|(its, _)| its == operation) {
+            let (_, kind) = state.next.remove(position);
+            let fate = fate(kind, operation, body, 1, DELAY)?;
+            *state.counts.entry(kind).or_default() += 1;
+            return Some(fate);
+        }
         let (faults, random) = state.faults.as_mut()?;
         // Two for each call, whether they are used or not, so that no call shifts the luck of the next.
         let mut luck = random.random_range(0.0..100.0);
@@ -184,14 +197,7 @@ impl Injector {
             luck -= share;
             (luck < 0.0).then_some(*kind)
         })?;
-        let fate = match kind {
-            FaultKind::Conflict => Fate::Refused(conflict(operation, body, detail)?),
-            FaultKind::Throttle => Fate::Refused(throttle(operation, body, detail)),
-            FaultKind::Error => Fate::Refused(internal_error()),
-            FaultKind::Lost => Fate::Belied(internal_error()),
-            FaultKind::Drop => Fate::Cut,
-            FaultKind::Delay => Fate::Late(faults.delay),
-        };
+        let fate = fate(kind, operation, body, detail, faults.delay)?;
         *state.counts.entry(kind).or_default() += 1;
         Some(fate)
     }
@@ -199,6 +205,18 @@ impl Injector {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nothing for faults that the operation never meets.
+fn fate(kind: FaultKind, operation: &str, body: &[u8], detail: u64, delay: Duration) -> Option<Fate> {
+    Some(match kind {
+        FaultKind::Conflict => Fate::Refused(conflict(operation, body, detail)?),
+        FaultKind::Throttle => Fate::Refused(throttle(operation, body, detail)?),
+        FaultKind::Error => Fate::Refused(internal_error()),
+        FaultKind::Lost => Fate::Belied(internal_error()),
+        FaultKind::Drop => Fate::Cut,
+        FaultKind::Delay => Fate::Late(delay),
+    })
 }
 
 /// Nothing for operations that never conflict.
@@ -210,12 +228,20 @@ fn conflict(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<B
     }
 }
 
-fn throttle(operation: &str, body: &[u8], detail: u64) -> Response<Full<Bytes>> {
-    match detail % 3 {
+fn throttle(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<Bytes>>> {
+    Some(match detail % 3 {
         0 => bad_request("ProvisionedThroughputExceededException", EXCEEDED),
         1 if operation == "TransactWriteItems" => throttling(&one_of(body, detail / 3)),
+        // A batch that has no capacity for some of its items is a success that leaves them out.
+        1 if operation == "BatchGetItem" => unprocessed(body)?,
         _ => throttled(),
-    }
+    })
+}
+
+/// The answer to a batch of reads of which none was processed.
+fn unprocessed(body: &[u8]) -> Option<Response<Full<Bytes>>> {
+    let request: Value = serde_json::from_slice(body).ok()?;
+    Some(answer(StatusCode::OK, json!({"Responses": {}, "UnprocessedKeys": request.get("RequestItems")?})))
 }
 
 /// The answer to a write that meets a transaction.
@@ -408,6 +434,16 @@ mod tests {
         let first = r#"refused 400 {"CancellationReasons":[{"Code":"None"},{"Code":"None"},{"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"}],"Message":"Transaction cancelled, please refer cancellation reasons for specific reasons [None, None, TransactionConflict]","__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException"}"#;
         assert_eq!((seen.len(), seen.first().map(String::as_str)), (3, Some(first)));
         assert!(show(injector.draw("TransactWriteItems", b"no JSON")).await.contains("[TransactionConflict]"));
+    }
+
+    #[tokio::test]
+    async fn a_batch_may_come_back_unprocessed() {
+        let injector = Injector::default();
+        injector.set_next("BatchGetItem", FaultKind::Throttle);
+        assert!(injector.draw("GetItem", b"{}").is_none(), "it waits for its operation");
+        let answer = show(injector.draw("BatchGetItem", br#"{"RequestItems": {"t": {"Keys": []}}}"#)).await;
+        assert_eq!(answer, r#"refused 200 {"Responses":{},"UnprocessedKeys":{"t":{"Keys":[]}}}"#);
+        assert!(injector.draw("BatchGetItem", b"{}").is_none(), "once");
     }
 
     #[tokio::test]

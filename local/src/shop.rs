@@ -227,6 +227,11 @@ impl Shop {
         self.site.injector.set(faults);
     }
 
+    /// The functions' next call of this operation meets this fault. One may wait for several calls, and they meet one each.
+    pub fn inject_next(&self, operation: &str, kind: FaultKind) {
+        self.site.injector.set_next(operation, kind);
+    }
+
     /// How many faults the functions' calls have met.
     pub fn faults(&self) -> BTreeMap<FaultKind, u64> {
         self.site.injector.counts()

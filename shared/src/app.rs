@@ -17,7 +17,7 @@ use lambda_http::http::Uri;
 use uuid::Uuid;
 
 use crate::{
-    domain::Timestamp,
+    domain::{OrderPolicy, Timestamp},
     keys::Keys,
     store::{Counter, Table},
     telemetry::Source,
@@ -50,20 +50,13 @@ impl FromEnvironment for () {
 #[derive(Debug)]
 pub struct App {
     pub table: Table,
-    /// After how many hours an untouched PENDING order is cancelled; 0 is never.
-    pending_order_hours: u32,
+    pub order_policy: OrderPolicy,
 }
 
 impl App {
     /// The current time.
     pub fn now(&self) -> Timestamp {
         now()
-    }
-
-    /// Since when a PENDING order must be untouched to be cancelled; `None` if none ever is.
-    pub fn expiry_cutoff(&self) -> Option<Timestamp> {
-        let hours = i64::from(self.pending_order_hours);
-        (hours > 0).then(|| Timestamp::from_millis(self.now().millis() - hours * 60 * 60 * 1000))
     }
 
     /// A new identifier. Later ones sort after earlier ones.
@@ -74,7 +67,11 @@ impl App {
     fn over(http: SharedHttpClient) -> Result<Self, StartupError> {
         Ok(Self {
             table: Table::new(Client::from_conf(dynamodb(http)?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
-            pending_order_hours: number("PENDING_ORDER_HOURS", 0..=99_999, 0)?,
+            order_policy: OrderPolicy {
+                customers_confirm: flag("CUSTOMERS_CONFIRM", true)?,
+                max_open_orders: Some(number("MAX_OPEN_ORDERS", 0..=99_999, 0)?).filter(|orders| *orders > 0),
+                hold_hours: Some(number("PENDING_ORDER_HOURS", 0..=99_999, 0)?).filter(|hours| *hours > 0),
+            },
         })
     }
 
@@ -196,6 +193,14 @@ fn number(name: &'static str, allowed: RangeInclusive<u32>, otherwise: u32) -> R
     };
     let number = text.parse().ok().filter(|number| allowed.contains(number));
     number.ok_or_else(|| invalid(name, format!("a whole number from {} to {}", allowed.start(), allowed.end())))
+}
+
+/// A yes or no that only some functions are given.
+fn flag(name: &'static str, otherwise: bool) -> Result<bool, StartupError> {
+    match optional(name)? {
+        None => Ok(otherwise),
+        Some(text) => text.parse().map_err(|_| invalid(name, "true or false")),
+    }
 }
 
 fn invalid(name: &'static str, expected: impl Into<String>) -> StartupError {

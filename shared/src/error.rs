@@ -1,6 +1,6 @@
 //! Everything that can keep a request from being answered as asked, in the shop's own words.
 
-use crate::domain::{Money, ProductId, Status};
+use crate::domain::{ProductId, Status};
 
 /// Shorthand for what almost every function here returns.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
@@ -116,13 +116,9 @@ pub enum Error {
     #[error("there is no such active account")]
     UnknownCustomer,
 
-    /// Not told to anybody: the price of a product is another than the one that was read.
-    #[error("the price of a product has changed")]
-    PriceChanged { product_id: ProductId, price: Money },
-
-    /// Not told to anybody: this shard of the product's stock has not that many, and others may.
-    #[error("another shard has to be asked for {wanted} of a product")]
-    Elsewhere { product_id: ProductId, wanted: u64 },
+    /// The customer has as many PENDING orders as the shop allows.
+    #[error("a customer may have {limit} orders that are PENDING at a time")]
+    TooManyOpenOrders { limit: u32 },
 
     /// No order goes from the one status to the other.
     #[error("an order does not go from {from} to {to}")]

@@ -23,7 +23,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let items = items.into_iter().map(|item| (app.new_id(), item)).collect();
     let draft = OrderDraft { order_id: app.new_id(), customer_id, items, now: app.now() };
     let path = format!("/orders/{}", draft.order_id);
-    let order = orders::place(&app.table, &draft, &caller.into(), |order| {
+    let order = orders::place(&app.table, &draft, &caller.into(), &app.order_policy, |order| {
         request.idempotency(&caller, &http::created(&path, order)?, draft.now)
     })
     .await?;

@@ -1,18 +1,26 @@
-//! No route, run by a schedule: cancels PENDING orders that nobody has touched for long, so that their stock can be sold.
+//! No route, run by a schedule: cancels PENDING orders whose hold on their stock has ended, so that it can be sold.
 //!
-//! It does a bounded amount of work; what is left is the next run's. Two runs at once do no harm: each order is cancelled from
-//! the very version that was found, or left alone.
+//! Two runs at once do no harm: each order is cancelled from the version that was read, or left alone. An order that cannot be
+//! cancelled is counted and passed over, so that it keeps nothing back behind it; the run fails at its end.
+
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use shared::{
     App, Error, Result,
-    domain::{Actor, Expiry, Reason, Status, StatusChange},
+    domain::Expiry,
     http, operator,
-    store::orders,
+    store::orders::{self, Walk},
 };
 
-/// Orders that one run cancels at most: well within the time it has.
-const MAX_ORDERS: usize = 500;
+/// How long one run goes on before it leaves the rest to the next.
+const RUN: Duration = Duration::from_secs(40);
+
+/// Orders in a row for which the database does not answer, until a run gives up: the others would have to wait as well.
+const MAX_UNANSWERED: usize = 3;
+
+/// Names of orders that a report of failure has room for.
+const NAMED: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), http::Fatal> {
@@ -23,26 +31,40 @@ async fn main() -> Result<(), http::Fatal> {
 #[derive(Default, Serialize)]
 struct Report {
     cancelled: usize,
-    /// Orders that somebody touched after all.
+    /// Orders that somebody changed or took a step further after all.
     spared: usize,
 }
 
 async fn handle(app: &App, _: Expiry) -> Result<Report> {
+    let started = Instant::now();
     let mut report = Report::default();
-    let Some(cutoff) = app.expiry_cutoff() else {
+    let Some(ended) = app.order_policy.ended_holds(app.now()) else {
         return Ok(report);
     };
-    let reason = Reason::parse("expired").map_err(Error::Internal)?;
-    let cancel = StatusChange { status: Status::Cancelled, reason: Some(reason), restock: false };
+    let mut failures: Vec<String> = Vec::new();
+    let mut unanswered = 0;
 
-    for order in orders::forgotten(&app.table, cutoff, MAX_ORDERS).await? {
-        let version = [order.version];
-        match orders::change_status(&app.table, order.order_id, &cancel, &Actor::Shop, Some(&version), app.now()).await {
-            Ok(_) => report.cancelled += 1,
-            Err(Error::Stale | Error::NotFound(_)) => report.spared += 1,
-            Err(error) => return Err(error),
+    let mut walk = Some(Walk::default());
+    while let Some(here) = walk.take().filter(|_| started.elapsed() < RUN) {
+        let (orders, next) = orders::ended(&app.table, &ended, here).await?;
+        for order_id in orders {
+            let expired = orders::expire(&app.table, order_id, &ended, app.now()).await;
+            unanswered = if matches!(expired, Err(Error::Unavailable(_))) { unanswered + 1 } else { 0 };
+            match expired {
+                Ok(true) => report.cancelled += 1,
+                Ok(false) => report.spared += 1,
+                Err(error) if unanswered == MAX_UNANSWERED => return Err(error),
+                Err(error) => failures.push(format!("{order_id}: {error}")),
+            }
         }
+        walk = next;
     }
 
-    Ok(report)
+    if failures.is_empty() {
+        return Ok(report);
+    }
+    let (cancelled, failed) = (report.cancelled, failures.len());
+    failures.truncate(NAMED);
+    let named = failures.join("; ");
+    Err(Error::Internal(format!("{cancelled} orders were cancelled, {failed} could not be: {named}")))
 }

@@ -17,11 +17,10 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let order_id = request.path_id("order_id", "order")?;
     let wanted: NewItem = request.json()?;
 
-    let now = app.now();
-    let item = orders::add_item(&app.table, order_id, app.new_id(), &wanted, &caller.into(), now, |item| {
-        request.idempotency(&caller, &http::plainly_created(item)?, now)
-    })
-    .await?;
+    let (if_match, now, actor) = (request.if_match()?, app.now(), caller.into());
+    let remember = |(item, version): &orders::Written| request.idempotency(&caller, &http::part_created(item, *version)?, now);
+    let (item, version) =
+        orders::add_item(&app.table, order_id, app.new_id(), &wanted, &actor, if_match.as_deref(), now, remember).await?;
 
-    http::plainly_created(&item)
+    http::part_created(&item, version)
 }

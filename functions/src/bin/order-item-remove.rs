@@ -16,7 +16,8 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let order_id = request.path_id("order_id", "order")?;
     let item_id = request.path_id("item_id", "order item")?;
 
-    orders::remove_item(&app.table, order_id, item_id, &caller.into(), app.now()).await?;
+    let (if_match, now) = (request.if_match()?, app.now());
+    let version = orders::remove_item(&app.table, order_id, item_id, &caller.into(), if_match.as_deref(), now).await?;
 
-    http::no_content()
+    http::part_gone(version)
 }

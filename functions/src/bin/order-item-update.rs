@@ -18,7 +18,8 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let item_id = request.path_id("item_id", "order item")?;
     let ItemChange { quantity } = request.json()?;
 
-    let item = orders::change_item(&app.table, order_id, item_id, quantity, &caller.into(), app.now()).await?;
+    let (if_match, now, actor) = (request.if_match()?, app.now(), caller.into());
+    let (item, version) = orders::change_item(&app.table, order_id, item_id, quantity, &actor, if_match.as_deref(), now).await?;
 
-    http::plain(&item)
+    http::part(&item, version)
 }

@@ -17,8 +17,9 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let order_id = request.path_id("order_id", "order")?;
     let change: StatusChange = request.json()?;
 
-    let if_match = request.if_match()?;
-    let order = orders::change_status(&app.table, order_id, &change, &caller.into(), if_match.as_deref(), app.now()).await?;
+    let (if_match, now) = (request.if_match()?, app.now());
+    let (actor, policy) = (caller.into(), &app.order_policy);
+    let order = orders::change_status(&app.table, order_id, &change, &actor, policy, if_match.as_deref(), now).await?;
 
     http::ok(&order)
 }

@@ -118,7 +118,15 @@ const LIFECYCLE: &[Step] = &[
 ];
 
 /// Judges a step of an order with `item_count` lines, and tells what it does to the stock. `Ok(None)`: the order is there already.
-pub fn take_step(from: Status, change: &StatusChange, role: Role, item_count: u64) -> Result<Option<StockEffect>> {
+///
+/// `customers_confirm`: whether the shop lets an order's owner confirm it.
+pub fn take_step(
+    from: Status,
+    change: &StatusChange,
+    role: Role,
+    item_count: u64,
+    customers_confirm: bool,
+) -> Result<Option<StockEffect>> {
     let to = change.status;
     if from == to {
         return Ok(None);
@@ -126,6 +134,9 @@ pub fn take_step(from: Status, change: &StatusChange, role: Role, item_count: u6
     let step = LIFECYCLE.iter().find(|step| (step.from, step.to) == (from, to)).ok_or(Error::IllegalTransition { from, to })?;
     if step.who == Who::Admin && role != Role::Admin {
         return Err(Error::Forbidden("only an admin may do this"));
+    }
+    if to == Status::Confirmed && !customers_confirm && role != Role::Admin {
+        return Err(Error::Forbidden("only an admin confirms orders in this shop"));
     }
     if step.needs == Needs::Line && item_count == 0 {
         return Err(Error::EmptyOrder);
@@ -180,7 +191,7 @@ mod tests {
                 for role in [Role::Customer, Role::Admin] {
                     for (lines, reason, restock) in [(0, false, false), (1, false, false), (1, true, false), (1, true, true)] {
                         let reason = reason.then(|| Reason::parse("broken").unwrap());
-                        let outcome = match take_step(from, &StatusChange { status: to, reason, restock }, role, lines) {
+                        let outcome = match take_step(from, &StatusChange { status: to, reason, restock }, role, lines, true) {
                             Ok(None) => "stays",
                             Ok(Some(StockEffect::None)) => "none",
                             Ok(Some(StockEffect::Released)) => "release",
@@ -226,6 +237,18 @@ mod tests {
         CANCELLED DELIVERED 409      409      409      409      | 409      409      409      409     
         CANCELLED CANCELLED stays    stays    stays    stays    | stays    stays    stays    stays
         ");
+    }
+
+    #[test]
+    fn a_shop_may_leave_confirming_to_its_admins() {
+        let confirm = StatusChange { status: Status::Confirmed, reason: None, restock: false };
+        let asked = |role, customers_confirm| take_step(Status::Pending, &confirm, role, 1, customers_confirm);
+        assert!(matches!(asked(Role::Customer, false), Err(Error::Forbidden(_))));
+        assert!(asked(Role::Admin, false).is_ok() && asked(Role::Customer, true).is_ok());
+        // Whoever may not confirm may still cancel, and an order that is confirmed already stays so for everybody.
+        let cancel = StatusChange { status: Status::Cancelled, ..confirm.clone() };
+        assert!(take_step(Status::Confirmed, &cancel, Role::Customer, 1, false).is_ok());
+        assert!(matches!(take_step(Status::Confirmed, &confirm, Role::Customer, 1, false), Ok(None)));
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub use id::{OrderId, OrderItemId, ProductId, SessionId, UserId};
 pub use lifecycle::{Status, StockEffect, markdown, take_step};
 pub use money::Money;
 pub use order::{
-    Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter, OrderItem, Quantity,
-    Reason, StatusChange, demand, total,
+    Demand, EndedHolds, Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter,
+    OrderItem, OrderPolicy, Quantity, Reason, StatusChange, demand, total,
 };
 pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Stock, StockShards};
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};

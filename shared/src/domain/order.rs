@@ -119,7 +119,7 @@ impl OrderDetails {
     }
 
     /// How many of each product the lines need, by the shard of its stock that they come from.
-    pub fn demand(&self) -> BTreeMap<(ProductId, u32), u64> {
+    pub fn demand(&self) -> Demand {
         demand(&self.items)
     }
 }
@@ -129,11 +129,18 @@ pub fn total(items: &[OrderItem]) -> Money {
     items.iter().fold(Money::ZERO, |sum, item| sum.plus(item.line_total))
 }
 
-/// How many of each product the lines need, by the shard of its stock. DynamoDB allows one action per item in a transaction.
-pub fn demand(items: &[OrderItem]) -> BTreeMap<(ProductId, u32), u64> {
-    let mut demand = BTreeMap::new();
+/// How many pieces of each shard of a product, in the order in which the lines name them first.
+pub type Demand = Vec<((ProductId, u32), u64)>;
+
+/// What the lines need together. DynamoDB allows one action per item in a transaction.
+pub fn demand(items: &[OrderItem]) -> Demand {
+    let mut demand = Demand::new();
     for item in items {
-        *demand.entry((item.product_id, item.shard)).or_default() += item.quantity.get();
+        let (stock, pieces) = ((item.product_id, item.shard), item.quantity.get());
+        match demand.iter_mut().find(|(its, _)| *its == stock) {
+            Some((_, needed)) => *needed += pieces,
+            None => demand.push((stock, pieces)),
+        }
     }
     demand
 }
@@ -192,6 +199,55 @@ impl FromFields for NewOrder {
         let customer_id = fields.optional("customer_id");
         let items = fields.list("items", Order::MAX_ITEMS);
         Some(Self { customer_id: customer_id?, items: items? })
+    }
+}
+
+/// What a shop lets its customers do with orders.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderPolicy {
+    /// Whether a customer may confirm an order; if not, an admin does, such as a payment service.
+    pub customers_confirm: bool,
+    /// PENDING orders that a customer may have at a time; `None` is any number.
+    pub max_open_orders: Option<u32>,
+    /// Hours that a PENDING order holds its stock after its last change; `None` is for ever.
+    pub hold_hours: Option<u32>,
+}
+
+impl OrderPolicy {
+    /// Times `hold_hours` that an order holds its stock at most, from when it was made and however often it is changed.
+    const MAX_HOLDS: i64 = 3;
+
+    /// Which PENDING orders hold their stock no more at this time; `None` if none ever lets go of it.
+    pub fn ended_holds(&self, now: Timestamp) -> Option<EndedHolds> {
+        let before = |holds| self.hours_before(now, holds);
+        Some(EndedHolds { changed_before: before(1)?, created_before: before(Self::MAX_HOLDS)? })
+    }
+
+    /// Since when the PENDING orders have been made that there can be at this time; `None` if they may be of any age. An hour
+    /// of grace and more for whoever cancels them.
+    pub fn oldest_pending(&self, now: Timestamp) -> Option<Timestamp> {
+        self.hours_before(now, Self::MAX_HOLDS + 1)
+    }
+
+    fn hours_before(&self, now: Timestamp, holds: i64) -> Option<Timestamp> {
+        let hours = i64::from(self.hold_hours?);
+        Some(Timestamp::from_millis(now.millis() - holds * hours * 60 * 60 * 1000))
+    }
+}
+
+/// PENDING orders that have held their stock for long enough.
+#[derive(Debug, Clone, Copy)]
+pub struct EndedHolds {
+    /// All that were last changed before this time,
+    pub changed_before: Timestamp,
+    /// and all that were made before this time, whether or not they were changed since.
+    pub created_before: Timestamp,
+}
+
+impl EndedHolds {
+    pub fn include(&self, order: &Order) -> bool {
+        let ended = order.updated_at < self.changed_before || order.created_at < self.created_before;
+        order.status == Status::Pending && ended
     }
 }
 

@@ -16,7 +16,8 @@ pub use problem::code;
 pub(crate) use problem::{report, status};
 pub use request::Request;
 pub use response::{
-    File, Representation, Response, cacheable, created, file, no_content, ok, ok_unless_known, options, page, plain,
+    File, Representation, Response, cacheable, created, file, no_content, ok, ok_unless_known, options, page, part, part_created,
+    part_gone, plain,
     plainly_created,
 };
 pub(crate) use serve::start;

@@ -59,6 +59,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::EmptyOrder => (StatusCode::CONFLICT, "empty-order", "The order is empty"),
         Error::OrderNotEditable { .. } => (StatusCode::CONFLICT, "order-not-editable", "The order cannot be changed"),
         Error::OrderNotDeletable { .. } => (StatusCode::CONFLICT, "order-not-deletable", "The order cannot be deleted"),
+        Error::TooManyOpenOrders { .. } => (StatusCode::CONFLICT, "too-many-open-orders", "Too many open orders"),
         Error::TooManyItems => (StatusCode::CONFLICT, "too-many-items", "Too many items"),
         Error::Stale => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
         Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
@@ -76,7 +77,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         }
         Error::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts"),
         Error::Unavailable(_) | Error::Contended => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
-        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } | Error::Elsewhere { .. } => {
+        Error::Internal(_) | Error::AlreadyDone(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
         }
     }
@@ -107,7 +108,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         Error::Unavailable(_) | Error::Contended => {
             "the database did not answer in time; the same request may be sent again".to_owned()
         }
-        Error::Internal(_) | Error::AlreadyDone(_) | Error::PriceChanged { .. } | Error::Elsewhere { .. } => {
+        Error::Internal(_) | Error::AlreadyDone(_) => {
             format!("the fault is logged under the request id {request_id}")
         }
         refusal => refusal.to_string(),

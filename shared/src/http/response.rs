@@ -42,9 +42,7 @@ pub fn ok_unless_known<T: Serialize + Versioned>(request: &Request, entity: &T) 
     if !request.if_none_match(entity.version())? {
         return ok(entity);
     }
-    let mut response = empty(StatusCode::NOT_MODIFIED);
-    response.headers_mut().insert(header::ETAG, etag(entity.version()));
-    Ok(response)
+    Ok(at_version(empty(StatusCode::NOT_MODIFIED), entity.version()))
 }
 
 /// 200 with a public entity that clients and proxies may keep if they ask each time whether it has changed; 304 if it has not.
@@ -60,6 +58,21 @@ pub fn created<T: Serialize + Versioned>(path: &str, entity: &T) -> Result<Respo
     let location = HeaderValue::from_str(path).map_err(|_| Error::Internal(format!("{path:?} is no path")))?;
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
+}
+
+/// 200 with a part of an entity, and the `ETag` of the whole.
+pub fn part(part: &impl Serialize, version: u64) -> Result<Response> {
+    Ok(at_version(json(StatusCode::OK, part), version))
+}
+
+/// 201 with a new part of an entity, and the `ETag` of the whole.
+pub fn part_created(part: &impl Serialize, version: u64) -> Result<Response> {
+    Ok(at_version(json(StatusCode::CREATED, part), version))
+}
+
+/// 204 for a part that is gone, with the `ETag` of the whole.
+pub fn part_gone(version: u64) -> Result<Response> {
+    Ok(at_version(empty(StatusCode::NO_CONTENT), version))
 }
 
 /// 200 with something that has no `ETag`.
@@ -156,8 +169,11 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 fn tagged<T: Serialize + Versioned>(status: StatusCode, entity: &T) -> Response {
-    let mut response = json(status, entity);
-    response.headers_mut().insert(header::ETAG, etag(entity.version()));
+    at_version(json(status, entity), entity.version())
+}
+
+fn at_version(mut response: Response, version: u64) -> Response {
+    response.headers_mut().insert(header::ETAG, etag(version));
     response
 }
 

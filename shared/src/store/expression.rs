@@ -53,10 +53,14 @@ pub struct Expression {
 impl Expression {
     /// Condition: there is an item with this key.
     pub fn exists() -> Self {
-        let mut expression = Self::default();
-        let pk = expression.name("pk");
-        expression.conditions.push(format!("attribute_exists({pk})"));
-        expression
+        Self::default().existing()
+    }
+
+    /// Condition: there is an item with this key.
+    pub fn existing(mut self) -> Self {
+        let pk = self.name("pk");
+        self.conditions.push(format!("attribute_exists({pk})"));
+        self
     }
 
     /// Condition: there is no item with this key.
@@ -83,13 +87,6 @@ impl Expression {
         expression
     }
 
-    /// Condition: there is no such attribute.
-    pub fn lacks(mut self, attribute: &str) -> Self {
-        let name = self.name(attribute);
-        self.conditions.push(format!("attribute_not_exists({name})"));
-        self
-    }
-
     /// Condition: the attribute has this value.
     pub fn equal(mut self, attribute: &str, value: impl Into<Value>) -> Self {
         let (name, value) = (self.name(attribute), self.value(value));
@@ -108,19 +105,6 @@ impl Expression {
     pub fn below(mut self, attribute: &str, value: u64) -> Self {
         let (name, value) = (self.name(attribute), self.value(value));
         self.conditions.push(format!("{name} < {value}"));
-        self
-    }
-
-    /// Condition: the attribute has one of these values; never true of none.
-    pub fn one_of(mut self, attribute: &str, values: impl IntoIterator<Item = u64>) -> Self {
-        let name = self.name(attribute);
-        let mut values: Vec<_> = values.into_iter().map(|value| self.value(value)).collect();
-        if values.is_empty() {
-            // No attribute of ours is a null, and `IN ()` is no expression.
-            self.values.insert(":none".into(), AttributeValue::Null(true));
-            values.push(":none".into());
-        }
-        self.conditions.push(format!("{name} IN ({})", values.join(", ")));
         self
     }
 
@@ -209,14 +193,10 @@ mod tests {
 
     #[test]
     fn clauses_are_joined_and_names_aliased() {
-        let expression = Expression::exists().equal("status", "PENDING").one_of("version", [1, 2]);
+        let expression = Expression::exists().equal("status", "PENDING").below("version", 2);
         let expression = expression.set("name", "Pen").set("price", 5_i64).remove("description").add("version", 1);
-        assert_eq!(expression.update(), "SET #name = :3, #price = :4 REMOVE #description ADD #version :5");
-        assert_eq!(expression.condition().unwrap(), "attribute_exists(#pk) AND #status = :0 AND #version IN (:1, :2)");
-        assert_eq!(expression.values().unwrap().len(), 6);
-        assert_eq!(
-            Expression::exists().one_of("version", []).condition().unwrap(),
-            "attribute_exists(#pk) AND #version IN (:none)"
-        );
+        assert_eq!(expression.update(), "SET #name = :2, #price = :3 REMOVE #description ADD #version :4");
+        assert_eq!(expression.condition().unwrap(), "attribute_exists(#pk) AND #status = :0 AND #version < :1");
+        assert_eq!(expression.values().unwrap().len(), 5);
     }
 }

@@ -77,6 +77,8 @@ pub enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
+    /// `sk` of an order's own item.
+    pub const ORDER: &'static str = "ORDER";
     pub const STOCK_PREFIX: &'static str = "STOCK#";
     pub const SESSION_PREFIX: &'static str = "SESSION#";
     pub const ITEM_PREFIX: &'static str = "ITEM#";
@@ -119,7 +121,7 @@ impl<'a> Key<'a> {
             Self::Product(_) | Self::Stock(_, 0) => "PRODUCT",
             Self::Stock(_, shard) => return format!("{}{shard:02}", Self::STOCK_PREFIX),
             Self::ProductName(_) | Self::Email(_) | Self::Username(_) => "OWNER",
-            Self::Order(_) => "ORDER",
+            Self::Order(_) => Self::ORDER,
             Self::OrderItem(_, id) => return format!("{}{id}", Self::ITEM_PREFIX),
             // With leading zeros, so that texts sort as numbers do.
             Self::History(_, version) => return format!("{}{version:010}", Self::HISTORY_PREFIX),
@@ -130,6 +132,11 @@ impl<'a> Key<'a> {
             Self::Idempotency { .. } => "IDEMPOTENCY",
         }
         .to_owned()
+    }
+
+    /// The `sk` of an item, which tells what kind of item it is.
+    pub fn kind_of(item: &Item) -> &str {
+        item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str)
     }
 
     /// The product that a `pk` names.

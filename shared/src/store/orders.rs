@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-use futures_util::future::try_join_all;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use futures_util::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,25 +11,25 @@ use super::{
     expression::Expression,
     idempotency,
     key::{GSI1, GSI2, Item, Key},
-    stock::{self, hold, release, reserve, restock, ship, unknown, why_not_held, why_not_reserved},
+    retry::Backoff,
+    stock::{self, Survey, Wanted, hold, release, reserve, restock, ship, unknown, why_not_held, why_not_reserved},
     table::{from_item, require_version},
-    transaction::Transaction,
+    transaction::{Outcome, Refusal, Transaction},
 };
 use crate::{
     Error, Result,
     aws::fault,
     domain::{
-        Actor, HistoryEntry, Money, NewItem, Offer, Order, OrderDetails, OrderDraft, OrderId, OrderItem, OrderItemId, ProductId,
-        Quantity, Status, StatusChange, StockEffect, Timestamp, UserId, demand, take_step, total,
+        Actor, Demand, EndedHolds, HistoryEntry, Money, NewItem, Offer, Order, OrderDetails, OrderDraft, OrderId, OrderItem,
+        OrderItemId, OrderPolicy, ProductId, Quantity, Reason, Status, StatusChange, StockEffect, Timestamp, UserId, demand,
+        take_step, total,
     },
     telemetry::note,
 };
 
-/// How often a write starts over because what it was based on has changed.
-const ATTEMPTS: u32 = 5;
-
-/// Queries that one page of a filtered list may take.
+/// Queries that one page of a filtered list may take, and orders that each looks at.
 const MAX_QUERIES: u32 = 10;
+const FILTERED: usize = 500;
 
 /// An order as it is stored. Its id is in the key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -198,7 +198,7 @@ impl TryFrom<HistoryRow> for HistoryEntry {
 pub async fn find(table: &Table, id: OrderId, actor: &Actor) -> Result<OrderDetails> {
     let (mut order, mut items, mut history) = (None, Vec::new(), Vec::new());
     for item in table.collection(Key::Order(id)).await? {
-        let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
+        let sk = Key::kind_of(&item);
         if sk.starts_with(Key::ITEM_PREFIX) {
             items.push(OrderItem::try_from(from_item::<ItemRow>(item)?)?);
         } else if sk.starts_with(Key::HISTORY_PREFIX) {
@@ -223,15 +223,17 @@ pub async fn list_of_customer(
     let mut before = position(before)?;
     let mut orders: Vec<Order> = Vec::new();
     for _ in 0..MAX_QUERIES {
-        let (found, more) = newest(table, GSI1, Key::orders_of(customer), before, limit + 1 - orders.len()).await?;
-        before = found.last().map(|order| order.order_id);
-        orders.extend(found.into_iter().filter(|order| status.is_none_or(|status| order.status == status)));
+        // What DynamoDB filters out counts too: one large query instead of many small ones.
+        let looked_at = if status.is_some() { FILTERED } else { limit + 1 };
+        let found = newest(table, GSI1, Key::orders_of(customer), status, before, looked_at).await?;
+        orders.extend(found.orders);
         if orders.len() > limit {
             orders.truncate(limit);
             let next = orders.last().map(|last| last.order_id.to_string());
             return Ok((orders, next));
         }
-        if !more {
+        before = found.last;
+        if before.is_none() {
             return Ok((orders, None));
         }
     }
@@ -253,9 +255,10 @@ pub async fn list_all(
     let mut merged: BTreeMap<OrderId, Order> = BTreeMap::new();
     // One status after the other, in the direction that orders go: one that moves on meanwhile is met twice rather than never.
     for status in statuses {
-        let shards = (0..parts).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), before, limit + 1));
-        for (orders, _) in try_join_all(shards).await? {
-            merged.extend(orders.into_iter().map(|order| (order.order_id, order)));
+        let shards =
+            (0..parts).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), None, before, limit + 1));
+        for found in try_join_all(shards).await? {
+            merged.extend(found.orders.into_iter().map(|order| (order.order_id, order)));
         }
     }
     let more = merged.len() > limit;
@@ -269,14 +272,22 @@ fn position(text: Option<&str>) -> Result<Option<OrderId>> {
     text.map(|text| text.parse().map_err(|_| Error::InvalidCursor)).transpose()
 }
 
-/// The newest orders of one collection of an index, and whether it has more.
+/// Orders of one collection of an index.
+struct Newest {
+    orders: Vec<Order>,
+    /// The last order that was looked at, if there are more.
+    last: Option<OrderId>,
+}
+
+/// The newest orders of one collection of an index, those with a status if one is named. `limit` orders are looked at.
 async fn newest(
     table: &Table,
     index: &str,
     collection: String,
+    status: Option<Status>,
     before: Option<OrderId>,
     limit: usize,
-) -> Result<(Vec<Order>, bool)> {
+) -> Result<Newest> {
     let mut request = table
         .client
         .query()
@@ -292,10 +303,52 @@ async fn newest(
             .key_condition_expression(format!("{index}pk = :collection AND {index}sk < :before"))
             .expression_attribute_values(":before", AttributeValue::S(id.to_string()));
     }
+    if let Some(status) = status {
+        request = request
+            .filter_expression("#status = :status")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", AttributeValue::S(status.as_str().to_owned()));
+    }
     let output = request.send().await.map_err(fault)?;
     let rows = output.items.unwrap_or_default().into_iter().map(from_item::<Row>);
     let orders = rows.map(|row| row.and_then(Order::try_from)).collect::<Result<_>>()?;
-    Ok((orders, output.last_evaluated_key.is_some()))
+    let last = output.last_evaluated_key.and_then(|key| Key::order_of(key.get("pk")?.as_s().ok()?));
+    Ok(Newest { orders, last })
+}
+
+/// How many PENDING orders a customer has that were made since a time, as the index has them; no more than `max` are counted.
+async fn count_open(table: &Table, customer: UserId, since: Option<Timestamp>, max: u64) -> Result<u64> {
+    let mut count = 0;
+    let mut start = None;
+    loop {
+        let output = table
+            .client
+            .query()
+            .table_name(&table.name)
+            .index_name(GSI1)
+            .key_condition_expression("gsi1pk = :orders AND gsi1sk >= :since")
+            .filter_expression("#status = :pending")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":orders", AttributeValue::S(Key::orders_of(customer)))
+            .expression_attribute_values(":since", AttributeValue::S(since.map_or("0".into(), least_id)))
+            .expression_attribute_values(":pending", AttributeValue::S(Status::Pending.as_str().to_owned()))
+            .select(Select::Count)
+            .set_exclusive_start_key(start)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(fault)?;
+        count += u64::try_from(output.count).unwrap_or_default();
+        start = output.last_evaluated_key;
+        if start.is_none() || count >= max {
+            return Ok(count.min(max));
+        }
+    }
+}
+
+/// How an id begins that was made at this time, and less than all that were made later.
+fn least_id(time: Timestamp) -> String {
+    format!("{:08x}-{:04x}", time.millis() >> 16, time.millis() & 0xffff)
 }
 
 /// Places an order with all its lines and takes their stock, or does none of it.
@@ -305,25 +358,41 @@ pub async fn place(
     table: &Table,
     draft: &OrderDraft,
     actor: &Actor,
+    policy: &OrderPolicy,
     remember: impl Fn(&OrderDetails) -> Result<Option<Idempotency>>,
 ) -> Result<OrderDetails> {
     table.raise_order_shards().await?;
-    let mut offers = stock::offers(table, &draft.products()).await?;
-    for _ in 0..ATTEMPTS {
+    let products = draft.products();
+    // Admins may go beyond it: they order for others too.
+    let limit = policy.max_open_orders.filter(|_| !actor.is_admin());
+    let open = async {
+        match limit {
+            Some(max) => count_open(table, draft.customer_id, policy.oldest_pending(draft.now), max.into()).await,
+            None => Ok(0),
+        }
+    };
+    let (mut offers, open) = try_join(stock::offers(table, &products), open).await?;
+    let mut backoff = Backoff::new();
+    loop {
         let details = draft.priced(&offers);
         let once = remember(&details)?;
         let unknown = draft.unknown(&offers);
-        if !unknown.is_empty() {
-            // A repetition is answered as the first time, even if a product has gone since.
+        let refusal = match limit {
+            Some(limit) if open >= u64::from(limit) => Some(Error::TooManyOpenOrders { limit }),
+            _ if !unknown.is_empty() => Some(Error::UnknownProduct(unknown)),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            // A repetition is answered as the first time, whatever has changed since.
             idempotency::recall(table, once.as_ref()).await?;
-            return Err(Error::UnknownProduct(unknown));
+            return Err(refusal);
         }
         let Order { order_id, customer_id, .. } = details.order;
         let now = details.order.created_at;
 
         let mut transaction = Transaction::new(table).once(once.as_ref());
         if actor.user_id() != Some(customer_id) {
-            let active = Expression::exists().equal("is_active", true);
+            let active = Expression::default().equal("is_active", true);
             transaction = transaction.check(Key::User(customer_id), &active, |_| Error::UnknownCustomer);
         }
         transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details.order), |_| {
@@ -339,215 +408,312 @@ pub async fn place(
         for item in &details.items {
             transaction = insert_item(transaction, item);
         }
-        match transaction.commit().await {
-            Err(Error::PriceChanged { product_id, price }) => {
-                offers.entry(product_id).and_modify(|offer| offer.price = price);
-            }
-            Err(Error::Elsewhere { product_id, wanted }) => {
-                let shard = stock::find(table, product_id, wanted).await?;
-                offers.entry(product_id).and_modify(|offer| offer.shard = shard);
-            }
-            refused_or_done => {
-                refused_or_done?;
+        match transaction.attempt(&mut backoff).await? {
+            Outcome::Done => {
                 note(|tally| tally.order(Status::Pending));
                 return Ok(details);
             }
+            Outcome::Refused(refusals) => mend(table, &mut offers, refusals).await?,
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
 }
 
-/// Adds a line: takes its stock and raises the order's total, or does neither.
+/// Mends what stood in the way of a sale, all of it at once: takes over prices that have changed, and finds other shards.
+///
+/// # Errors
+///
+/// The first refusal that is final; for products whose stock is spread, all shards are looked at to know.
+async fn mend(table: &Table, offers: &mut BTreeMap<ProductId, Offer>, refusals: Vec<Refusal>) -> Result {
+    let mut depleted = Vec::new();
+    let mut refused = None;
+    for refusal in refusals {
+        match refusal {
+            Refusal::PriceChanged { product_id, price } => {
+                offers.entry(product_id).and_modify(|offer| offer.price = price);
+            }
+            Refusal::ShardDepleted { product_id, wanted } => {
+                depleted.push(Wanted { product_id, pieces: wanted, shard: None });
+            }
+            Refusal::Final(error) => {
+                refused = Some(error);
+                break;
+            }
+            Refusal::Changed => break,
+        }
+    }
+    // What is sold out before it in the order of the request is told first.
+    let survey = Survey::of(table, depleted).await?;
+    if let Some(error) = refused {
+        return Err(error);
+    }
+    for (product_id, shard) in survey.locate(table).await? {
+        offers.entry(product_id).and_modify(|offer| offer.shard = shard);
+    }
+    Ok(())
+}
+
+/// A line as it was written, and the version that its order has since, as far as nobody else has changed it meanwhile.
+pub type Written = (OrderItem, u64);
+
+/// Adds a line: takes its stock and raises the order's total, or does neither. `if_match`: only to one of these versions.
+#[expect(clippy::too_many_arguments, reason = "all of them are what the request says")]
 pub async fn add_item(
     table: &Table,
     order_id: OrderId,
     item_id: OrderItemId,
     wanted: &NewItem,
     actor: &Actor,
+    if_match: Option<&[u64]>,
     now: Timestamp,
-    remember: impl Fn(&OrderItem) -> Result<Option<Idempotency>>,
-) -> Result<OrderItem> {
+    remember: impl Fn(&Written) -> Result<Option<Idempotency>>,
+) -> Result<Written> {
     let product_id = wanted.product_id;
-    let mut offer = stock::offers(table, &BTreeSet::from([product_id])).await?.remove(&product_id);
-    for _ in 0..ATTEMPTS {
+    let (mut head, mut offers) = (None, BTreeMap::new());
+    let attributes = [&stock::OFFER[..], &Head::ATTRIBUTES].concat();
+    for item in table.batch([Key::Order(order_id), Key::Product(product_id)], &attributes).await? {
+        match Key::kind_of(&item) {
+            Key::ORDER => head = Some(from_item::<Head>(item)?),
+            _ => offers.extend([stock::offer(item)?]),
+        }
+    }
+    let head = head.filter(|head| actor.may_see(head.customer_id)).ok_or(Error::NotFound("order"))?;
+    let pinned = if_match.map(|_| head.version);
+    let mut backoff = Backoff::new();
+    loop {
+        let offer = offers.get(&product_id).copied();
         let item = OrderItem::new(item_id, order_id, wanted, offer.unwrap_or(Offer { price: Money::ZERO, shard: 0 }), now);
-        let once = remember(&item)?;
-        let Some(Offer { price, shard }) = offer else {
+        let written = (item, head.version + 1);
+        let once = remember(&written)?;
+        let stale = require_version(if_match, head.version).err();
+        let (Some(Offer { price, shard }), None) = (offer, &stale) else {
+            // A repetition is answered as the first time, whatever has changed since.
             idempotency::recall(table, once.as_ref()).await?;
-            return Err(Error::UnknownProduct(unknown("/product_id".into())));
+            return Err(stale.unwrap_or_else(|| Error::UnknownProduct(unknown("/product_id".into()))));
         };
-        let room = editable(actor, now).below("item_count", Order::MAX_ITEMS as u64);
+        let (item, _) = &written;
+        let room = editable(actor, pinned, now).below("item_count", Order::MAX_ITEMS as u64);
         let more = room.add("total", item.line_total.minor()).add("item_count", 1);
         let quantity = wanted.quantity.get();
         let transaction = Transaction::new(table)
             .once(once.as_ref())
-            .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor))
+            .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor, true))
             .update(Key::Stock(product_id, shard), &reserve(quantity, price, now), |old| {
                 why_not_reserved(old, product_id, quantity, price, "/product_id".into())
             });
-        match insert_item(transaction, &item).commit().await {
-            Err(Error::PriceChanged { price, .. }) => offer = Some(Offer { price, shard }),
-            Err(Error::Elsewhere { .. }) => {
-                offer = Some(Offer { price, shard: stock::find(table, product_id, quantity).await? });
-            }
-            refused_or_done => return refused_or_done.map(|()| item),
+        match insert_item(transaction, item).attempt(&mut backoff).await? {
+            Outcome::Done => return Ok(written),
+            // Only a pinned order can be another than was read, and then it is no more the one that the caller means.
+            Outcome::Refused(refusals) if matches!(refusals.first(), Some(Refusal::Changed)) => return Err(Error::Stale),
+            Outcome::Refused(refusals) => mend(table, &mut offers, refusals).await?,
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
 }
 
-/// Changes a line's quantity: moves the difference between the shelf and the order, and the order's total with it.
+/// Changes a line's quantity: moves the difference between the shelf and the order, and the order's total with it. A quantity
+/// that the line has already changes nothing. `if_match`: only while the order has one of these versions.
 pub async fn change_item(
     table: &Table,
     order_id: OrderId,
     item_id: OrderItemId,
     quantity: Quantity,
     actor: &Actor,
+    if_match: Option<&[u64]>,
     now: Timestamp,
-) -> Result<OrderItem> {
-    for _ in 0..ATTEMPTS {
-        let mut item = find_item(table, order_id, item_id).await?;
+) -> Result<Written> {
+    let mut backoff = Backoff::new();
+    loop {
+        let (head, mut item) = find_item(table, order_id, item_id, actor, if_match).await?;
         let (before, after) = (item.quantity.get(), quantity.get());
+        if after == before {
+            return Ok((item, head.version));
+        }
         let raise = item.price.times(after).minor() - item.line_total.minor();
+        let order = editable(actor, if_match.map(|_| head.version), now).add("total", raise);
         let changed = unchanged(&item).set("quantity", after).set("updated_at", now.millis());
         // The line before the product: if it is not as it was read, what the product says to the difference means nothing.
         let mut transaction = Transaction::new(table)
-            .update(Key::Order(order_id), &editable(actor, now).add("total", raise), |old| why_not_editable(old, actor))
-            .update(Key::OrderItem(order_id, item_id), &changed, |_| Error::Stale);
+            .update(Key::Order(order_id), &order, |old| why_not_editable(old, actor, false))
+            .update(Key::OrderItem(order_id, item_id), &changed, |_| Refusal::Changed);
         let (product_id, shard) = (item.product_id, item.shard);
         let key = Key::Stock(product_id, shard);
         if after > before {
             let more = after - before;
             transaction = transaction.update(key, &hold(more, now), move |old| why_not_held(old, product_id, more));
-        } else if after < before {
+        } else {
             transaction = transaction.update(key, &release(before - after, now), |_| stock::broken());
         }
-        match transaction.commit().await {
-            Err(Error::Stale) => {} // Changed or removed by somebody else since; look again.
-            Err(Error::Elsewhere { wanted, .. }) => stock::bring(table, product_id, shard, wanted).await?,
-            refused_or_done => {
+        match transaction.attempt(&mut backoff).await? {
+            Outcome::Done => {
                 item.quantity = quantity;
                 item.line_total = item.price.times(after);
                 item.updated_at = now;
-                return refused_or_done.map(|()| item);
+                return Ok((item, head.version + 1));
             }
+            Outcome::Refused(refusals) => match refusals.into_iter().next() {
+                Some(Refusal::Final(error)) => return Err(error),
+                Some(Refusal::ShardDepleted { product_id, wanted }) => {
+                    let wanted = Wanted { product_id, pieces: wanted, shard: Some(shard) };
+                    Survey::of(table, vec![wanted]).await?.locate(table).await?;
+                }
+                _ => {} // Changed or removed by somebody else since; look again.
+            },
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
 }
 
-/// Removes a line: its stock goes back on the shelf, and the order's total falls.
-pub async fn remove_item(table: &Table, order_id: OrderId, item_id: OrderItemId, actor: &Actor, now: Timestamp) -> Result {
-    for _ in 0..ATTEMPTS {
-        let item = find_item(table, order_id, item_id).await?;
-        let less = editable(actor, now).add("total", -item.line_total.minor()).add("item_count", -1);
-        let removed = Transaction::new(table)
-            .update(Key::Order(order_id), &less, |old| why_not_editable(old, actor))
-            .delete(Key::OrderItem(order_id, item_id), &unchanged(&item), |_| Error::Stale)
-            .update(Key::Stock(item.product_id, item.shard), &release(item.quantity.get(), now), |_| stock::broken())
-            .commit()
-            .await;
-        match removed {
-            Err(Error::Stale) => {} // Changed or removed by somebody else since; look again.
-            refused_or_done => return refused_or_done,
+/// Removes a line: its stock goes back on the shelf, and the order's total falls. Tells the order's version since.
+/// `if_match`: only while the order has one of these versions.
+pub async fn remove_item(
+    table: &Table,
+    order_id: OrderId,
+    item_id: OrderItemId,
+    actor: &Actor,
+    if_match: Option<&[u64]>,
+    now: Timestamp,
+) -> Result<u64> {
+    let mut backoff = Backoff::new();
+    loop {
+        let (head, item) = find_item(table, order_id, item_id, actor, if_match).await?;
+        let order = editable(actor, if_match.map(|_| head.version), now);
+        let less = order.add("total", -item.line_total.minor()).add("item_count", -1);
+        let transaction = Transaction::new(table)
+            .update(Key::Order(order_id), &less, |old| why_not_editable(old, actor, false))
+            .delete(Key::OrderItem(order_id, item_id), &unchanged(&item), |_| Refusal::Changed)
+            .update(Key::Stock(item.product_id, item.shard), &release(item.quantity.get(), now), |_| stock::broken());
+        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
+            return Ok(head.version + 1);
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
 }
 
 /// Takes one step of the lifecycle, with what it does to the stock and a record of it. `if_match`: only from one of these versions.
-///
-/// The order's version holds its lines still: whoever changes one changes it.
 pub async fn change_status(
     table: &Table,
     id: OrderId,
     change: &StatusChange,
     actor: &Actor,
+    policy: &OrderPolicy,
     if_match: Option<&[u64]>,
     now: Timestamp,
 ) -> Result<OrderDetails> {
     table.raise_order_shards().await?;
-    for _ in 0..ATTEMPTS {
-        let mut details = find(table, id, actor).await?;
+    let mut backoff = Backoff::new();
+    loop {
+        let details = find(table, id, actor).await?;
+        require_version(if_match, details.order.version)?;
         let order = &details.order;
-        require_version(if_match, order.version)?;
-        let Some(stock) = take_step(order.status, change, actor.role(), order.item_count)? else {
+        let Some(stock) = take_step(order.status, change, actor.role(), order.item_count, policy.customers_confirm)? else {
             return Ok(details);
         };
-        let (demand, not_restocked) = moved(table, &details.items, stock).await?;
-        let order = &mut details.order;
-        let entry = HistoryEntry {
-            at: now,
-            by: actor.user_id(),
-            from: order.status,
-            to: change.status,
-            version: order.version + 1,
-            reason: change.reason.as_ref().map(|reason| reason.as_str().to_owned()),
-            stock,
-            not_restocked,
-        };
-        let step = Expression::exists()
-            .equal("version", order.version)
-            .set("status", change.status.as_str())
-            .set("gsi2pk", Key::orders_in(change.status, shard(table, id)))
-            .set("total", total(&details.items).minor())
-            .set("updated_at", now.millis())
-            .add("version", 1);
-        order.status = change.status;
-        order.total_price = total(&details.items);
-        order.updated_at = now;
-        order.version += 1;
-
-        let history = Key::History(id, entry.version);
-        let transaction = Transaction::new(table).update(Key::Order(id), &step, |_| Error::Stale).insert(
-            history,
-            &HistoryRow::new(history, &entry),
-            |_| Error::Internal("an order's history has two entries for one version".into()),
-        );
-        match with_stock(transaction, demand, stock, now).commit().await {
-            Ok(()) => {
-                note(|tally| tally.order(change.status));
-                details.history.push(entry);
-                return Ok(details);
-            }
-            Err(Error::Stale) => {} // The order or a product was changed by somebody else since; look again.
-            Err(refusal) => return Err(refusal),
+        if let Some(done) = step(table, details, change, stock, actor, now, &mut backoff).await? {
+            return Ok(done);
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
 }
 
-/// How many pieces of each shard of a product.
-type Moved = BTreeMap<(ProductId, u32), u64>;
+/// Cancels an order whose hold on its stock has ended. `false` if it is PENDING no more, or was changed after all.
+pub async fn expire(table: &Table, id: OrderId, ended: &EndedHolds, now: Timestamp) -> Result<bool> {
+    let reason = Reason::parse("expired").map_err(Error::Internal)?;
+    let cancel = StatusChange { status: Status::Cancelled, reason: Some(reason), restock: false };
+    table.raise_order_shards().await?;
+    let mut backoff = Backoff::new();
+    loop {
+        let details = match find(table, id, &Actor::Shop).await {
+            Err(Error::NotFound(_)) => return Ok(false),
+            found => found?,
+        };
+        if !ended.include(&details.order) {
+            return Ok(false);
+        }
+        let expired = step(table, details, &cancel, StockEffect::Released, &Actor::Shop, now, &mut backoff).await?;
+        if expired.is_some() {
+            return Ok(true);
+        }
+        backoff.after_change().await?;
+    }
+}
+
+/// Takes a step that is allowed; `None` if the order or a product is not as it was read.
+///
+/// The order's version holds its lines still: whoever changes one changes it.
+async fn step(
+    table: &Table,
+    mut details: OrderDetails,
+    change: &StatusChange,
+    stock: StockEffect,
+    actor: &Actor,
+    now: Timestamp,
+    backoff: &mut Backoff,
+) -> Result<Option<OrderDetails>> {
+    let (demand, not_restocked) = moved(table, &details.items, stock).await?;
+    let order = &mut details.order;
+    let (id, from, version) = (order.order_id, order.status, order.version);
+    order.status = change.status;
+    order.total_price = total(&details.items);
+    order.updated_at = now;
+    order.version += 1;
+    let entry = HistoryEntry {
+        at: now,
+        by: actor.user_id(),
+        from,
+        to: change.status,
+        version: order.version,
+        reason: change.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+        stock,
+        not_restocked,
+    };
+    let step = Expression::default()
+        .equal("version", version)
+        .set("status", change.status.as_str())
+        .set("gsi2pk", Key::orders_in(change.status, shard(table, id)))
+        .set("total", order.total_price.minor())
+        .set("updated_at", now.millis())
+        .add("version", 1);
+    let history = Key::History(id, entry.version);
+    let transaction = Transaction::new(table).update(Key::Order(id), &step, |_| Refusal::Changed).insert(
+        history,
+        &HistoryRow::new(history, &entry),
+        |_| Error::Internal("an order's history has two entries for one version".into()),
+    );
+    if !with_stock(transaction, demand, stock, now).attempt(backoff).await?.done_or_changed()? {
+        return Ok(None);
+    }
+    note(|tally| tally.order(change.status));
+    details.history.push(entry);
+    Ok(Some(details))
+}
 
 /// What an effect moves, and the products that it leaves out because they are gone.
-async fn moved(table: &Table, items: &[OrderItem], stock: StockEffect) -> Result<(Moved, Vec<ProductId>)> {
+async fn moved(table: &Table, items: &[OrderItem], stock: StockEffect) -> Result<(Demand, Vec<ProductId>)> {
     match stock {
-        StockEffect::None => Ok((BTreeMap::new(), Vec::new())),
+        StockEffect::None => Ok((Demand::new(), Vec::new())),
         StockEffect::Released | StockEffect::Shipped => Ok((demand(items), Vec::new())),
         StockEffect::Restocked => {
             // What has left the shop holds no product: it may have been deleted since, and its line's shard with it.
-            let mut demand: Moved = BTreeMap::new();
-            for item in items {
-                *demand.entry((item.product_id, 0)).or_default() += item.quantity.get();
-            }
-            let products: BTreeSet<_> = demand.keys().map(|(product_id, _)| *product_id).collect();
+            let on_first_shard: Vec<_> = items.iter().map(|item| OrderItem { shard: 0, ..item.clone() }).collect();
+            let mut demand = demand(&on_first_shard);
+            let products: BTreeSet<_> = items.iter().map(|item| item.product_id).collect();
             let existing = stock::offers(table, &products).await?;
-            demand.retain(|(product_id, _), _| existing.contains_key(product_id));
+            demand.retain(|((product_id, _), _)| existing.contains_key(product_id));
             Ok((demand, products.into_iter().filter(|product_id| !existing.contains_key(product_id)).collect()))
         }
     }
 }
 
 /// Adds what a step does to the stock of the products in `demand`.
-fn with_stock(mut transaction: Transaction<'_>, demand: Moved, stock: StockEffect, now: Timestamp) -> Transaction<'_> {
+fn with_stock(mut transaction: Transaction<'_>, demand: Demand, stock: StockEffect, now: Timestamp) -> Transaction<'_> {
     for ((product_id, shard), quantity) in demand {
         let key = Key::Stock(product_id, shard);
         transaction = match stock {
             StockEffect::None => transaction,
             StockEffect::Released => transaction.update(key, &release(quantity, now), |_| stock::broken()),
             StockEffect::Shipped => transaction.update(key, &ship(quantity, now), |_| stock::broken()),
-            StockEffect::Restocked => transaction.update(key, &restock(quantity, now), |_| Error::Stale),
+            StockEffect::Restocked => transaction.update(key, &restock(quantity, now), |_| Refusal::Changed),
         };
     }
     transaction
@@ -555,7 +721,8 @@ fn with_stock(mut transaction: Transaction<'_>, demand: Moved, stock: StockEffec
 
 /// Deletes an order with its lines and its history; the stock that it holds goes back on the shelf.
 pub async fn delete(table: &Table, id: OrderId, actor: &Actor, if_match: Option<&[u64]>, now: Timestamp) -> Result {
-    for _ in 0..ATTEMPTS {
+    let mut backoff = Backoff::new();
+    loop {
         let details = find(table, id, actor).await?;
         let order = &details.order;
         require_version(if_match, order.version)?;
@@ -565,63 +732,105 @@ pub async fn delete(table: &Table, id: OrderId, actor: &Actor, if_match: Option<
             status => return Err(Error::OrderNotDeletable { status }),
         };
         let (demand, _) = moved(table, &details.items, stock).await?;
-        let unchanged = Expression::exists().equal("version", order.version);
-        let mut transaction = Transaction::new(table).delete(Key::Order(id), &unchanged, |_| Error::Stale);
+        // Whoever adds, changes or removes a line or takes a step changes the version: lines and history hold still with it.
+        let unchanged = Expression::default().equal("version", order.version);
+        let mut transaction = Transaction::new(table).delete(Key::Order(id), &unchanged, |_| Refusal::Changed);
         for item in &details.items {
-            transaction = transaction.delete(Key::OrderItem(id, item.order_item_id), &Expression::exists(), |_| Error::Stale);
+            let key = Key::OrderItem(id, item.order_item_id);
+            transaction = transaction.delete(key, &Expression::default(), |_| Refusal::Changed);
         }
         for entry in &details.history {
-            transaction = transaction.delete(Key::History(id, entry.version), &Expression::exists(), |_| Error::Stale);
+            transaction = transaction.delete(Key::History(id, entry.version), &Expression::default(), |_| Refusal::Changed);
         }
-        match with_stock(transaction, demand, stock, now).commit().await {
-            Err(Error::Stale) => {} // Changed by somebody else since; look again.
-            refused_or_done => return refused_or_done,
+        if with_stock(transaction, demand, stock, now).attempt(&mut backoff).await?.done_or_changed()? {
+            return Ok(());
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
 }
 
-/// Up to `max` orders that are PENDING and were not touched since `cutoff`, as the index has them.
-pub async fn forgotten(table: &Table, cutoff: Timestamp, max: usize) -> Result<Vec<Order>> {
-    // An id begins with the time it was made: no order older than the cutoff lies beyond this one.
-    let newest = format!("{:08x}-{:04x}", cutoff.millis() >> 16, cutoff.millis() & 0xffff);
-    let mut orders: Vec<Order> = Vec::new();
-    for shard in 0..table.order_shards().await? {
-        let mut start = None;
-        loop {
-            let output = table
-                .client
-                .query()
-                .table_name(&table.name)
-                .index_name(GSI2)
-                .key_condition_expression("gsi2pk = :pending AND gsi2sk < :newest")
-                .filter_expression("updated_at < :cutoff")
-                .expression_attribute_values(":pending", AttributeValue::S(Key::orders_in(Status::Pending, shard)))
-                .expression_attribute_values(":newest", AttributeValue::S(newest.clone()))
-                .expression_attribute_values(":cutoff", AttributeValue::N(cutoff.millis().to_string()))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(fault)?;
-            for item in output.items.unwrap_or_default() {
-                orders.push(from_item::<Row>(item)?.try_into()?);
-                if orders.len() == max {
-                    return Ok(orders);
-                }
-            }
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(orders)
+/// Where a walk through the PENDING orders stands.
+#[derive(Debug, Default)]
+pub struct Walk {
+    shard: u32,
+    start: Option<Item>,
 }
 
-async fn find_item(table: &Table, order_id: OrderId, item_id: OrderItemId) -> Result<OrderItem> {
-    let row: Option<ItemRow> = table.read(Key::OrderItem(order_id, item_id)).await?;
-    row.ok_or(Error::NotFound("order item"))?.try_into()
+/// The next PENDING orders whose hold has ended, as the index has them, and where to go on; oldest first within a shard of the
+/// index. What else there is to know of them is for whoever cancels them to read.
+pub async fn ended(table: &Table, ended: &EndedHolds, walk: Walk) -> Result<(Vec<OrderId>, Option<Walk>)> {
+    let Walk { shard, start } = walk;
+    let output = table
+        .client
+        .query()
+        .table_name(&table.name)
+        .index_name(GSI2)
+        // No order made later can have been changed before that time.
+        .key_condition_expression("gsi2pk = :pending AND gsi2sk < :newest")
+        .filter_expression("updated_at < :changed_before OR created_at < :created_before")
+        .expression_attribute_values(":pending", AttributeValue::S(Key::orders_in(Status::Pending, shard)))
+        .expression_attribute_values(":newest", AttributeValue::S(least_id(ended.changed_before)))
+        .expression_attribute_values(":changed_before", AttributeValue::N(ended.changed_before.millis().to_string()))
+        .expression_attribute_values(":created_before", AttributeValue::N(ended.created_before.millis().to_string()))
+        .set_exclusive_start_key(start)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .send()
+        .await
+        .map_err(fault)?;
+    let items = output.items.unwrap_or_default();
+    let ids = items.iter().filter_map(|item| Key::order_of(item.get("pk")?.as_s().ok()?)).collect();
+    let next = match output.last_evaluated_key {
+        Some(start) => Some(Walk { shard, start: Some(start) }),
+        None => (shard + 1 < table.order_shards().await?).then_some(Walk { shard: shard + 1, start: None }),
+    };
+    Ok((ids, next))
+}
+
+/// What the writes to an order's lines look at.
+#[derive(Deserialize)]
+struct Head {
+    customer_id: UserId,
+    status: Status,
+    item_count: u64,
+    version: u64,
+}
+
+impl Head {
+    const ATTRIBUTES: [&str; 5] = ["sk", "customer_id", "status", "item_count", "version"];
+
+    /// Why lines may not change; `adds`: why none may be added.
+    fn refusal(&self, actor: &Actor, adds: bool) -> Option<Error> {
+        match self.status {
+            _ if !actor.may_see(self.customer_id) => Some(Error::NotFound("order")),
+            Status::Pending if adds && self.item_count >= Order::MAX_ITEMS as u64 => Some(Error::TooManyItems),
+            Status::Pending => None,
+            status => Some(Error::OrderNotEditable { status }),
+        }
+    }
+}
+
+/// Reads a line that may be changed, and what there is to know of its order.
+async fn find_item(
+    table: &Table,
+    order_id: OrderId,
+    item_id: OrderItemId,
+    actor: &Actor,
+    if_match: Option<&[u64]>,
+) -> Result<(Head, OrderItem)> {
+    let (mut head, mut line) = (None, None);
+    for item in table.batch([Key::Order(order_id), Key::OrderItem(order_id, item_id)], &[]).await? {
+        match Key::kind_of(&item) {
+            Key::ORDER => head = Some(from_item::<Head>(item)?),
+            _ => line = Some(from_item::<ItemRow>(item)?),
+        }
+    }
+    let head = head.filter(|head| actor.may_see(head.customer_id)).ok_or(Error::NotFound("order"))?;
+    let line = line.ok_or(Error::NotFound("order item"))?.try_into()?;
+    require_version(if_match, head.version)?;
+    match head.refusal(actor, false) {
+        Some(refusal) => Err(refusal),
+        None => Ok((head, line)),
+    }
 }
 
 /// The part of the admins' list that an order is in. Raising the number of shards moves no order: it moves when it is written.
@@ -635,28 +844,29 @@ fn insert_item<'a>(transaction: Transaction<'a>, item: &OrderItem) -> Transactio
     })
 }
 
-/// The update of an order whose lines change; only while it is PENDING, and only by whom it belongs to.
-fn editable(actor: &Actor, now: Timestamp) -> Expression {
-    let expression =
-        Expression::exists().equal("status", Status::Pending.as_str()).set("updated_at", now.millis()).add("version", 1);
-    match actor {
-        Actor::Customer(user_id) => expression.equal("customer_id", user_id.to_string()),
-        Actor::Admin(_) | Actor::Shop => expression,
+/// The update of an order whose lines change; only while it is PENDING, and only by whom it belongs to. `pinned`: only from this
+/// version; otherwise changes of several lines at once do not disturb each other.
+fn editable(actor: &Actor, pinned: Option<u64>, now: Timestamp) -> Expression {
+    let mut expression =
+        Expression::default().equal("status", Status::Pending.as_str()).set("updated_at", now.millis()).add("version", 1);
+    if let Actor::Customer(user_id) = actor {
+        expression = expression.equal("customer_id", user_id.to_string());
+    }
+    match pinned {
+        Some(version) => expression.equal("version", version),
+        None => expression,
     }
 }
 
-fn why_not_editable(old: Option<Item>, actor: &Actor) -> Error {
-    match old.map(from_item::<Row>) {
-        None => Error::NotFound("order"),
-        Some(Err(error)) => error,
-        Some(Ok(row)) if !actor.may_see(row.customer_id) => Error::NotFound("order"),
-        Some(Ok(row)) if row.status != Status::Pending => Error::OrderNotEditable { status: row.status },
-        Some(Ok(row)) if row.item_count >= Order::MAX_ITEMS as u64 => Error::TooManyItems,
-        Some(Ok(_)) => Error::Internal("an order was not edited for no reason".into()),
+fn why_not_editable(old: Option<Item>, actor: &Actor, adds: bool) -> Refusal {
+    match old.map(from_item::<Head>) {
+        None => Error::NotFound("order").into(),
+        Some(Err(error)) => error.into(),
+        Some(Ok(head)) => head.refusal(actor, adds).map_or(Refusal::Changed, Refusal::Final),
     }
 }
 
 /// The line as it was read: whoever changes its quantity in between wins.
 fn unchanged(item: &OrderItem) -> Expression {
-    Expression::exists().equal("quantity", item.quantity.get())
+    Expression::default().equal("quantity", item.quantity.get())
 }

@@ -8,9 +8,10 @@ use super::{
     Idempotency, Table,
     expression::Expression,
     key::{GSI1, Item, Key, PRODUCTS},
+    retry::Backoff,
     stock::{self, Shard},
-    table::{Write, from_item, require_version},
-    transaction::Transaction,
+    table::{from_item, require_version},
+    transaction::{Refusal, Transaction},
 };
 use crate::{
     Error, Result,
@@ -20,8 +21,8 @@ use crate::{
     },
 };
 
-/// How often a rename or delete starts over because somebody else renamed the product in between.
-const ATTEMPTS: u32 = 5;
+/// Products on one page of the list whose stock is spread: each costs a call of its own.
+const MAX_SPREAD: usize = 10;
 
 /// A product as it is stored. Its id is in the key, its folded name in the index.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -136,7 +137,7 @@ pub async fn find(table: &Table, id: ProductId) -> Result<Product> {
 async fn read(table: &Table, id: ProductId) -> Result<Stored> {
     let (mut row, mut shards) = (None, Vec::new());
     for item in table.collection(Key::Product(id)).await? {
-        let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
+        let sk = Key::kind_of(&item);
         if sk.starts_with(Key::STOCK_PREFIX) {
             shards.push(from_item(item)?);
         } else {
@@ -175,9 +176,20 @@ pub async fn list(table: &Table, prefix: &NamePrefix, limit: u16, after: Option<
     let mut rows: Vec<Row> = output.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_>>()?;
     let more = cut || rows.len() > limit;
     rows.truncate(limit);
+    let before = rows.len();
+    cut_after_spread(&mut rows);
+    let more = more || rows.len() < before;
     let products = try_join_all(rows.into_iter().map(|row| with_shards(table, row))).await?;
     let next = products.last().filter(|_| more).map(position);
     Ok((products, next))
+}
+
+/// Ends a page after the last product that may still be asked for: no request makes a hundred calls.
+fn cut_after_spread(rows: &mut Vec<Row>) {
+    let spread = rows.iter().enumerate().filter(|(_, row)| row.stock_shards.is_some());
+    if let Some((last, _)) = spread.take(MAX_SPREAD + 1).nth(MAX_SPREAD) {
+        rows.truncate(last);
+    }
 }
 
 /// A product from the index, which has its own item alone: what is in other shards is asked for.
@@ -229,10 +241,9 @@ fn new_shard(key: Key<'_>, price: i64, quantity: u64, now: Timestamp) -> Shard {
     Shard { sk: key.sk(), price, quantity, reserved: 0, version: 0, updated_at: now.millis() }
 }
 
-/// Changes a product. `if_match`: only if it has one of these versions.
+/// Changes a product, and answers what was written. `if_match`: only if it has one of these versions.
 ///
-/// One call, unless the name changes: then the refused first call brings the product as it is, and a transaction moves the name.
-/// And unless its stock is spread, or is going to be.
+/// Sales go on meanwhile from all shards but the product's own item, unless `if_match` names what they would change.
 pub async fn update(
     table: &Table,
     id: ProductId,
@@ -240,147 +251,113 @@ pub async fn update(
     if_match: Option<&[u64]>,
     now: Timestamp,
 ) -> Result<Product> {
-    if change.stock_shards.is_some_and(|shards| !shards.is_one()) {
-        return update_spread(table, id, change, if_match, now).await;
-    }
-    let name = change.name.as_ref().map(ProductName::folded);
-    for _ in 0..ATTEMPTS {
-        let mut expression = changed(change, if_match, now).lacks("stock_shards");
-        if let Some(name) = &name {
-            expression = expression.equal("gsi1sk", name.as_str());
-        }
-        let found: Row = match table.update(Key::Product(id), &expression).await? {
-            Write::Done(row) => return Stored::from(row).try_into(),
-            Write::Refused(None) => return Err(Error::NotFound("product")),
-            Write::Refused(Some(found)) => found,
-        };
-        if found.stock_shards.is_some() {
-            return update_spread(table, id, change, if_match, now).await;
-        }
-        // The answer to an earlier attempt of this very write may have been lost.
-        if is_outcome_of(&found, change, if_match, now) {
-            return Stored::from(found).try_into();
-        }
-        require_version(if_match, found.version)?;
-        let Some(name) = &name else {
-            return Err(Error::Internal("a product was not updated for no reason".into()));
-        };
-
-        match rename(table, id, &found, name, change, if_match, now).await {
-            Err(Error::Stale) if if_match.is_none() => {} // Renamed by somebody else since; look again.
-            refused_or_done => return refused_or_done,
-        }
-    }
-    Err(Error::Contended)
-}
-
-/// Moves a product to another name, with the rest of the change. [`Error::Stale`] if it is not as found any more.
-async fn rename(
-    table: &Table,
-    id: ProductId,
-    found: &Row,
-    name: &Folded,
-    change: &ProductChange,
-    if_match: Option<&[u64]>,
-    now: Timestamp,
-) -> Result<Product> {
-    let before = Folded::new(&found.name);
-    let expression =
-        changed(change, if_match, now).set("gsi1sk", name.as_str()).equal("version", found.version).lacks("stock_shards");
-    let transaction = Transaction::new(table)
-        .update(Key::Product(id), &expression, |old| if old.is_some() { Error::Stale } else { Error::NotFound("product") })
-        .insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken);
-    free_name(transaction, id, &before).commit().await?;
-
-    // The version was pinned, so that what was found and what was changed is all there is.
-    let product = Row { version: found.version + 1, ..with(found, change, now) };
-    Stored::from(product).try_into()
-}
-
-/// Changes a product whose stock is spread over several items, or is going to be.
-///
-/// Sales go on meanwhile: what is moved from one shard to another is moved by differences, and only if it is still there.
-async fn update_spread(
-    table: &Table,
-    id: ProductId,
-    change: &ProductChange,
-    if_match: Option<&[u64]>,
-    now: Timestamp,
-) -> Result<Product> {
-    for _ in 0..ATTEMPTS {
+    let mut backoff = Backoff::new();
+    loop {
         let stored = read(table, id).await?;
         require_version(if_match, stored.version())?;
-        match respread(table, id, &stored, change, if_match.is_some(), now).await {
-            Err(Error::Stale) => {} // Changed by somebody else since; look again.
-            Ok(()) => return find(table, id).await,
-            Err(refusal) => return Err(refusal),
+        let (transaction, changed) = changed(table, id, stored, change, if_match.is_some(), now)?;
+        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
+            return changed.try_into();
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
 }
 
-/// [`Error::Stale`] if it is not as it was read any more. `pinned`: in every respect, its stock included.
-async fn respread(table: &Table, id: ProductId, stored: &Stored, change: &ProductChange, pinned: bool, now: Timestamp) -> Result {
-    let Stored { row, shards } = stored;
-    let before = row.shards();
-    let after = change.stock_shards.unwrap_or(before);
-    // What each shard is to have, if that changes.
+/// The transaction that makes a change, and the product after it.
+///
+/// The version of the product's own item pins everything but what the other shards have. From those, pieces are moved by
+/// differences and only if they are still there; `pinned`: their versions must be as they were read too.
+fn changed<'a>(
+    table: &'a Table,
+    id: ProductId,
+    mut stored: Stored,
+    change: &ProductChange,
+    pinned: bool,
+    now: Timestamp,
+) -> Result<(Transaction<'a>, Stored)> {
+    let Stored { row, shards } = &mut stored;
+    let shards_before = row.shards();
+    let shards_after = change.stock_shards.unwrap_or(shards_before);
+    // What all shards are to have together, if the pieces move at all.
     let pieces = match change.quantity {
         Some(quantity) => Some(quantity.get()),
-        None => (after != before).then(|| stored.quantity()),
+        None => (shards_after != shards_before).then(|| row.quantity + shards.iter().map(|shard| shard.quantity).sum::<u64>()),
     };
-    let redistributed = |expression: Expression, number: u32, has: u64| match pieces.map(|pieces| after.share(pieces, number)) {
-        Some(share) if change.quantity.is_some() => expression.set("quantity", share),
-        Some(share) if share > has => expression.add("quantity", difference(share, has)),
-        Some(share) if share < has => expression.at_least("quantity", has - share).add("quantity", difference(share, has)),
-        _ => expression,
+    let redistribute = |expression: Expression, number: u32, has: &mut u64| {
+        let Some(share) = pieces.map(|pieces| shards_after.share(pieces, number)) else { return expression };
+        let had = std::mem::replace(has, share);
+        match difference(share, had) {
+            _ if change.quantity.is_some() => expression.set("quantity", share),
+            0 => expression,
+            more_or_less if more_or_less > 0 => expression.add("quantity", more_or_less),
+            less => expression.at_least("quantity", had - share).add("quantity", less),
+        }
     };
 
-    // The number of shards holds the list of them still, and the price what new ones are given.
-    let mut own = described(stock::touched(now), change).equal("gsi1sk", row.gsi1sk.as_str());
-    own = match row.stock_shards {
-        Some(shards) => own.equal("stock_shards", u64::from(shards)),
-        None => own.lacks("stock_shards"),
-    };
-    own = redistributed(own.equal("price", row.price).set("stock_shards", u64::from(after.get())), 0, row.quantity);
-    if pinned {
-        own = own.equal("version", row.version);
+    let mut own = stock::touched(now).equal("version", row.version);
+    row.version += 1;
+    row.updated_at = now.millis();
+    let mut renamed = None;
+    if let Some(name) = &change.name {
+        own = own.set("name", name.as_str());
+        let (before, after) = (Folded::new(&row.name), name.folded());
+        name.as_str().clone_into(&mut row.name);
+        if after != before {
+            own = own.set("gsi1sk", after.as_str());
+            row.gsi1sk = after.to_string();
+            renamed = Some((before, after));
+        }
     }
-    let name = change.name.as_ref().map(ProductName::folded).filter(|name| name.as_str() != row.gsi1sk);
-    if let Some(name) = &name {
-        own = own.set("gsi1sk", name.as_str());
+    if let Some(description) = &change.description {
+        row.description = description.as_deref().map(str::to_owned);
+        own = match description.as_deref() {
+            Some(text) => own.set("description", text),
+            None => own.remove("description"),
+        };
     }
-    let mut transaction = Transaction::new(table)
-        .patient()
-        .update(Key::Product(id), &own, |old| if old.is_some() { Error::Stale } else { Error::NotFound("product") });
-    let old_name = Folded::new(&row.name);
-    if let Some(name) = &name {
-        transaction = transaction.insert(Key::ProductName(name), &owned_by(id), |_| Error::NameTaken);
-        transaction = free_name(transaction, id, &old_name);
+    if let Some(price) = change.price {
+        own = own.set("price", price.minor());
+        row.price = price.minor();
     }
-    for shard in shards {
+    // Once there is another shard, it may hold pieces for ever: then the number is said even if it is one.
+    if row.stock_shards.is_some() || !shards_after.is_one() {
+        own = own.set("stock_shards", u64::from(shards_after.get()));
+        row.stock_shards = Some(shards_after.get());
+    }
+    own = redistribute(own, 0, &mut row.quantity);
+    let mut transaction = Transaction::new(table).update(Key::Product(id), &own, |_| Refusal::Changed);
+    if let Some((before, after)) = renamed {
+        transaction = transaction.insert(Key::ProductName(&after), &owned_by(id), |_| Error::NameTaken);
+        transaction = free_name(transaction, id, &before);
+    }
+
+    // A shard that stays as it is need not be in the way of the sales from it.
+    let touches_shards = pinned || change.price.is_some() || pieces.is_some();
+    for shard in shards.iter_mut().filter(|_| touches_shards) {
         let number = shard.number()?;
         let mut expression = stock::touched(now);
-        if let Some(price) = change.price {
-            expression = expression.set("price", price.minor());
-        }
-        expression = redistributed(expression, number, shard.quantity);
         if pinned {
             expression = expression.equal("version", shard.version);
+        } else {
+            expression = expression.existing();
         }
-        // One that stays as it is need not be in the way of the sales from it.
-        if pinned || change.price.is_some() || pieces.is_some() {
-            transaction = transaction.update(Key::Stock(id, number), &expression, |_| Error::Stale);
+        if let Some(price) = change.price {
+            expression = expression.set("price", price.minor());
+            shard.price = price.minor();
         }
+        expression = redistribute(expression, number, &mut shard.quantity);
+        shard.version += 1;
+        shard.updated_at = now.millis();
+        transaction = transaction.update(Key::Stock(id, number), &expression, |_| Refusal::Changed);
     }
-    let price = change.price.map_or(row.price, Money::minor);
     let known = u32::try_from(shards.len()).unwrap_or(u32::MAX).saturating_add(1);
-    for number in known..after.get() {
+    for number in known..shards_after.get() {
         let key = Key::Stock(id, number);
-        let quantity = pieces.map_or(0, |pieces| after.share(pieces, number));
-        transaction = transaction.insert(key, &new_shard(key, price, quantity, now), |_| Error::Stale);
+        let shard = new_shard(key, row.price, pieces.map_or(0, |pieces| shards_after.share(pieces, number)), now);
+        transaction = transaction.insert(key, &shard, |_| Refusal::Changed);
+        shards.push(shard);
     }
-    transaction.commit().await
+    Ok((transaction, stored))
 }
 
 fn difference(after: u64, before: u64) -> i64 {
@@ -390,7 +367,8 @@ fn difference(after: u64, before: u64) -> i64 {
 
 /// Deletes a product that no order holds, and frees its name. `if_match`: only if it has one of these versions.
 pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> Result {
-    for _ in 0..ATTEMPTS {
+    let mut backoff = Backoff::new();
+    loop {
         let stored = read(table, id).await?;
         require_version(if_match, stored.version())?;
         if stored.reserved() > 0 {
@@ -399,82 +377,24 @@ pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> R
         let Stored { row, shards } = stored;
         let name = Folded::new(&row.name);
         // No write has touched it since: then nothing is reserved, and there is no other shard.
-        let unchanged = |version: u64| Expression::exists().equal("version", version);
-        let transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Error::Stale);
+        let unchanged = |version: u64| Expression::default().equal("version", version);
+        let transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Refusal::Changed);
         let mut transaction = free_name(transaction, id, &name);
         for shard in &shards {
-            transaction = transaction.delete(Key::Stock(id, shard.number()?), &unchanged(shard.version), |_| Error::Stale);
+            let key = Key::Stock(id, shard.number()?);
+            transaction = transaction.delete(key, &unchanged(shard.version), |_| Refusal::Changed);
         }
-        match transaction.commit().await {
-            Err(Error::Stale) => {} // Changed by somebody else since; look again.
-            refused_or_done => return refused_or_done,
+        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
+            return Ok(());
         }
+        backoff.after_change().await?;
     }
-    Err(Error::Contended)
-}
-
-/// The update that makes `change`, and the condition that the product is one that the caller means.
-fn changed(change: &ProductChange, if_match: Option<&[u64]>, now: Timestamp) -> Expression {
-    let mut expression = Expression::exists().set("updated_at", now.millis()).add("version", 1);
-    if let Some(versions) = if_match {
-        expression = expression.one_of("version", versions.iter().copied());
-    }
-    expression = described(expression, change);
-    if let Some(quantity) = change.quantity {
-        expression = expression.set("quantity", quantity.get());
-    }
-    expression
-}
-
-/// The part of `change` that is about the product, and not about its stock.
-fn described(mut expression: Expression, change: &ProductChange) -> Expression {
-    if let Some(name) = &change.name {
-        expression = expression.set("name", name.as_str());
-    }
-    expression = match change.description.as_ref().map(Description::as_deref) {
-        Some(Some(text)) => expression.set("description", text),
-        Some(None) => expression.remove("description"),
-        None => expression,
-    };
-    if let Some(price) = change.price {
-        expression = expression.set("price", price.minor());
-    }
-    expression
-}
-
-/// `row` with the change made, its version untouched.
-fn with(row: &Row, change: &ProductChange, now: Timestamp) -> Row {
-    let name = change.name.as_ref().map_or(row.name.as_str(), ProductName::as_str);
-    Row {
-        pk: row.pk.clone(),
-        gsi1pk: row.gsi1pk.clone(),
-        gsi1sk: Folded::new(name).to_string(),
-        name: name.to_owned(),
-        description: match &change.description {
-            Some(description) => description.as_deref().map(str::to_owned),
-            None => row.description.clone(),
-        },
-        price: change.price.map_or(row.price, Money::minor),
-        quantity: change.quantity.map_or(row.quantity, Stock::get),
-        reserved: row.reserved,
-        stock_shards: row.stock_shards,
-        version: row.version,
-        created_at: row.created_at,
-        updated_at: now.millis(),
-    }
-}
-
-/// Whether the product is what this change makes of one of the versions it may be made to.
-fn is_outcome_of(row: &Row, change: &ProductChange, if_match: Option<&[u64]>, now: Timestamp) -> bool {
-    let follows = |versions: &[u64]| versions.iter().any(|version| version + 1 == row.version);
-    row.updated_at == now.millis() && if_match.is_some_and(follows) && *row == with(row, change, now)
 }
 
 /// Gives up a product's name.
 fn free_name<'a>(transaction: Transaction<'a>, id: ProductId, name: &Folded) -> Transaction<'a> {
-    transaction.delete(Key::ProductName(name), &Expression::exists().equal("product_id", id.to_string()), |_| {
-        Error::Internal("a product does not own its name".into())
-    })
+    let owned = Expression::default().equal("product_id", id.to_string());
+    transaction.delete(Key::ProductName(name), &owned, |_| Error::Internal("a product does not own its name".into()))
 }
 
 fn owned_by(id: ProductId) -> NameRow {

@@ -1,42 +1,65 @@
-//! What the SDK does not retry and we do: writes that lost against another transaction at the same instant.
+//! How long a write is tried again: what the SDK does not retry, and what was based on a read that has become outdated.
 
 use std::time::Duration;
 
-use crate::telemetry::note;
+use tokio::time::Instant;
 
-/// Attempts at one contended write, the first included.
-const ATTEMPTS: u32 = 5;
-/// The longest first pause; it doubles with every further attempt.
+use crate::{Error, Result, telemetry::note};
+
+/// How long one operation may go on trying. It leaves a last attempt the time to be answered before the request's deadline.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// The longest first pause; it doubles with every further one, up to eight times as much.
 const BASE: Duration = Duration::from_millis(25);
 
-/// Attempts at a write to items that many sales want, and that nobody else is going to make.
-const PATIENT_ATTEMPTS: u32 = 20;
-
-/// Counts attempts and pauses between them.
+/// Attempts at one operation, limited by time and not by number: how many it takes depends on how many others want the same.
 pub struct Backoff {
-    attempt: u32,
-    attempts: u32,
+    until: Instant,
+    /// Pauses so far.
+    pauses: u32,
+    /// Whether a first repetition at once has been had.
+    repeated: bool,
 }
 
 impl Backoff {
     pub fn new() -> Self {
-        Self { attempt: 1, attempts: ATTEMPTS }
+        Self { until: Instant::now() + PATIENCE, pauses: 0, repeated: false }
     }
 
-    /// For as long as a request may take.
-    pub fn patient() -> Self {
-        Self { attempt: 1, attempts: PATIENT_ATTEMPTS }
+    /// A single attempt: whoever makes it starts over with another plan.
+    pub fn none() -> Self {
+        Self { until: Instant::now(), pauses: 0, repeated: true }
     }
 
-    /// Waits before the next attempt: anything up to 25, 50, 100, 200 ms ("full jitter"). `false` when there is none left.
+    /// Before the same call is made again, because another write had one of its items at the same instant. `false` when the
+    /// time is over.
     pub async fn again(&mut self) -> bool {
-        if self.attempt == self.attempts {
-            return false;
+        let again = self.pause().await.is_ok();
+        note(|tally| tally.conflicts += u32::from(again));
+        again
+    }
+
+    /// Before everything is read again, because it has changed since. The first time at once: mostly, nobody is in the way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contended`] when the time is over.
+    pub async fn after_change(&mut self) -> Result {
+        if self.repeated {
+            return self.pause().await;
         }
-        let longest = BASE * 2_u32.pow((self.attempt - 1).min(3));
-        note(|tally| tally.conflicts += 1);
+        self.repeated = true;
+        Ok(())
+    }
+
+    /// Waits anything up to 25, 50, 100, 200 ms ("full jitter").
+    async fn pause(&mut self) -> Result {
+        if Instant::now() >= self.until {
+            return Err(Error::Contended);
+        }
+        let longest = BASE * 2_u32.pow(self.pauses.min(3));
+        self.pauses += 1;
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
-        self.attempt += 1;
-        true
+        Ok(())
     }
 }

@@ -8,7 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     key::{Item, Key},
     retry::Backoff,
     table::from_item,
-    transaction::Transaction,
+    transaction::{Refusal, Transaction},
 };
 use crate::{
     Error, Result,
@@ -69,41 +70,25 @@ struct OfferRow {
     stock_shards: Option<u32>,
 }
 
+/// The attributes of [`OfferRow`].
+pub(super) const OFFER: [&str; 3] = ["pk", "price", "stock_shards"];
+
 /// Reads the prices of products, each with a shard to take from; those that there are not are left out.
 pub(super) async fn offers(table: &Table, products: &BTreeSet<ProductId>) -> Result<BTreeMap<ProductId, Offer>> {
-    let mut offers = BTreeMap::new();
     if products.is_empty() {
-        return Ok(offers);
+        return Ok(BTreeMap::new());
     }
-    let keys = products.iter().map(|id| Key::Product(*id).attributes()).collect();
-    let mut wanted = KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .projection_expression("pk, price, stock_shards")
-        .consistent_read(true)
-        .build()
-        .map_err(|error| Error::Internal(error.to_string()))?;
-    let mut backoff = Backoff::new();
-    loop {
-        let output = table
-            .client
-            .batch_get_item()
-            .request_items(&table.name, wanted)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(fault)?;
-        for item in output.responses.unwrap_or_default().into_values().flatten() {
-            let row: OfferRow = from_item(item)?;
-            if let (Some(id), Some(price)) = (Key::product_of(&row.pk), Money::from_minor(row.price)) {
-                offers.insert(id, Offer { price, shard: fastrand::u32(0..row.stock_shards.unwrap_or(1).max(1)) });
-            }
-        }
-        match output.unprocessed_keys.unwrap_or_default().remove(&table.name) {
-            None => return Ok(offers),
-            Some(rest) if backoff.again().await => wanted = rest,
-            Some(_) => return Err(Error::Contended),
-        }
-    }
+    let items = table.batch(products.iter().map(|id| Key::Product(*id)), &OFFER).await?;
+    items.into_iter().map(offer).collect()
+}
+
+/// A product's price, and one of its shards at random.
+pub(super) fn offer(item: Item) -> Result<(ProductId, Offer)> {
+    let row: OfferRow = from_item(item)?;
+    let broken = |what: &str| Error::Internal(format!("{}: the stored {what} breaks its rules", row.pk));
+    let id = Key::product_of(&row.pk).ok_or_else(|| broken("id"))?;
+    let price = Money::from_minor(row.price).ok_or_else(|| broken("price"))?;
+    Ok((id, Offer { price, shard: fastrand::u32(0..row.stock_shards.unwrap_or(1).max(1)) }))
 }
 
 /// What there is in one item of stock, be it a product's own or another shard of it.
@@ -122,72 +107,101 @@ impl StockRow {
     }
 }
 
-/// Looks through all the shards of a product for `wanted` pieces in one; gathers them in one if they are scattered.
-///
-/// # Errors
-///
-/// [`Error::OutOfStock`] if all together do not have them.
-pub(super) async fn find(table: &Table, product_id: ProductId, wanted: u64) -> Result<u32> {
-    let stocked = all(table, product_id).await?;
-    let mut enough = stocked.iter().filter(|(_, quantity)| *quantity >= wanted);
-    let count = enough.clone().count();
-    if count > 0 {
-        // Not the fullest, which everybody would find.
-        return Ok(enough.nth(fastrand::usize(0..count)).map_or(0, |(shard, _)| *shard));
-    }
-    let fullest = stocked.iter().max_by_key(|(_, quantity)| *quantity).map_or(0, |(shard, _)| *shard);
-    gather(table, product_id, &stocked, fullest, wanted).await?;
-    Ok(fullest)
+/// Pieces of a product that are to be in one shard.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub product_id: ProductId,
+    pub pieces: u64,
+    /// The shard that they must be in; any will do if it is `None`.
+    pub shard: Option<u32>,
 }
 
-/// Brings what other shards have into one of them, until there are `wanted` pieces in it.
-///
-/// # Errors
-///
-/// [`Error::OutOfStock`] if all together do not have them.
-pub(super) async fn bring(table: &Table, product_id: ProductId, shard: u32, wanted: u64) -> Result {
-    let stocked = all(table, product_id).await?;
-    gather(table, product_id, &stocked, shard, wanted).await
+/// How many products are looked at side by side: each is a connection of its own.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Products, what is wanted of them, and where they have it.
+pub(super) struct Survey(Vec<(Wanted, Pieces)>);
+
+impl Survey {
+    /// Looks at all shards of these products.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfStock`] for the first of which all shards together have too few.
+    pub async fn of(table: &Table, wanted: Vec<Wanted>) -> Result<Self> {
+        let read = wanted.iter().map(|wanted| pieces(table, wanted.product_id));
+        let read: Vec<Pieces> = stream::iter(read).buffered(SIDE_BY_SIDE).try_collect().await?;
+        let seen: Vec<_> = wanted.into_iter().zip(read).collect();
+        for (Wanted { product_id, pieces: wanted, .. }, pieces) in &seen {
+            let available = pieces.values().sum();
+            if available < *wanted {
+                return Err(Error::OutOfStock { product_id: *product_id, available });
+            }
+        }
+        Ok(Self(seen))
+    }
+
+    /// Finds a shard for each product that has the wanted pieces, gathering them where they are scattered. Others may take them
+    /// away again: whoever asked tries, and looks again if it must.
+    pub async fn locate(self, table: &Table) -> Result<Vec<(ProductId, u32)>> {
+        let located = self.0.into_iter().map(|(wanted, pieces)| async move {
+            let shard = wanted.shard.unwrap_or_else(|| best_shard(&pieces, wanted.pieces));
+            gather(table, &wanted, &pieces, shard).await.map(|()| (wanted.product_id, shard))
+        });
+        stream::iter(located).buffered(SIDE_BY_SIDE).try_collect().await
+    }
 }
+
+/// The pieces in each shard of a product.
+type Pieces = BTreeMap<u32, u64>;
 
 /// The pieces in each shard, as they are after every write that was answered before.
-async fn all(table: &Table, product_id: ProductId) -> Result<Vec<(u32, u64)>> {
+async fn pieces(table: &Table, product_id: ProductId) -> Result<Pieces> {
     let items = table.collection(Key::Product(product_id)).await?;
     let rows = items.into_iter().map(from_item::<StockRow>).collect::<Result<Vec<_>>>()?;
     Ok(rows.iter().map(|row| (Key::shard_of(&row.sk).unwrap_or(0), row.quantity)).collect())
 }
 
-async fn gather(table: &Table, product_id: ProductId, stocked: &[(u32, u64)], into: u32, wanted: u64) -> Result {
-    let available = stocked.iter().map(|(_, quantity)| quantity).sum();
-    if available < wanted {
-        return Err(Error::OutOfStock { product_id, available });
-    }
-    let has = stocked.iter().find(|(shard, _)| *shard == into).map_or(0, |(_, quantity)| *quantity);
-    let mut missing = wanted.saturating_sub(has);
-    let mut others: Vec<_> = stocked.iter().filter(|(shard, quantity)| *shard != into && *quantity > 0).collect();
-    others.sort_by_key(|(_, quantity)| std::cmp::Reverse(*quantity));
+/// A shard that has the wanted pieces, or else one that misses the fewest: one of them at random, so that those who look at the
+/// same time do not all find the same.
+fn best_shard(pieces: &Pieces, wanted: u64) -> u32 {
+    let most = pieces.values().copied().max().unwrap_or_default().min(wanted);
+    let best: Vec<_> = pieces.iter().filter(|(_, pieces)| **pieces >= most).map(|(shard, _)| *shard).collect();
+    fastrand::choice(best).unwrap_or_default()
+}
 
-    let moved = Expression::exists().add("version", 1).add("quantity", signed(missing));
-    let mut transaction = Transaction::new(table).update(Key::Stock(product_id, into), &moved, |_| Error::Stale);
-    for (shard, quantity) in others {
-        let taken = missing.min(*quantity);
+/// Moves what is missing from other shards into one, if it has too few. One attempt, which others may foil.
+async fn gather(table: &Table, wanted: &Wanted, pieces: &Pieces, into: u32) -> Result {
+    let mut missing = wanted.pieces.saturating_sub(pieces.get(&into).copied().unwrap_or_default());
+    if missing == 0 {
+        return Ok(());
+    }
+    let mut others: Vec<_> = pieces.iter().filter(|(shard, pieces)| **shard != into && **pieces > 0).collect();
+    // The fullest first, to disturb as few as possible; among equals at random, to disturb different ones each time.
+    fastrand::shuffle(&mut others);
+    others.sort_by_key(|(_, pieces)| std::cmp::Reverse(**pieces));
+
+    // Neither a version nor a time: for whoever looks at the product, nothing has changed.
+    let more = Expression::exists().add("quantity", signed(missing));
+    let mut transaction = Transaction::new(table).update(Key::Stock(wanted.product_id, into), &more, |_| Refusal::Changed);
+    for (shard, pieces) in others {
+        let taken = missing.min(*pieces);
         if taken == 0 {
             break;
         }
         missing -= taken;
-        let less = Expression::exists().at_least("quantity", taken).add("version", 1).add("quantity", -signed(taken));
-        transaction = transaction.update(Key::Stock(product_id, *shard), &less, |_| Error::Stale);
+        let less = Expression::default().at_least("quantity", taken).add("quantity", -signed(taken));
+        transaction = transaction.update(Key::Stock(wanted.product_id, *shard), &less, |_| Refusal::Changed);
     }
-    match transaction.commit().await {
-        // Sold or moved by somebody else since. Whoever asked looks again.
-        Err(Error::Stale) => Ok(()),
-        refused_or_done => refused_or_done,
+    match transaction.attempt(&mut Backoff::none()).await {
+        Ok(_) | Err(Error::Contended) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
-/// The update of stock that moves.
+/// The update of stock that moves. The condition on what there is of it, which each move adds, is one on its existence too.
 pub(super) fn touched(now: Timestamp) -> Expression {
-    Expression::exists().set("updated_at", now.millis()).add("version", 1)
+    Expression::default().set("updated_at", now.millis()).add("version", 1)
 }
 
 /// From the shelf to an order.
@@ -210,40 +224,40 @@ pub(super) fn ship(quantity: u64, now: Timestamp) -> Expression {
     touched(now).at_least("reserved", quantity).add("reserved", -signed(quantity))
 }
 
-/// From outside back to the shelf.
+/// From outside back to the shelf, where there is one.
 pub(super) fn restock(quantity: u64, now: Timestamp) -> Expression {
-    touched(now).add("quantity", signed(quantity))
+    touched(now).existing().add("quantity", signed(quantity))
 }
 
-/// [`Error::Elsewhere`] if other shards may have what this one has not.
-pub(super) fn why_not_held(old: Option<Item>, product_id: ProductId, wanted: u64) -> Error {
+/// Why pieces were not held.
+pub(super) fn why_not_held(old: Option<Item>, product_id: ProductId, wanted: u64) -> Refusal {
     match old.map(from_item::<StockRow>) {
-        Some(Ok(row)) if row.quantity < wanted => missing(&row, product_id, wanted),
-        None | Some(Ok(_)) => broken(),
-        Some(Err(error)) => error,
+        Some(Ok(row)) if row.quantity < wanted => too_few(&row, product_id, wanted),
+        None | Some(Ok(_)) => broken().into(),
+        Some(Err(error)) => error.into(),
     }
 }
 
-/// [`Error::Elsewhere`] if other shards may have what this one has not.
-pub(super) fn why_not_reserved(old: Option<Item>, product_id: ProductId, wanted: u64, price: Money, pointer: String) -> Error {
+/// Why pieces were not reserved.
+pub(super) fn why_not_reserved(old: Option<Item>, product_id: ProductId, wanted: u64, price: Money, pointer: String) -> Refusal {
     let row = match old.map(from_item::<StockRow>) {
-        None => return Error::UnknownProduct(unknown(pointer)),
-        Some(Err(error)) => return error,
+        None => return Error::UnknownProduct(unknown(pointer)).into(),
+        Some(Err(error)) => return error.into(),
         Some(Ok(row)) => row,
     };
     match Money::from_minor(row.price) {
-        _ if row.quantity < wanted => missing(&row, product_id, wanted),
-        Some(new) if new != price => Error::PriceChanged { product_id, price: new },
-        Some(_) => Error::Internal("a product was not reserved for no reason".into()),
-        None => Error::Internal(format!("{}: the stored price breaks its rules", row.sk)),
+        _ if row.quantity < wanted => too_few(&row, product_id, wanted),
+        Some(new) if new != price => Refusal::PriceChanged { product_id, price: new },
+        Some(_) => Error::Internal("a product was not reserved for no reason".into()).into(),
+        None => Error::Internal(format!("{}: the stored price breaks its rules", row.sk)).into(),
     }
 }
 
-fn missing(row: &StockRow, product_id: ProductId, wanted: u64) -> Error {
+fn too_few(row: &StockRow, product_id: ProductId, wanted: u64) -> Refusal {
     if row.is_spread() {
-        Error::Elsewhere { product_id, wanted }
+        Refusal::ShardDepleted { product_id, wanted }
     } else {
-        Error::OutOfStock { product_id, available: row.quantity }
+        Error::OutOfStock { product_id, available: row.quantity }.into()
     }
 }
 

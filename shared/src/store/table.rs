@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::{
     Client,
     operation::{delete_item::DeleteItemError, update_item::UpdateItemError},
-    types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -76,6 +76,41 @@ impl Table {
             .await
             .map_err(fault)?;
         Ok(output.items.unwrap_or_default())
+    }
+
+    /// Reads up to 100 items, in no order, as they are after every write that was answered before; those that there are not are
+    /// left out. `projection` names the attributes that are wanted; none names all.
+    pub(super) async fn batch(&self, keys: impl IntoIterator<Item = Key<'_>>, projection: &[&str]) -> Result<Vec<Item>> {
+        let mut wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys.into_iter().map(|key| key.attributes()).collect()))
+            .consistent_read(true);
+        // Aliased, because DynamoDB reserves hundreds of words.
+        for name in projection {
+            wanted = wanted.expression_attribute_names(format!("#{name}"), *name);
+        }
+        if !projection.is_empty() {
+            let aliases: Vec<_> = projection.iter().map(|name| format!("#{name}")).collect();
+            wanted = wanted.projection_expression(aliases.join(", "));
+        }
+        let mut wanted = wanted.build().map_err(|error| Error::Internal(error.to_string()))?;
+        let mut items = Vec::new();
+        let mut backoff = Backoff::new();
+        loop {
+            let output = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, wanted)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(fault)?;
+            items.extend(output.responses.unwrap_or_default().into_values().flatten());
+            match output.unprocessed_keys.unwrap_or_default().remove(&self.name) {
+                None => return Ok(items),
+                Some(rest) if backoff.again().await => wanted = rest,
+                Some(_) => return Err(Error::Contended),
+            }
+        }
     }
 
     /// Changes one item if the conditions hold.

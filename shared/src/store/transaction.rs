@@ -16,44 +16,95 @@ use super::{
     retry::Backoff,
     table::{Table, to_item},
 };
-use crate::{Error, Result, aws::fault};
+use crate::{
+    Error, Result,
+    aws::fault,
+    domain::{Money, ProductId},
+};
 
-/// Turns the item that made a condition fail (`None`: there was no item) into the refusal of the request.
-type Refusal<'a> = Box<dyn FnOnce(Option<Item>) -> Error + Send + 'a>;
+/// The reason of a write whose condition did not hold.
+const FAILED_CONDITION: &str = "ConditionalCheckFailed";
+
+/// What a failed condition means.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The request is refused with this.
+    Final(Error),
+    /// The item is not as it was read: the operation starts over.
+    Changed,
+    /// The product's price is another than the one that was read.
+    PriceChanged { product_id: ProductId, price: Money },
+    /// This shard of the product's stock has fewer pieces than `wanted`; other shards may have them.
+    ShardDepleted { product_id: ProductId, wanted: u64 },
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+#[must_use]
+pub enum Outcome {
+    Done,
+    /// Nothing was written. What every failed condition means, in the order in which the writes were added.
+    Refused(Vec<Refusal>),
+}
+
+impl Outcome {
+    /// Whether it was done; `false` if an item was not as it was read.
+    ///
+    /// # Errors
+    ///
+    /// The first refusal, if that is final.
+    pub fn done_or_changed(self) -> Result<bool> {
+        match self {
+            Self::Done => Ok(true),
+            Self::Refused(refusals) => match refusals.into_iter().next() {
+                Some(Refusal::Final(error)) => Err(error),
+                _ => Ok(false),
+            },
+        }
+    }
+}
+
+/// Tells from the item that made a condition fail (`None`: there was no item) what that means.
+type Reading<'a> = Box<dyn FnOnce(Option<Item>) -> Refusal + Send + 'a>;
 
 /// One `TransactWriteItems`, put together write by write.
 ///
-/// When conditions fail, the refusal of the first such write in the order they were added is answered: add first what
+/// When several conditions fail, the refusal of the first such write in the order they were added counts most: add first what
 /// should be told first.
 pub struct Transaction<'a> {
     table: &'a Table,
     writes: Result<Vec<TransactWriteItem>>,
-    refusals: Vec<Refusal<'a>>,
-    backoff: Backoff,
+    readings: Vec<Reading<'a>>,
 }
 
 impl<'a> Transaction<'a> {
     pub fn new(table: &'a Table) -> Self {
-        Self { table, writes: Ok(Vec::new()), refusals: Vec::new(), backoff: Backoff::new() }
-    }
-
-    /// For items that others write to all the time: more attempts.
-    pub fn patient(self) -> Self {
-        Self { backoff: Backoff::patient(), ..self }
+        Self { table, writes: Ok(Vec::new()), readings: Vec::new() }
     }
 
     /// Writes a new item; refused if there is one with its key.
-    pub fn insert(self, key: Key<'_>, row: &impl Serialize, refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a) -> Self {
+    pub fn insert<R: Into<Refusal>>(
+        self,
+        key: Key<'_>,
+        row: &impl Serialize,
+        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+    ) -> Self {
         self.put(key, row, &Expression::absent(), refusal)
     }
 
     /// Writes a whole item under conditions.
-    pub fn put(
+    pub fn put<R: Into<Refusal>>(
         self,
         key: Key<'_>,
         row: &impl Serialize,
         expression: &Expression,
-        refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a,
+        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
     ) -> Self {
         let write = to_item(row).and_then(|mut item| {
             item.extend(key.attributes());
@@ -72,7 +123,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// Changes an item under conditions.
-    pub fn update(self, key: Key<'_>, expression: &Expression, refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a) -> Self {
+    pub fn update<R: Into<Refusal>>(
+        self,
+        key: Key<'_>,
+        expression: &Expression,
+        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+    ) -> Self {
         let write = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
@@ -88,7 +144,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// Deletes an item under conditions.
-    pub fn delete(self, key: Key<'_>, expression: &Expression, refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a) -> Self {
+    pub fn delete<R: Into<Refusal>>(
+        self,
+        key: Key<'_>,
+        expression: &Expression,
+        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+    ) -> Self {
         let write = Delete::builder()
             .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
@@ -103,7 +164,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// Changes nothing, under conditions.
-    pub fn check(self, key: Key<'_>, expression: &Expression, refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a) -> Self {
+    pub fn check<R: Into<Refusal>>(
+        self,
+        key: Key<'_>,
+        expression: &Expression,
+        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+    ) -> Self {
         let write = ConditionCheck::builder()
             .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
@@ -117,25 +183,28 @@ impl<'a> Transaction<'a> {
         self.with(write, refusal)
     }
 
-    fn with(mut self, write: Result<TransactWriteItem>, refusal: impl FnOnce(Option<Item>) -> Error + Send + 'a) -> Self {
+    fn with<R: Into<Refusal>>(
+        mut self,
+        write: Result<TransactWriteItem>,
+        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+    ) -> Self {
         self.writes = self.writes.and_then(|mut writes| {
             writes.push(write?);
             Ok(writes)
         });
-        self.refusals.push(Box::new(refusal));
+        self.readings.push(Box::new(|found| refusal(found).into()));
         self
     }
 
-    /// Carries all writes out, or none.
+    /// Carries all writes out, or none, and tells every condition that was in the way.
     ///
     /// Repeats while the only reason against it is other writes to the same items at the same instant. Every attempt has the
     /// same token, so that one whose answer was lost is not carried out twice.
     ///
     /// # Errors
     ///
-    /// The refusal of the first write whose condition failed; [`Error::Unavailable`] if DynamoDB is away or the items stay
-    /// contended.
-    pub async fn commit(self) -> Result {
+    /// [`Error::Unavailable`] if DynamoDB is away, [`Error::Contended`] if the items stay contended.
+    pub async fn attempt(self, backoff: &mut Backoff) -> Result<Outcome> {
         let request = self
             .table
             .client
@@ -144,19 +213,18 @@ impl<'a> Transaction<'a> {
             .client_request_token(Uuid::now_v7().to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
 
-        let mut backoff = self.backoff;
         loop {
-            let Err(error) = request.clone().send().await else { return Ok(()) };
+            let Err(error) = request.clone().send().await else { return Ok(Outcome::Done) };
             let reasons = match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled.cancellation_reasons(),
+                // Our own attempt before this one, whose answer was late.
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => &[],
                 _ => return Err(fault(error)),
             };
-            if let Some(position) = reasons.iter().position(|reason| reason.code() == Some("ConditionalCheckFailed")) {
-                let found = reasons[position].item().cloned();
-                return Err(match self.refusals.into_iter().nth(position) {
-                    Some(refusal) => refusal(found),
-                    None => Error::Internal("DynamoDB refuses a write that was not asked for".into()),
-                });
+            if reasons.iter().any(|reason| reason.code() == Some(FAILED_CONDITION)) {
+                let read = self.readings.into_iter().zip(reasons);
+                let failed = read.filter(|(_, reason)| reason.code() == Some(FAILED_CONDITION));
+                return Ok(Outcome::Refused(failed.map(|(reading, reason)| reading(reason.item().cloned())).collect()));
             }
             if !reasons.iter().all(passes_by_itself) {
                 return Err(fault(error));
@@ -165,6 +233,18 @@ impl<'a> Transaction<'a> {
                 return Err(Error::Contended);
             }
         }
+    }
+
+    /// Carries out what needs no second plan.
+    ///
+    /// # Errors
+    ///
+    /// The first refusal; [`Error::Unavailable`] or [`Error::Contended`] as [`Transaction::attempt`] has them.
+    pub async fn commit(self) -> Result {
+        if self.attempt(&mut Backoff::new()).await?.done_or_changed()? {
+            return Ok(());
+        }
+        Err(Error::Internal("a write that was based on no read met a change".into()))
     }
 }
 
