@@ -194,11 +194,12 @@ async fn a_function_that_is_told_no_caller_refuses() {
 /// every function does all that it ever does, so that one that nobody needs shows too.
 #[tokio::test]
 async fn no_function_may_do_what_it_need_not() {
-    let hours = |options: &mut Options| {
+    let everything = |options: &mut Options| {
         options.parameters.insert("PendingOrderHours".into(), "1".into());
         options.parameters.insert("OrderShards".into(), "2".into());
+        options.parameters.insert("MaxOpenOrders".into(), "100".into());
     };
-    let Some(app) = TestApp::start_local(hours).await else { return };
+    let Some(app) = TestApp::start_local(everything).await else { return };
     let (admin, anyone) = (app.admin().await, app.anyone());
     let (email, username) = app.register("ada").await;
     let ada = app.login(&email, PASSWORD).await;

@@ -12,7 +12,7 @@ use super::{
     idempotency,
     key::{GSI1, GSI2, Item, Key},
     retry::Backoff,
-    stock::{self, Survey, Wanted, hold, release, reserve, restock, ship, unknown, why_not_held, why_not_reserved},
+    stock::{self, Moved, Source, Survey, Wanted, release, restock, ship, unknown},
     table::{from_item, require_version},
     transaction::{Outcome, Refusal, Transaction},
 };
@@ -371,12 +371,14 @@ pub async fn place(
             None => Ok(0),
         }
     };
-    let (mut offers, open) = try_join(stock::offers(table, &products), open).await?;
+    let (offers, open) = try_join(stock::offers(table, &products), open).await?;
+    // The order, the record, the customer and the lines are in the transaction beside the stock.
+    let mut sale = Sale::new(offers, 3 + draft.items.len());
     let mut backoff = Backoff::new();
     loop {
-        let details = draft.priced(&offers);
+        let details = draft.priced(&sale.offers);
         let once = remember(&details)?;
-        let unknown = draft.unknown(&offers);
+        let unknown = draft.unknown(&sale.offers);
         let refusal = match limit {
             Some(limit) if open >= u64::from(limit) => Some(Error::TooManyOpenOrders { limit }),
             _ if !unknown.is_empty() => Some(Error::UnknownProduct(unknown)),
@@ -398,12 +400,8 @@ pub async fn place(
         transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details.order), |_| {
             Error::Internal("a new order has the id of another".into())
         });
-        for ((product_id, shard), quantity) in details.demand() {
-            let price = offers[&product_id].price;
-            transaction = transaction.update(Key::Stock(product_id, shard), &reserve(quantity, price, now), move |old| {
-                let pointer = draft.pointer(product_id);
-                why_not_reserved(old, product_id, quantity, price, pointer)
-            });
+        for ((product_id, _), quantity) in details.demand() {
+            transaction = sale.reserve(transaction, product_id, quantity, now, draft.pointer(product_id));
         }
         for item in &details.items {
             transaction = insert_item(transaction, item);
@@ -413,44 +411,86 @@ pub async fn place(
                 note(|tally| tally.order(Status::Pending));
                 return Ok(details);
             }
-            Outcome::Refused(refusals) => mend(table, &mut offers, refusals).await?,
+            Outcome::Refused(refusals) => sale.mend(table, refusals, &mut backoff).await?,
         }
-        backoff.after_change().await?;
     }
 }
 
-/// Mends what stood in the way of a sale, all of it at once: takes over prices that have changed, and finds other shards.
-///
-/// # Errors
-///
-/// The first refusal that is final; for products whose stock is spread, all shards are looked at to know.
-async fn mend(table: &Table, offers: &mut BTreeMap<ProductId, Offer>, refusals: Vec<Refusal>) -> Result {
-    let mut depleted = Vec::new();
-    let mut refused = None;
-    for refusal in refusals {
-        match refusal {
-            Refusal::PriceChanged { product_id, price } => {
-                offers.entry(product_id).and_modify(|offer| offer.price = price);
+/// At what prices products are sold, and from where their pieces are taken.
+struct Sale {
+    offers: BTreeMap<ProductId, Offer>,
+    /// Pieces that are moved to the shard of the offer; none is the ordinary case.
+    moved: BTreeMap<ProductId, Moved>,
+    /// Actions of the transaction that are about something else.
+    others: usize,
+}
+
+/// Actions that one transaction can have.
+const MAX_ACTIONS: usize = 100;
+
+impl Sale {
+    fn new(offers: BTreeMap<ProductId, Offer>, others: usize) -> Self {
+        Self { offers, moved: BTreeMap::new(), others }
+    }
+
+    /// Adds to a transaction what takes the pieces of one product.
+    fn reserve<'a>(
+        &self,
+        transaction: Transaction<'a>,
+        product_id: ProductId,
+        quantity: u64,
+        now: Timestamp,
+        pointer: String,
+    ) -> Transaction<'a> {
+        let Some(Offer { price, shard }) = self.offers.get(&product_id).copied() else { return transaction };
+        let source = Source { shard, moved: self.moved.get(&product_id).cloned().unwrap_or_default() };
+        stock::reserve(transaction, product_id, &source, quantity, price, now, pointer)
+    }
+
+    /// Mends what stood in the way, all of it at once: takes over prices that have changed, and finds other shards.
+    ///
+    /// # Errors
+    ///
+    /// The first refusal that is final; for products whose stock is spread, all shards are looked at to know.
+    async fn mend(&mut self, table: &Table, refusals: Vec<Refusal>, backoff: &mut Backoff) -> Result {
+        let mut depleted: Vec<Wanted> = Vec::new();
+        let mut refused = None;
+        for refusal in refusals {
+            match refusal {
+                Refusal::PriceChanged { product_id, price } => {
+                    self.offers.entry(product_id).and_modify(|offer| offer.price = price);
+                }
+                Refusal::ShardDepleted { product_id, wanted } => {
+                    if depleted.iter().all(|before| before.product_id != product_id) {
+                        depleted.push(Wanted { product_id, pieces: wanted, shard: None });
+                    }
+                }
+                Refusal::Final(error) => {
+                    refused = Some(error);
+                    break;
+                }
+                Refusal::Changed => break,
             }
-            Refusal::ShardDepleted { product_id, wanted } => {
-                depleted.push(Wanted { product_id, pieces: wanted, shard: None });
-            }
-            Refusal::Final(error) => {
-                refused = Some(error);
-                break;
-            }
-            Refusal::Changed => break,
         }
+        // A price is tried as it was told, before it changes again; others who take the same pieces are let pass.
+        match &refused {
+            None if depleted.is_empty() => return backoff.at_once(),
+            None => backoff.after_change().await?,
+            Some(_) => {}
+        }
+        // What is sold out before it in the order of the request is told first.
+        self.moved.retain(|product_id, _| depleted.iter().all(|wanted| wanted.product_id != *product_id));
+        let survey = Survey::of(table, depleted).await?;
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        let taken = self.others + self.offers.len() + self.moved.values().map(Vec::len).sum::<usize>();
+        for (product_id, source) in survey.sources(table, MAX_ACTIONS.saturating_sub(taken)).await? {
+            self.offers.entry(product_id).and_modify(|offer| offer.shard = source.shard);
+            self.moved.insert(product_id, source.moved);
+        }
+        Ok(())
     }
-    // What is sold out before it in the order of the request is told first.
-    let survey = Survey::of(table, depleted).await?;
-    if let Some(error) = refused {
-        return Err(error);
-    }
-    for (product_id, shard) in survey.locate(table).await? {
-        offers.entry(product_id).and_modify(|offer| offer.shard = shard);
-    }
-    Ok(())
 }
 
 /// A line as it was written, and the version that its order has since, as far as nobody else has changed it meanwhile.
@@ -477,37 +517,39 @@ pub async fn add_item(
             _ => offers.extend([stock::offer(item)?]),
         }
     }
-    let head = head.filter(|head| actor.may_see(head.customer_id)).ok_or(Error::NotFound("order"))?;
-    let pinned = if_match.map(|_| head.version);
+    let head = head.filter(|head: &Head| actor.may_see(head.customer_id));
+    let version = head.as_ref().map_or(0, |head| head.version);
+    let pinned = if_match.map(|_| version);
+    let mut sale = Sale::new(offers, 3);
     let mut backoff = Backoff::new();
     loop {
-        let offer = offers.get(&product_id).copied();
+        let offer = sale.offers.get(&product_id).copied();
         let item = OrderItem::new(item_id, order_id, wanted, offer.unwrap_or(Offer { price: Money::ZERO, shard: 0 }), now);
-        let written = (item, head.version + 1);
+        let written = (item, version + 1);
         let once = remember(&written)?;
-        let stale = require_version(if_match, head.version).err();
-        let (Some(Offer { price, shard }), None) = (offer, &stale) else {
+        let refusal = match &head {
+            None => Err(Error::NotFound("order")),
+            Some(_) => require_version(if_match, version),
+        };
+        let known = offer.ok_or_else(|| Error::UnknownProduct(unknown("/product_id".into())));
+        if let Err(refusal) = refusal.and(known) {
             // A repetition is answered as the first time, whatever has changed since.
             idempotency::recall(table, once.as_ref()).await?;
-            return Err(stale.unwrap_or_else(|| Error::UnknownProduct(unknown("/product_id".into()))));
-        };
+            return Err(refusal);
+        }
         let (item, _) = &written;
         let room = editable(actor, pinned, now).below("item_count", Order::MAX_ITEMS as u64);
         let more = room.add("total", item.line_total.minor()).add("item_count", 1);
-        let quantity = wanted.quantity.get();
         let transaction = Transaction::new(table)
             .once(once.as_ref())
-            .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor, true))
-            .update(Key::Stock(product_id, shard), &reserve(quantity, price, now), |old| {
-                why_not_reserved(old, product_id, quantity, price, "/product_id".into())
-            });
+            .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor, true));
+        let transaction = sale.reserve(transaction, product_id, wanted.quantity.get(), now, "/product_id".into());
         match insert_item(transaction, item).attempt(&mut backoff).await? {
             Outcome::Done => return Ok(written),
             // Only a pinned order can be another than was read, and then it is no more the one that the caller means.
             Outcome::Refused(refusals) if matches!(refusals.first(), Some(Refusal::Changed)) => return Err(Error::Stale),
-            Outcome::Refused(refusals) => mend(table, &mut offers, refusals).await?,
+            Outcome::Refused(refusals) => sale.mend(table, refusals, &mut backoff).await?,
         }
-        backoff.after_change().await?;
     }
 }
 
@@ -523,6 +565,7 @@ pub async fn change_item(
     now: Timestamp,
 ) -> Result<Written> {
     let mut backoff = Backoff::new();
+    let mut moved = Moved::new();
     loop {
         let (head, mut item) = find_item(table, order_id, item_id, actor, if_match).await?;
         let (before, after) = (item.quantity.get(), quantity.get());
@@ -537,12 +580,12 @@ pub async fn change_item(
             .update(Key::Order(order_id), &order, |old| why_not_editable(old, actor, false))
             .update(Key::OrderItem(order_id, item_id), &changed, |_| Refusal::Changed);
         let (product_id, shard) = (item.product_id, item.shard);
-        let key = Key::Stock(product_id, shard);
         if after > before {
-            let more = after - before;
-            transaction = transaction.update(key, &hold(more, now), move |old| why_not_held(old, product_id, more));
+            let source = Source { shard, moved: std::mem::take(&mut moved) };
+            transaction = stock::hold_more(transaction, product_id, &source, after - before, now);
         } else {
-            transaction = transaction.update(key, &release(before - after, now), |_| stock::broken());
+            let less = release(before - after, now);
+            transaction = transaction.update(Key::Stock(product_id, shard), &less, |_| stock::broken());
         }
         match transaction.attempt(&mut backoff).await? {
             Outcome::Done => {
@@ -554,13 +597,15 @@ pub async fn change_item(
             Outcome::Refused(refusals) => match refusals.into_iter().next() {
                 Some(Refusal::Final(error)) => return Err(error),
                 Some(Refusal::ShardDepleted { product_id, wanted }) => {
+                    backoff.after_change().await?;
                     let wanted = Wanted { product_id, pieces: wanted, shard: Some(shard) };
-                    Survey::of(table, vec![wanted]).await?.locate(table).await?;
+                    let sources = Survey::of(table, vec![wanted]).await?.sources(table, MAX_ACTIONS).await?;
+                    moved = sources.into_iter().next().map(|(_, source)| source.moved).unwrap_or_default();
                 }
-                _ => {} // Changed or removed by somebody else since; look again.
+                // Changed or removed by somebody else since.
+                _ => backoff.after_change().await?,
             },
         }
-        backoff.after_change().await?;
     }
 }
 

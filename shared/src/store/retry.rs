@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{Error, Result, telemetry::note};
 
 /// How long one operation may go on trying. It leaves a last attempt the time to be answered before the request's deadline.
-const PATIENCE: Duration = Duration::from_millis(2_500);
+const PATIENCE: Duration = Duration::from_millis(2_800);
 
 /// The longest first pause; it doubles with every further one, up to eight times as much.
 const BASE: Duration = Duration::from_millis(25);
@@ -52,11 +52,18 @@ impl Backoff {
         Ok(())
     }
 
+    /// Before the same is tried with what a refusal has told: at once, so that it does not become outdated again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contended`] when the time is over.
+    pub fn at_once(&self) -> Result {
+        if Instant::now() < self.until { Ok(()) } else { Err(Error::Contended) }
+    }
+
     /// Waits anything up to 25, 50, 100, 200 ms ("full jitter").
     async fn pause(&mut self) -> Result {
-        if Instant::now() >= self.until {
-            return Err(Error::Contended);
-        }
+        self.at_once()?;
         let longest = BASE * 2_u32.pow(self.pauses.min(3));
         self.pauses += 1;
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;

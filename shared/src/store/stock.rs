@@ -141,14 +141,47 @@ impl Survey {
         Ok(Self(seen))
     }
 
-    /// Finds a shard for each product that has the wanted pieces, gathering them where they are scattered. Others may take them
-    /// away again: whoever asked tries, and looks again if it must.
-    pub async fn locate(self, table: &Table) -> Result<Vec<(ProductId, u32)>> {
-        let located = self.0.into_iter().map(|(wanted, pieces)| async move {
+    /// Tells for each product from where to take the wanted pieces. Others may be faster: whoever asked tries, and looks again if
+    /// it must.
+    ///
+    /// `room` is the number of moves that the caller's transaction can take along. What does not fit is moved before, in
+    /// transactions of their own, and changes nothing that a client can see.
+    pub async fn sources(self, table: &Table, mut room: usize) -> Result<Vec<(ProductId, Source)>> {
+        let mut sources = Vec::new();
+        let mut before = Vec::new();
+        for (wanted, pieces) in self.0 {
             let shard = wanted.shard.unwrap_or_else(|| best_shard(&pieces, wanted.pieces));
-            gather(table, &wanted, &pieces, shard).await.map(|()| (wanted.product_id, shard))
-        });
-        stream::iter(located).buffered(SIDE_BY_SIDE).try_collect().await
+            let moved = missing(&pieces, shard, wanted.pieces);
+            match room.checked_sub(moved.len()) {
+                Some(rest) => {
+                    room = rest;
+                    sources.push((wanted.product_id, Source { shard, moved }));
+                }
+                None => {
+                    before.push(gather(table, wanted.product_id, shard, moved));
+                    sources.push((wanted.product_id, Source { shard, moved: Moved::new() }));
+                }
+            }
+        }
+        stream::iter(before).buffered(SIDE_BY_SIDE).try_collect::<()>().await?;
+        Ok(sources)
+    }
+}
+
+/// How many pieces are moved from which other shards.
+pub(super) type Moved = Vec<(u32, u64)>;
+
+/// The shard that pieces are sold from, and those that are moved there from others to be sold with them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Source {
+    pub shard: u32,
+    pub moved: Moved,
+}
+
+impl Source {
+    /// Pieces that are moved.
+    pub fn more(&self) -> u64 {
+        self.moved.iter().map(|(_, pieces)| pieces).sum()
     }
 }
 
@@ -170,33 +203,78 @@ fn best_shard(pieces: &Pieces, wanted: u64) -> u32 {
     fastrand::choice(best).unwrap_or_default()
 }
 
-/// Moves what is missing from other shards into one, if it has too few. One attempt, which others may foil.
-async fn gather(table: &Table, wanted: &Wanted, pieces: &Pieces, into: u32) -> Result {
-    let mut missing = wanted.pieces.saturating_sub(pieces.get(&into).copied().unwrap_or_default());
-    if missing == 0 {
-        return Ok(());
-    }
+/// What has to come from other shards so that one has the wanted pieces.
+fn missing(pieces: &Pieces, into: u32, wanted: u64) -> Moved {
+    let mut missing = wanted.saturating_sub(pieces.get(&into).copied().unwrap_or_default());
     let mut others: Vec<_> = pieces.iter().filter(|(shard, pieces)| **shard != into && **pieces > 0).collect();
     // The fullest first, to disturb as few as possible; among equals at random, to disturb different ones each time.
     fastrand::shuffle(&mut others);
     others.sort_by_key(|(_, pieces)| std::cmp::Reverse(**pieces));
-
-    // Neither a version nor a time: for whoever looks at the product, nothing has changed.
-    let more = Expression::exists().add("quantity", signed(missing));
-    let mut transaction = Transaction::new(table).update(Key::Stock(wanted.product_id, into), &more, |_| Refusal::Changed);
+    let mut moved = Moved::new();
     for (shard, pieces) in others {
-        let taken = missing.min(*pieces);
-        if taken == 0 {
+        if missing == 0 {
             break;
         }
+        let taken = missing.min(*pieces);
         missing -= taken;
-        let less = Expression::default().at_least("quantity", taken).add("quantity", -signed(taken));
-        transaction = transaction.update(Key::Stock(wanted.product_id, *shard), &less, |_| Refusal::Changed);
+        moved.push((*shard, taken));
     }
-    match transaction.attempt(&mut Backoff::none()).await {
+    moved
+}
+
+/// Moves pieces into one shard. One attempt, which others may foil.
+async fn gather(table: &Table, product_id: ProductId, into: u32, moved: Moved) -> Result {
+    let more: u64 = moved.iter().map(|(_, pieces)| pieces).sum();
+    // Neither a version nor a time: for whoever looks at the product, nothing has changed.
+    let more = Expression::exists().add("quantity", signed(more));
+    let transaction = Transaction::new(table).update(Key::Stock(product_id, into), &more, |_| Refusal::Changed);
+    match take_from(transaction, product_id, &moved, 0).attempt(&mut Backoff::none()).await {
         Ok(_) | Err(Error::Contended) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Takes pieces from shards, to be added to another. `wanted`: for what, if one of them has fewer by now.
+fn take_from<'a>(mut transaction: Transaction<'a>, product_id: ProductId, moved: &Moved, wanted: u64) -> Transaction<'a> {
+    for (shard, pieces) in moved {
+        let less = Expression::default().at_least("quantity", *pieces).add("quantity", -signed(*pieces));
+        let depleted = move |_| Refusal::ShardDepleted { product_id, wanted };
+        transaction = transaction.update(Key::Stock(product_id, *shard), &less, depleted);
+    }
+    transaction
+}
+
+/// Moves pieces from the shelf to an order, at a price that must still be the product's.
+pub(super) fn reserve<'a>(
+    transaction: Transaction<'a>,
+    product_id: ProductId,
+    source: &Source,
+    quantity: u64,
+    price: Money,
+    now: Timestamp,
+    pointer: String,
+) -> Transaction<'a> {
+    let here = quantity.saturating_sub(source.more());
+    let key = Key::Stock(product_id, source.shard);
+    let reserved = hold(quantity, source.more(), now).equal("price", price.minor());
+    let transaction =
+        transaction.update(key, &reserved, move |old| why_not_reserved(old, product_id, quantity, here, price, pointer));
+    take_from(transaction, product_id, &source.moved, quantity)
+}
+
+/// Moves pieces from the shelf to a line that has its price already.
+pub(super) fn hold_more<'a>(
+    transaction: Transaction<'a>,
+    product_id: ProductId,
+    source: &Source,
+    quantity: u64,
+    now: Timestamp,
+) -> Transaction<'a> {
+    let here = quantity.saturating_sub(source.more());
+    let key = Key::Stock(product_id, source.shard);
+    let transaction =
+        transaction.update(key, &hold(quantity, source.more(), now), move |old| why_not_held(old, product_id, quantity, here));
+    take_from(transaction, product_id, &source.moved, quantity)
 }
 
 /// The update of stock that moves. The condition on what there is of it, which each move adds, is one on its existence too.
@@ -204,14 +282,10 @@ pub(super) fn touched(now: Timestamp) -> Expression {
     Expression::default().set("updated_at", now.millis()).add("version", 1)
 }
 
-/// From the shelf to an order.
-pub(super) fn hold(quantity: u64, now: Timestamp) -> Expression {
-    touched(now).at_least("quantity", quantity).add("quantity", -signed(quantity)).add("reserved", signed(quantity))
-}
-
-/// From the shelf to an order, at a price that must still be the product's.
-pub(super) fn reserve(quantity: u64, price: Money, now: Timestamp) -> Expression {
-    hold(quantity, now).equal("price", price.minor())
+/// From the shelf to an order, while so many `more` are moved here from other shards.
+fn hold(quantity: u64, more: u64, now: Timestamp) -> Expression {
+    let here = quantity.saturating_sub(more);
+    touched(now).at_least("quantity", here).add("quantity", signed(more) - signed(quantity)).add("reserved", signed(quantity))
 }
 
 /// From an order back to the shelf.
@@ -229,24 +303,24 @@ pub(super) fn restock(quantity: u64, now: Timestamp) -> Expression {
     touched(now).existing().add("quantity", signed(quantity))
 }
 
-/// Why pieces were not held.
-pub(super) fn why_not_held(old: Option<Item>, product_id: ProductId, wanted: u64) -> Refusal {
+/// Why pieces were not held, of which so many were to be `here`.
+fn why_not_held(old: Option<Item>, product_id: ProductId, wanted: u64, here: u64) -> Refusal {
     match old.map(from_item::<StockRow>) {
-        Some(Ok(row)) if row.quantity < wanted => too_few(&row, product_id, wanted),
+        Some(Ok(row)) if row.quantity < here => too_few(&row, product_id, wanted),
         None | Some(Ok(_)) => broken().into(),
         Some(Err(error)) => error.into(),
     }
 }
 
-/// Why pieces were not reserved.
-pub(super) fn why_not_reserved(old: Option<Item>, product_id: ProductId, wanted: u64, price: Money, pointer: String) -> Refusal {
+/// Why pieces were not reserved, of which so many were to be `here`.
+fn why_not_reserved(old: Option<Item>, product_id: ProductId, wanted: u64, here: u64, price: Money, pointer: String) -> Refusal {
     let row = match old.map(from_item::<StockRow>) {
         None => return Error::UnknownProduct(unknown(pointer)).into(),
         Some(Err(error)) => return error.into(),
         Some(Ok(row)) => row,
     };
     match Money::from_minor(row.price) {
-        _ if row.quantity < wanted => too_few(&row, product_id, wanted),
+        _ if row.quantity < here => too_few(&row, product_id, wanted),
         Some(new) if new != price => Refusal::PriceChanged { product_id, price: new },
         Some(_) => Error::Internal("a product was not reserved for no reason".into()).into(),
         None => Error::Internal(format!("{}: the stored price breaks its rules", row.sk)).into(),

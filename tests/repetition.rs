@@ -1,0 +1,104 @@
+//! Answers of DynamoDB that are lost, and calls that meet others: whatever is repeated behind a request, it has one effect and
+//! the answer that belongs to it.
+
+use local::FaultKind;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{Actor, Answer, Order, TestApp, line, lines, unique};
+
+/// What may become of one write, and nobody outside may notice.
+const UNNOTICED: [FaultKind; 5] = [FaultKind::Lost, FaultKind::Drop, FaultKind::Conflict, FaultKind::Throttle, FaultKind::Error];
+
+/// A change under the precondition of what is there, while its first write meets a fault.
+async fn change(app: &TestApp, who: &Actor, path: &str, body: &Value, fault: FaultKind) -> Answer {
+    let before = who.get(path).await;
+    app.shop().inject_next("TransactWriteItems", fault);
+    let request = who.request(Method::PUT, path).header("if-match", before.header("etag")).json(body);
+    let answer = who.send(request).await;
+    assert_eq!(answer.status, 200, "{fault}: {answer:?}");
+    let version = |answer: &Answer| answer.header("etag").trim_matches('"').parse::<u64>().unwrap();
+    assert_eq!(version(&answer), version(&before) + 1, "{fault}: one effect");
+    let after = who.get(path).await;
+    assert_eq!((&after.json, after.header("etag")), (&answer.json, answer.header("etag")), "{fault}");
+    answer
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_made_once_and_answered_rightly() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    for fault in UNNOTICED {
+        let next = || app.shop().inject_next("TransactWriteItems", fault);
+        next();
+        let pen = admin.product(&unique("Pen"), 10).await;
+        for body in [json!({"quantity": 10}), json!({"price": 2, "description": "new"}), json!({"name": unique("Quill")})] {
+            let changed = change(&app, &admin, pen.as_ref(), &body, fault).await;
+            let (made, updated) = (changed["created_at"].as_str().unwrap(), changed["updated_at"].as_str().unwrap());
+            assert!(updated > made, "the change has its own time: {changed:?}");
+        }
+
+        next();
+        let placed = ada.post("/orders", lines([(&pen, 2)])).await;
+        assert_eq!(placed.status, 201, "{fault}: {placed:?}");
+        let order = Order { path: placed.header("location").to_owned() };
+        next();
+        let added = ada.post(order.items(), line(&pen, 3)).await;
+        assert_eq!((added.status, admin.stock(&pen).await), (201, (5, 5)), "{fault}: {added:?}");
+        next();
+        let raised = ada.put(order.item(&added), json!({"quantity": 4})).await;
+        assert_eq!((raised.status, admin.stock(&pen).await), (200, (4, 6)), "{fault}: {raised:?}");
+        assert!(raised["updated_at"].as_str() > raised["created_at"].as_str(), "{raised:?}");
+        next();
+        let removed = ada.delete(order.item(&added)).await;
+        assert_eq!((removed.status, admin.stock(&pen).await), (204, (8, 2)), "{fault}: {removed:?}");
+        assert_eq!(removed.header("etag"), ada.get(&order).await.header("etag"));
+        change(&app, &ada, order.as_ref(), &json!({"status": "CONFIRMED"}), fault).await;
+        change(&app, &ada, order.as_ref(), &json!({"status": "CANCELLED"}), fault).await;
+        assert_eq!(admin.stock(&pen).await, (10, 0));
+        next();
+        assert_eq!(admin.delete(&order).await.status, 204, "{fault}");
+        next();
+        assert_eq!(admin.delete(&pen).await.status, 204, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_sold_meanwhile_is_not_put_back_by_a_repetition() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product(&unique("Pen"), 10).await;
+    for _ in 0..10 {
+        app.shop().inject_next("TransactWriteItems", FaultKind::Lost);
+        let (counted, sold) = tokio::join!(admin.put(&pen, json!({"quantity": 10})), ada.post("/orders", lines([(&pen, 1)])));
+        assert_eq!((counted.status, sold.status), (200, 201));
+        let (quantity, reserved) = admin.stock(&pen).await;
+        // Counted before the sale, or after it; never once before and once after.
+        assert!(quantity == 9 || quantity == 10, "{quantity} pieces and {reserved} reserved");
+        let order = sold.header("location");
+        let before = quantity;
+        assert_eq!(ada.delete(order).await.status, 204);
+        assert_eq!(admin.stock(&pen).await.0, before + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_fails_or_comes_in_parts_is_asked_again() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product(&unique("Pen"), 10).await;
+    for fault in [FaultKind::Error, FaultKind::Throttle, FaultKind::Drop] {
+        for operation in ["Query", "GetItem"] {
+            app.shop().inject_next(operation, fault);
+            assert_eq!(admin.get(&pen).await.status, 200, "{operation} {fault}");
+            assert_eq!(ada.get("/auth/me").await.status, 200, "{operation} {fault}");
+        }
+        // A batch that is throttled comes back with nothing processed.
+        app.shop().inject_next("BatchGetItem", fault);
+        let placed = ada.post("/orders", lines([(&pen, 1)])).await;
+        assert_eq!((placed.status, &placed["total_price"]), (201, &json!("19.90")), "{fault}: {placed:?}");
+        app.shop().inject_next("BatchGetItem", fault);
+        let refreshed = ada.refresh().await;
+        assert_eq!(refreshed.status, 200, "{fault}: {refreshed:?}");
+    }
+}
