@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join_all;
 use insta::{assert_json_snapshot, assert_snapshot};
 use local::{Options, Outcome};
 use reqwest::Method;
@@ -920,6 +921,22 @@ pub async fn age(app: &TestApp, order: &Order, hours: i64) {
     .await;
 }
 
+/// Makes an order look as if it had been made a while ago.
+async fn backdate(app: &TestApp, order: &Order, hours: i64) {
+    let key = json!({"pk": {"S": format!("ORDER#{}", id(order))}, "sk": {"S": "ORDER"}});
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let then = i64::try_from(now).unwrap() - hours * 60 * 60 * 1000;
+    app.tampered();
+    app.dynamodb(
+        "UpdateItem",
+        json!({
+            "TableName": app.table(), "Key": key, "UpdateExpression": "SET created_at = :then, gsi2sk = :made",
+            "ExpressionAttributeValues": {":then": {"N": then.to_string()}, ":made": {"S": "0"}},
+        }),
+    )
+    .await;
+}
+
 pub async fn expire(app: &TestApp) -> Value {
     let event = std::fs::read(crate::app::workspace().join("events/order-expire.json")).unwrap();
     match app.shop().invoke("order-expire", serde_json::from_slice(&event).unwrap()).await.outcome {
@@ -984,6 +1001,189 @@ async fn forgotten_orders_give_their_stock_back() {
     age(&never, &order, 10_000).await;
     assert_eq!(expire(&never).await, json!({"cancelled": 0, "spared": 0}));
     assert_eq!(ada.get(&order).await["status"], "PENDING");
+}
+
+fn two_hours(options: &mut Options) {
+    options.parameters.insert("PendingOrderHours".into(), "2".into());
+}
+
+#[tokio::test]
+async fn a_hold_ends_however_often_it_is_renewed() {
+    let Some(app) = TestApp::start_local(two_hours).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 100).await;
+    let [same, renewed, kept] = [ada.order([]).await, ada.order([]).await, ada.order([]).await];
+    let mut items = Vec::new();
+    for order in [&same, &renewed, &kept] {
+        items.push(order.item(&ada.post(order.items(), line(&pen, 2)).await));
+        age(&app, order, 3).await;
+    }
+    // A quantity that the line has already is no change: neither the order nor the line is written.
+    let before = app.items().await;
+    let unchanged = ada.put(&items[0], json!({"quantity": 2})).await;
+    assert_eq!((unchanged.status, &unchanged["quantity"]), (200, &json!(2)));
+    assert_eq!(unchanged.header("etag"), ada.get(&same).await.header("etag"));
+    assert_eq!(app.items().await, before);
+    // A change holds for longer, though not beyond three times as long from when the order was made.
+    for item in &items[1..] {
+        assert_eq!(ada.put(item, json!({"quantity": 3})).await.status, 200);
+    }
+    backdate(&app, &renewed, 7).await;
+    backdate(&app, &kept, 5).await;
+
+    assert_eq!(expire(&app).await, json!({"cancelled": 2, "spared": 0}));
+    for (order, status) in [(&same, "CANCELLED"), (&renewed, "CANCELLED"), (&kept, "PENDING")] {
+        assert_eq!(ada.get(order).await["status"], status);
+    }
+    assert_eq!(admin.stock(&pen).await, (97, 3));
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_cancelled_keeps_nothing_back() {
+    let Some(app) = TestApp::start_local(two_hours).await else { return };
+    let (admin, ada) = people(&app).await;
+    let (pen, ink) = (admin.product("Pen", 100).await, admin.product("Ink", 100).await);
+    let broken = [ada.order([(&ink, 1)]).await, ada.order([(&pen, 1)]).await];
+    let others = [ada.order([(&pen, 1)]).await, ada.order([(&pen, 2)]).await, ada.order([(&pen, 3)]).await];
+    for (order, hours) in broken.iter().zip([9, 8]).chain(others.iter().zip([7, 6, 5])) {
+        age(&app, order, hours).await;
+    }
+    // One holds stock of nothing, and one cannot even be read.
+    let remove = |pk: String, sk: &str| json!({"TableName": app.table(), "Key": {"pk": {"S": pk}, "sk": {"S": sk}}});
+    app.dynamodb("DeleteItem", remove(format!("PRODUCT#{}", ink.id), "PRODUCT")).await;
+    let mut unreadable = remove(format!("ORDER#{}", id(&broken[1])), "ORDER");
+    unreadable["UpdateExpression"] = json!("REMOVE customer_id");
+    app.dynamodb("UpdateItem", unreadable).await;
+
+    let event = std::fs::read(crate::app::workspace().join("events/order-expire.json")).unwrap();
+    for run in 0..2 {
+        let outcome = app.shop().invoke("order-expire", serde_json::from_slice(&event).unwrap()).await.outcome;
+        let Outcome::Error(failure) = outcome else { panic!("{outcome:?}") };
+        let told = failure.error_message;
+        let counted = format!("{} orders were cancelled, 2 could not be", if run == 0 { 3 } else { 0 });
+        assert!(told.contains(&counted) && broken.iter().all(|order| told.contains(&id(order))), "{told}");
+    }
+    for order in &others {
+        assert_eq!(ada.get(order).await["status"], "CANCELLED");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_has_a_limited_number_of_open_orders() {
+    let limit = |options: &mut Options| {
+        options.parameters.insert("MaxOpenOrders".into(), "3".into());
+    };
+    let Some(app) = TestApp::start_local(limit).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 100).await;
+    let keyed = async |key: &str| {
+        let request = ada.request(Method::POST, "/orders").header("idempotency-key", key).json(&lines([(&pen, 1)]));
+        ada.send(request).await
+    };
+    let first = keyed("first").await;
+    let orders = [ada.order([(&pen, 1)]).await, ada.order([]).await];
+    assert_eq!(ada.post("/orders", lines([(&pen, 1)])).await.problem(), (409, "too-many-open-orders"));
+    assert_eq!(keyed("first").await.body, first.body, "a repetition is no further order");
+    assert_eq!(admin.stock(&pen).await, (98, 2), "a refused order holds nothing");
+
+    // Others have their own, and admins any number: for themselves and for customers.
+    app.customer("bob").await.order([(&pen, 1)]).await;
+    let ada_id = ada.get("/auth/me").await["user_id"].clone();
+    for _ in 0..4 {
+        admin.order([(&pen, 1)]).await;
+        assert_eq!(admin.post("/orders", json!({"customer_id": ada_id})).await.status, 201);
+    }
+    for order in &orders {
+        assert_eq!(ada.post("/orders", json!({})).await.problem(), (409, "too-many-open-orders"));
+        status(&ada, order, "CANCELLED").await;
+    }
+    for order in ada.get("/orders?status=PENDING").await["orders"].as_array().unwrap().iter().take(3) {
+        let path = format!("/orders/{}", order["order_id"].as_str().unwrap());
+        assert_eq!(ada.put(path, json!({"status": "CANCELLED"})).await.status, 200);
+    }
+    ada.order([(&pen, 1)]).await;
+}
+
+#[tokio::test]
+async fn a_shop_may_leave_it_to_admins_to_confirm() {
+    let confirm = |options: &mut Options| {
+        options.parameters.insert("CustomersConfirm".into(), "false".into());
+    };
+    let Some(app) = TestApp::start_local(confirm).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 100).await;
+    let (paid, unpaid) = (ada.order([(&pen, 1)]).await, ada.order([(&pen, 1)]).await);
+    assert_eq!(status(&ada, &paid, "CONFIRMED").await.problem(), (403, "forbidden"));
+    assert_eq!(status(&admin, &paid, "CONFIRMED").await.status, 200);
+    assert_eq!(status(&ada, &paid, "CONFIRMED").await.status, 200, "it is confirmed already");
+    assert_eq!(status(&ada, &unpaid, "CANCELLED").await.status, 200);
+}
+
+#[tokio::test]
+async fn preconditions_hold_for_lines_and_each_answer_has_the_orders_tag() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let order = ada.order([(&pen, 1)]).await;
+    let stale = ada.get(&order).await.header("etag").to_owned();
+    let send = async |method: Method, path: &str, tag: &str, body: Value| {
+        ada.send(ada.request(method, path).header("if-match", tag).json(&body)).await
+    };
+    let items = order.items();
+
+    let added = send(Method::POST, &items, &stale, line(&pen, 1)).await;
+    assert_eq!((added.status, added.header("etag")), (201, ada.get(&order).await.header("etag")));
+    assert_eq!(send(Method::POST, &items, &stale, line(&pen, 1)).await.problem(), (412, "precondition-failed"));
+    let item = order.item(&added);
+    for method in [Method::PUT, Method::DELETE] {
+        let refused = send(method, &item, &stale, json!({"quantity": 2})).await;
+        assert_eq!(refused.problem(), (412, "precondition-failed"));
+    }
+    let tag = added.header("etag").to_owned();
+    let changed = send(Method::PUT, &item, &tag, json!({"quantity": 2})).await;
+    assert_eq!((changed.status, changed.header("etag")), (200, ada.get(&order).await.header("etag")));
+    assert_eq!(send(Method::DELETE, &item, &tag, json!({})).await.problem(), (412, "precondition-failed"));
+    let tag = format!("\"1\", {}", changed.header("etag"));
+    let removed = send(Method::DELETE, &item, &tag, json!({})).await;
+    assert_eq!((removed.status, removed.header("etag")), (204, ada.get(&order).await.header("etag")));
+    assert_eq!(admin.stock(&pen).await, (9, 1));
+
+    // Of several at once that have seen the same, one comes first; a repetition under its key is answered as the first time.
+    let tag = removed.header("etag").to_owned();
+    let at_once = join_all((0..6).map(|_| send(Method::POST, &items, &tag, line(&pen, 1)))).await;
+    let count = |status| at_once.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(201), count(412)), (1, 5));
+    let tag = ada.get(&order).await.header("etag").to_owned();
+    let keyed = async || {
+        let request = ada.request(Method::POST, &items).header("if-match", &tag).header("idempotency-key", "k");
+        ada.send(request.json(&line(&pen, 1))).await
+    };
+    let (first, again) = (keyed().await, keyed().await);
+    assert_eq!((first.status, again.status, &again.body), (201, 201, &first.body));
+    assert_eq!(again.header("etag"), first.header("etag"));
+}
+
+#[tokio::test]
+async fn a_filtered_list_is_read_in_few_full_pages() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 100).await;
+    let mut confirmed = Vec::new();
+    for n in 0..36 {
+        let order = ada.order([(&pen, 1)]).await;
+        if n % 12 == 0 {
+            bring(&admin, &order, "CONFIRMED").await;
+            confirmed.push(id(&order));
+        }
+    }
+    confirmed.reverse();
+    let page = ada.get("/orders?status=CONFIRMED&limit=1").await;
+    assert_eq!(page["orders"][0]["order_id"], json!(confirmed[0]));
+    assert_eq!(app.operations(&page), ["GetItem", "Query"], "one for the authorizer and one for the list");
+    assert_eq!(walk(&ada, "/orders?status=CONFIRMED&limit=1").await, confirmed);
+    assert_eq!(walk(&ada, "/orders?status=CONFIRMED&limit=2").await, confirmed);
+    let none = ada.get("/orders?status=SHIPPED&limit=1").await;
+    assert_eq!((&none["orders"], &none["next_cursor"]), (&json!([]), &Value::Null));
 }
 
 #[tokio::test]

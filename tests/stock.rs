@@ -140,6 +140,31 @@ async fn a_spread_product_has_one_version() {
     assert_eq!(admin.send(remove(&tag)).await.status, 204);
 }
 
+#[tokio::test]
+async fn a_page_of_spread_products_takes_a_bounded_number_of_calls() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let mut names = Vec::new();
+    for n in 0..25 {
+        let name = format!("Set {n:02}");
+        let body = json!({"name": name, "price": 1, "quantity": 5, "stock_shards": if n % 5 == 0 { 1 } else { 2 }});
+        assert_eq!(admin.post("/products", body).await.status, 201);
+        names.push(name);
+    }
+    let (mut path, mut seen) = ("/products?limit=100".to_owned(), Vec::new());
+    loop {
+        let page = app.anyone().get(&path).await;
+        assert!(app.operations(&page).len() <= 11, "{:?}", app.operations(&page));
+        let products = page["products"].as_array().unwrap();
+        assert!(!products.is_empty());
+        assert!(products.iter().all(|product| product["quantity"] == 5));
+        seen.extend(products.iter().map(|product| product["name"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/products?limit=100&cursor={cursor}");
+    }
+    assert_eq!(seen, names);
+}
+
 /// Sales, returns, spreading and gathering, all at once: the audit at the end of every test says whether anything was lost.
 #[tokio::test]
 async fn stock_is_spread_while_it_is_sold() {
