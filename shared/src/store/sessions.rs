@@ -1,6 +1,6 @@
 //! Logins: attempts that failed, and sessions while they last.
 
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, ReturnConsumedCapacity, WriteRequest};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -189,27 +189,10 @@ pub async fn find_with_account(
     session_id: SessionId,
     now: Timestamp,
 ) -> Result<Option<(Session, Account)>> {
-    let keys = [Key::User(user_id), Key::Session(user_id, session_id)];
-    let wanted = KeysAndAttributes::builder()
-        .set_keys(Some(keys.iter().map(Key::attributes).collect()))
-        .consistent_read(true)
-        .build()
-        .map_err(|error| Error::Internal(error.to_string()))?;
-    let output = table
-        .client
-        .batch_get_item()
-        .request_items(&table.name, wanted)
-        .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .send()
-        .await
-        .map_err(fault)?;
-    if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-        return Err(Error::Contended);
-    }
     let (mut session, mut account) = (None, None);
-    for item in output.responses.unwrap_or_default().into_values().flatten() {
-        match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
-            Some("USER") => account = Some(Account::try_from(from_item::<UserRow>(item)?)?),
+    for item in table.batch([Key::User(user_id), Key::Session(user_id, session_id)], &[]).await? {
+        match Key::kind_of(&item) {
+            "USER" => account = Some(Account::try_from(from_item::<UserRow>(item)?)?),
             _ => session = Some(from_item::<Row>(item)?),
         }
     }

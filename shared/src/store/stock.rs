@@ -152,15 +152,13 @@ impl Survey {
         for (wanted, pieces) in self.0 {
             let shard = wanted.shard.unwrap_or_else(|| best_shard(&pieces, wanted.pieces));
             let moved = missing(&pieces, shard, wanted.pieces);
-            match room.checked_sub(moved.len()) {
-                Some(rest) => {
-                    room = rest;
-                    sources.push((wanted.product_id, Source { shard, moved }));
-                }
-                None => {
-                    before.push(gather(table, wanted.product_id, shard, moved));
-                    sources.push((wanted.product_id, Source { shard, moved: Moved::new() }));
-                }
+            let product_id = wanted.product_id;
+            if let Some(rest) = room.checked_sub(moved.len()) {
+                room = rest;
+                sources.push((product_id, Source { shard, moved }));
+            } else {
+                before.push(gather(table, product_id, shard, moved));
+                sources.push((product_id, Source { shard, moved: Moved::new() }));
             }
         }
         stream::iter(before).buffered(SIDE_BY_SIDE).try_collect::<()>().await?;
