@@ -296,7 +296,7 @@ enum Step<'i> {
 /// What a step does to the stock, if it is one of the lifecycle.
 fn effect(from: Status, to: Status) -> Option<StockEffect> {
     let change = StatusChange { status: to, reason: Reason::parse("lost").ok(), restock: false };
-    take_step(from, &change, Role::Admin, 1).ok().flatten()
+    take_step(from, &change, Role::Admin, 1, true).ok().flatten()
 }
 
 /// A number that must be there, whole and not negative.

@@ -255,8 +255,7 @@ pub async fn list_all(
     let mut merged: BTreeMap<OrderId, Order> = BTreeMap::new();
     // One status after the other, in the direction that orders go: one that moves on meanwhile is met twice rather than never.
     for status in statuses {
-        let shards =
-            (0..parts).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), None, before, limit + 1));
+        let shards = (0..parts).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), None, before, limit + 1));
         for found in try_join_all(shards).await? {
             merged.extend(found.orders.into_iter().map(|order| (order.order_id, order)));
         }
