@@ -174,7 +174,12 @@ impl TestApp {
             let variable = |name| env::var(name).unwrap_or_else(|_| panic!("with API_URL, {name} must be set"));
             return (variable("SIGNING_KEY_ID"), variable("SIGNING_KEY"));
         }
-        let body = json!({"SecretId": "SigningSecret", "VersionStage": "AWSCURRENT"});
+        self.signing_secret("AWSCURRENT").await
+    }
+
+    /// The version of the signing secret with this label.
+    pub async fn signing_secret(&self, stage: &str) -> (String, String) {
+        let body = json!({"SecretId": "SigningSecret", "VersionStage": stage});
         let request = self.client.post(self.shop().aws_url()).header("x-amz-target", "secretsmanager.GetSecretValue");
         let answer: Value = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name} in {answer}")).to_owned();

@@ -45,6 +45,12 @@ fn a_setting_that_cannot_be_read_fails_the_start() {
         ("order-list", "ORDER_SHARDS", "1.5", shards),
         ("order-create", "ORDER_SHARDS", "101", shards),
         ("order-update", "ORDER_SHARDS", "two", shards),
+        (
+            "secret-rotate",
+            "SIGNING_SECRET_ROTATION_DAYS",
+            "7",
+            "SIGNING_SECRET_ROTATION_DAYS must be a whole number from 8 to 999",
+        ),
         ("product-get", "AWS_ENDPOINT_URL", "localhost:8000", "AWS_ENDPOINT_URL must be a URL of http or https"),
         ("product-get", "AWS_ENDPOINT_URL_DYNAMODB", "ftp://x", "AWS_ENDPOINT_URL_DYNAMODB must be a URL of http or https"),
         ("authorizer", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://", "AWS_ENDPOINT_URL_SECRETS_MANAGER must be a URL"),

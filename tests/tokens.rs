@@ -247,11 +247,13 @@ async fn the_secret_is_replaced_when_it_is_old_and_nobody_notices() {
     };
 
     let (young, _) = app.signing_key().await;
-    assert_eq!(rotate(&scheduled).await, false, "no older than a refresh token may be");
+    assert_eq!(rotate(&scheduled).await, false);
     assert_eq!(app.signing_key().await.0, young);
 
-    let eight_days = Duration::from_hours(8 * 24);
-    app.shop().rotate_secret("SigningSecret", eight_days).unwrap();
+    let days = |days: u64| Duration::from_hours(days * 24);
+    app.shop().rotate_secret("SigningSecret", days(89)).unwrap();
+    assert_eq!(rotate(&scheduled).await, false, "no older than SigningSecretRotationDays");
+    app.shop().rotate_secret("SigningSecret", days(90)).unwrap();
     let (old, old_secret) = app.signing_key().await;
     let ada = app.login(&email, PASSWORD).await;
     assert_eq!(rotate(&scheduled).await, true);
@@ -263,4 +265,17 @@ async fn the_secret_is_replaced_when_it_is_old_and_nobody_notices() {
     // After a leak: twice, and no token of before is good any more, whatever environments remember.
     assert_eq!(rotate(&json!({"force": true})).await, true);
     assert_ne!(app.signing_key().await.0, new);
+}
+
+#[tokio::test]
+async fn two_rotations_at_once_make_one_new_secret() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    for _ in 0..8 {
+        app.shop().rotate_secret("SigningSecret", Duration::from_hours(90 * 24)).unwrap();
+        let old = app.signing_key().await;
+        let rotate = || app.shop().invoke("secret-rotate", json!({}));
+        futures_util::future::join3(rotate(), rotate(), rotate()).await;
+        assert_ne!(app.signing_key().await, old);
+        assert_eq!(app.signing_secret("AWSPREVIOUS").await, old, "a second rotation would have thrown it away");
+    }
 }

@@ -200,8 +200,14 @@ fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
         return refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
     };
     let id = given.client_request_token.unwrap_or_else(ids::uuid);
-    let known = secrets.lock().get(&secret.arn).is_some_and(|versions| versions.current.id == id);
-    if !known {
+    let known = secrets.lock().get(&secret.arn).and_then(|versions| {
+        let versions = [Some(&versions.current), versions.previous.as_ref()];
+        versions.into_iter().flatten().find(|version| version.id == id).map(|version| version.value == given.secret_string)
+    });
+    if known == Some(false) {
+        return refuse("ResourceExistsException", "A version with this token already exists and has a different value.");
+    }
+    if known.is_none() {
         let version = Version { id: id.clone(), value: given.secret_string, created: ids::now_millis() };
         if let Err(error) = secrets.replace(secret, version) {
             return refuse("InternalServiceError", &error.to_string());

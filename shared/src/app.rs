@@ -109,7 +109,9 @@ impl FromEnvironment for TokenApp {
             config = config.endpoint_url(endpoint);
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
-        Ok(Self { app: App::over(http)?, keys: Keys::new(client, variable("SIGNING_SECRET_ARN")?) })
+        let rotation_days = number("SIGNING_SECRET_ROTATION_DAYS", 8..=999, 90)?;
+        let keys = Keys::new(client, variable("SIGNING_SECRET_ARN")?, rotation_days);
+        Ok(Self { app: App::over(http)?, keys })
     }
 }
 

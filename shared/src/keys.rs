@@ -2,15 +2,24 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_secretsmanager::{Client, error::SdkError, operation::get_secret_value::GetSecretValueError};
+use aws_sdk_secretsmanager::{
+    Client,
+    error::SdkError,
+    operation::{get_secret_value::GetSecretValueError, put_secret_value::PutSecretValueError},
+};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
     auth::{Grant, Key, Keyring, Kind, Refused},
     aws::fault,
-    domain::{SESSION, Timestamp},
+    domain::Timestamp,
 };
+
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
 
 /// Keys are asked for again after this many milliseconds, so that a rotated secret comes to sign without a restart.
 const MAX_AGE: i64 = 5 * 60 * 1000;
@@ -27,6 +36,8 @@ const SETTLED: i64 = 2 * COOL_DOWN;
 pub struct Keys {
     client: Client,
     secret_id: String,
+    /// How old the current version may become.
+    rotation_days: u32,
     known: Mutex<Option<Known>>,
     /// When a token with an unknown key last made us read again.
     surprised: Mutex<Option<Timestamp>>,
@@ -40,13 +51,15 @@ struct Known {
 
 /// One version of the secret.
 struct Version {
+    id: String,
     key: Key,
     created: Timestamp,
 }
 
 impl Keys {
-    pub fn new(client: Client, secret_id: String) -> Self {
-        Self { client, secret_id, known: Mutex::new(None), surprised: Mutex::new(None) }
+    /// A secret that is `rotation_days` old is replaced.
+    pub fn new(client: Client, secret_id: String, rotation_days: u32) -> Self {
+        Self { client, secret_id, rotation_days, known: Mutex::new(None), surprised: Mutex::new(None) }
     }
 
     /// The keys to sign with.
@@ -79,19 +92,28 @@ impl Keys {
         Ok(self.fetch(now).await?.verify(kind, token, now))
     }
 
-    /// Replaces the secret by a new one. Its predecessor goes on being accepted, and signing for the first minute.
+    /// Gives the secret a new version if the current one is old, or at once if it is forced; tells whether it has one.
     ///
-    /// Unless `force`d, not while refresh tokens may be about that the predecessor's predecessor has signed: they would be dead.
-    /// Tells whether it was done.
+    /// What counts as old is more than the life of a refresh token, so that no valid token has a key that is gone. Two runs at once make one
+    /// new version: it is named after the one that it follows.
     pub async fn rotate(&self, force: bool, now: Timestamp) -> Result<bool> {
         let current = self.version("AWSCURRENT").await?;
-        let young = current.is_some_and(|version| now.seconds() - version.created.seconds() < SESSION);
-        if young && !force {
+        let current = current.ok_or_else(|| Error::Internal("the signing secret has no current version".into()))?;
+        let age = now.seconds() - current.created.seconds();
+        if age < i64::from(self.rotation_days) * DAY && !force {
             return Ok(false);
         }
+        // A token must have 32 to 64 characters, whatever an id looks like.
+        let digest = Sha256::digest(&current.id);
+        let token = Uuid::from_slice(&digest[..16]).map_err(|error| Error::Internal(error.to_string()))?.to_string();
         let secret = Key::generate()?;
-        let put = self.client.put_secret_value().secret_id(&self.secret_id).secret_string(secret.as_str()).send().await;
-        put.map(|_| true).map_err(fault)
+        let put = self.client.put_secret_value().secret_id(&self.secret_id).secret_string(secret.as_str());
+        match put.client_request_token(token).send().await {
+            Ok(_) => Ok(true),
+            // Another run has made the version that follows this one.
+            Err(error) if matches!(error.as_service_error(), Some(PutSecretValueError::ResourceExistsException(_))) => Ok(true),
+            Err(error) => Err(fault(error)),
+        }
     }
 
     fn known(&self) -> Option<Known> {
@@ -121,8 +143,10 @@ impl Keys {
                 if secret.len() < 32 {
                     return Err(Error::Internal("the signing secret has fewer than 32 characters".into()));
                 }
+                let id = output.version_id.unwrap_or_default();
                 Ok(Some(Version {
-                    key: Key::new(output.version_id.unwrap_or_default(), secret.as_bytes()),
+                    key: Key::new(id.clone(), secret.as_bytes()),
+                    id,
                     created: Timestamp::from_millis(
                         output.created_date.and_then(|date| date.to_millis().ok()).unwrap_or_default(),
                     ),

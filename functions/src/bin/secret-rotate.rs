@@ -1,7 +1,7 @@
-//! No route, run by a schedule: the secret that signs tokens gets a new value. Nobody is logged out by it.
+//! No route, run by a schedule every day: the secret that signs tokens gets a new value when it is old. Nobody is logged out by it.
 //!
-//! A secret younger than the oldest refresh token is left alone, so that a repeated run does no harm; `{"force": true}` replaces
-//! it all the same, and twice in a row ends every session.
+//! A run that fails is made up for by the next day's, and two at once make one new value. `{"force": true}` replaces a young one
+//! too, and twice in a row ends every session.
 
 use serde::Serialize;
 use shared::{Result, app::TokenApp, domain::Rotation, http, operator};
