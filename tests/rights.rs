@@ -293,6 +293,65 @@ async fn no_function_reads_or_drops_the_whole_table() {
     assert_eq!(app.shop().refusal("auth-me", "GetItem", &own), None);
 }
 
+/// Every function tries to write to every kind of partition, in every way: none reaches further than its part of the shop.
+#[tokio::test]
+async fn no_function_writes_to_another_part_of_the_shop() {
+    const PARTITIONS: [&str; 13] = [
+        "PRODUCT",
+        "PRODUCT_NAME",
+        "ORDER",
+        "USER",
+        "SESSIONS",
+        "EMAIL",
+        "USERNAME",
+        "ATTEMPTS",
+        "ADDRESS",
+        "IDEMPOTENCY",
+        "SETTINGS",
+        "PRODUCTS",
+        "ELSE",
+    ];
+    const READERS: [&str; 9] =
+        ["authorizer", "auth-me", "docs", "fallback", "order-get", "order-list", "product-get", "product-list", "secret-rotate"];
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    let part = |binary: &str| -> &[&str] {
+        match binary {
+            reader if READERS.contains(&reader) => &[],
+            // Ends sessions, and makes none.
+            "auth-logout" => &["SESSIONS", "USER"],
+            _ if binary.starts_with("product-") => &["PRODUCT", "PRODUCT_NAME", "IDEMPOTENCY"],
+            _ if binary.starts_with("order-") => &["PRODUCT", "ORDER", "IDEMPOTENCY", "SETTINGS"],
+            _ => &["USER", "SESSIONS", "EMAIL", "USERNAME", "ATTEMPTS", "ADDRESS"],
+        }
+    };
+    let mut allowed = 0;
+    for function in &template.functions {
+        for partition in PARTITIONS {
+            let key = json!({"pk": {"S": format!("{partition}#1")}, "sk": {"S": partition}});
+            // The only one that stands alone.
+            let key = if partition == "SETTINGS" { json!({"pk": {"S": partition}, "sk": {"S": "x"}}) } else { key };
+            let table = app.table();
+            for (operation, body) in [
+                ("PutItem", json!({"TableName": table, "Item": key})),
+                ("UpdateItem", json!({"TableName": table, "Key": key})),
+                ("DeleteItem", json!({"TableName": table, "Key": key})),
+                ("BatchWriteItem", json!({"RequestItems": {table: [{"PutRequest": {"Item": key}}]}})),
+                ("TransactWriteItems", json!({"TransactItems": [{"Put": {"TableName": table, "Item": key}}]})),
+            ] {
+                let binary = &function.binary;
+                if app.shop().refusal(binary, operation, &body).is_none() {
+                    allowed += 1;
+                    assert!(part(binary).contains(&partition), "{binary} may {operation} in {partition}");
+                    let as_account = partition == "USER" && ["PutItem", "UpdateItem"].contains(&operation);
+                    assert!(binary != "auth-logout" || !as_account, "{binary} may {operation} in {partition}");
+                }
+            }
+        }
+    }
+    assert!(allowed > 40, "{allowed}: the functions may do what they need");
+}
+
 #[tokio::test]
 async fn a_right_that_is_missing_is_missed() {
     let template = std::fs::read_to_string(workspace().join("template.yaml")).unwrap();

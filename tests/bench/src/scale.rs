@@ -12,6 +12,18 @@ use crate::{Bench, Result};
 /// US dollars as [`price`]'s: of arm64, and of what is taken in.
 const GB_SECOND: f64 = 0.000_013_333_4;
 const LOG_GB: f64 = 0.50;
+const LOG_GB_KEPT: f64 = 0.03;
+/// By the month.
+const STORAGE_GB: f64 = 0.25;
+const RECOVERY_GB: f64 = 0.20;
+const SECRET: f64 = 0.40;
+const ALARM: f64 = 0.10;
+const METRIC: f64 = 0.30;
+const DASHBOARD: f64 = 3.00;
+/// Out of AWS, to the internet.
+const TRANSFER_GB: f64 = 0.09;
+/// The throttle of the docs' files in template.yaml.
+const DOCS_PER_SECOND: f64 = 5.0;
 /// Bytes that a request leaves in the logs: a function's line, and the gateway's.
 const LOG_LINE: f64 = 700.0;
 const ACCESS_LINE: f64 = 350.0;
@@ -23,13 +35,15 @@ const PARTITION_READS: f64 = 3000.0;
 const NEW_TABLE_WRITES: f64 = 4000.0;
 
 pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
-    let template = Template::read(&bench.workspace.join("template.yaml"), "bench", &BTreeMap::new())?;
+    let file = bench.workspace.join("template.yaml");
+    let template = Template::read(&file, "bench", &BTreeMap::new())?;
+    let text = std::fs::read_to_string(&file)?;
     let find = |name: &str| costs.iter().find(|cost| cost.function == name);
     let authorizer = template.functions.iter().find(|function| function.binary == "authorizer");
     let authorizer = authorizer.zip(find("authorizer")).map(|(function, cost)| Bill::of(function, cost));
     let authorizer = authorizer.ok_or("the authorizer was not measured")?;
 
-    let mut rows = Vec::new();
+    let (mut rows, mut sums) = (Vec::new(), BTreeMap::new());
     for route in &template.routes {
         let function = template.functions.iter().find(|function| function.id == route.function);
         let Some((function, cost)) = function.and_then(|function| Some((function, find(&function.binary)?))) else { continue };
@@ -37,6 +51,7 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         let closed = if route.authorizer.is_some() { authorizer.sum() } else { 0.0 };
         let gateway = price::REQUEST + ACCESS_LINE * LOG_GB / 1000.0;
         let cells = [gateway, bill.requests, bill.time, bill.table, bill.log, closed, gateway + bill.sum() + closed];
+        sums.insert(route.key.clone(), cells[6]);
         let named = [format!("`{}`", route.key), function.memory.to_string(), figure(bill.milliseconds)];
         // The sum of nothing is -0.
         rows.push(named.into_iter().chain(cells.map(|dollars| format!("{:.2}", dollars + 0.0))).collect());
@@ -58,9 +73,14 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
          keep its answer, and a session that has ended stays good for as long.\n\
          - *log* counts {LOG_LINE} bytes for a function's line and {ACCESS_LINE} for the gateway's, at ingestion.\n\
          - Cold starts are billed too. At one in a hundred, they add a hundredth of what a start takes.\n\
-         - Not in here: storage, backups, alarms and the dashboard ([operations.md](operations.md)), and what leaves AWS's network.\n\n\
+         - Not in here: what leaves AWS's network, and what is paid by the month; both below.\n\n\
          A route's units are explained one by one in [ARCHITECTURE.md](../ARCHITECTURE.md). Writes cost most; a transaction \
          counts each item twice, which is the price of totals and stock that are true.\n\n\
+         ## A month\n\n\
+         Whatever the traffic, in US dollars, without CloudWatch's free ten alarms, ten metrics and three dashboards.\n\n{}\n\
+         ## A flood\n\n\
+         What strangers without a token can make a day cost, when they send as much as the gateway's throttle lets through, around the \
+         clock. `MonthlyBudget` tells of it; a lower throttle, or WAF ([operations.md](operations.md)), ends it.\n\n{}\n\
          ## What is the first to be too small\n\n\
          DynamoDB gives one partition {PARTITION_WRITES} write units and {PARTITION_READS} read units per second. A partition holds \
          one partition key or many; the rates below are those of a key that has one to itself. From the narrowest:\n\n{}\n\
@@ -70,9 +90,78 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         table(&["route", "MB", "ms", "gateway", "requests", "time", "table", "log", "authorizer", "sum"], rows),
         contention.read.as_millis(),
         contention.write.as_millis(),
+        monthly(&text),
+        flood(&sums, &text),
         limits(order, ms),
         PARTITION_WRITES / 2.0,
     ))
+}
+
+/// What is paid by the month, by the size of what there is.
+fn monthly(template: &str) -> String {
+    let count = |what: &str| template.matches(what).count();
+    // An alarm on a sum pays for each of its metrics.
+    let watched = count("MetricName: ");
+    let row = |what: &str, dollars: String, why: String| vec![what.to_owned(), dollars, why];
+    table(
+        &["what", "dollars", "why"],
+        [
+            row(
+                "data",
+                format!("{STORAGE_GB:.2} a GB"),
+                "the table; each index holds whole items, and counts again: up to three times".into(),
+            ),
+            row("recovery", format!("{RECOVERY_GB:.2} a GB"), "point-in-time recovery, of the table alone".into()),
+            row("logs", format!("{LOG_GB_KEPT:.2} a GB"), "kept for `LogRetentionDays`, compressed to a tenth or so".into()),
+            row(
+                "secrets",
+                format!("{:.2}", SECRET * number(count("Type: AWS::SecretsManager::Secret"))),
+                "and 0.05 for 10,000 reads: one per start and five minutes".into(),
+            ),
+            row("alarms", format!("{:.2}", ALARM * number(watched)), format!("{watched} metrics are watched")),
+            row(
+                "metrics",
+                format!("{METRIC:.2} each"),
+                "that had a value: one for each name, and one for each status of an order".into(),
+            ),
+            row("dashboard", format!("{DASHBOARD:.2}"), "beyond the account's first three".into()),
+            row(
+                "transfer",
+                format!("{TRANSFER_GB:.2} a GB"),
+                "what leaves AWS, beyond 100 GB: a million answers of 1 KB are 1 GB, a page of 100 products is some 30 KB".into(),
+            ),
+        ],
+    )
+}
+
+/// What a day of as many requests as the gateway lets through costs, on open routes.
+fn flood(sums: &BTreeMap<String, f64>, template: &str) -> String {
+    let setting = |name: &str| -> f64 {
+        let declared = template.split(&format!("\n  {name}:\n")).nth(1).and_then(|rest| rest.split("Default: ").nth(1));
+        declared.and_then(|rest| rest.lines().next()?.trim_matches('"').parse().ok()).unwrap_or_default()
+    };
+    let row = |route: &str, rate: f64, kilobytes: f64| {
+        let requests = rate * 86_400.0 / 1e6;
+        let transfer = requests * kilobytes * TRANSFER_GB;
+        let day = requests * sums.get(route).copied().unwrap_or_default() + transfer;
+        vec![format!("`{route}`"), format!("{rate:.0}"), format!("{kilobytes:.1}"), format!("{day:.0}")]
+    };
+    let (requests, logins) = (setting("RequestsPerSecond"), setting("LoginsPerSecond"));
+    table(
+        &["route", "requests per second", "KB each", "dollars a day"],
+        [
+            row("$default", requests, 0.3),
+            row("GET /products", requests, 30.0),
+            row("GET /products/{product_id}", requests, 0.4),
+            row("POST /auth/login", logins, 0.3),
+            row("POST /auth/register", logins, 0.3),
+            row("GET /docs/{file}", DOCS_PER_SECOND, 413.0),
+        ],
+    )
+}
+
+fn number(count: usize) -> f64 {
+    u32::try_from(count).unwrap_or(u32::MAX).into()
 }
 
 /// What a function's part in a million requests costs, in dollars.
@@ -182,4 +271,29 @@ fn limits(order: f64, ms: u128) -> String {
             ]),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_costs_what_the_throttle_lets_through() {
+        let template = "Parameters:\n  RequestsPerSecond:\n    Default: 100\n  LoginsPerSecond:\n    Default: \"10\"\n";
+        let sums = BTreeMap::from([("$default".to_owned(), 1.0), ("POST /auth/login".to_owned(), 10.0)]);
+        let table = flood(&sums, template);
+        // 8.64 million requests of a dollar each million, and 2.6 GB; 0.864 million of ten dollars.
+        assert!(table.contains("| `$default` | 100 | 0.3 | 9 |\n"), "{table}");
+        assert!(table.contains("| `POST /auth/login` | 10 | 0.3 | 9 |\n"), "{table}");
+    }
+
+    #[test]
+    fn a_month_counts_what_the_template_watches() {
+        let template = include_str!("../../../template.yaml");
+        let alarms = template.matches("Type: AWS::CloudWatch::Alarm").count();
+        let table = monthly(template);
+        let watched = table.lines().find(|line| line.starts_with("| alarms |")).unwrap();
+        let metrics: usize = watched.split('|').nth(3).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+        assert!(metrics >= alarms && alarms > 5, "{watched}");
+    }
 }
