@@ -11,7 +11,10 @@ use local::Outcome;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Actor, PASSWORD, TestApp, unique};
+use crate::{
+    app::{Actor, PASSWORD, TestApp, unique},
+    tokens::claims_of,
+};
 
 #[tokio::test]
 async fn an_account_from_its_first_day_to_its_last_token() {
@@ -69,14 +72,21 @@ async fn an_account_is_stored_without_its_password() {
     let body = json!({"email": "Ada@Example.com", "username": "Ada", "password": PASSWORD});
     anyone.post("/auth/register", body).await;
     anyone.post("/auth/login", json!({"username": "ada", "password": "wrong"})).await;
+    anyone.post("/auth/login", json!({"email": "bob@example.com", "password": "wrong"})).await;
     anyone.post("/auth/login", json!({"email": "ADA@example.COM", "password": PASSWORD})).await;
 
     let redact = |mut item: Value| {
         for (name, value) in item.as_object_mut().unwrap() {
             let kind = value.as_object().unwrap().keys().next().unwrap().clone();
             let text = value[&kind].as_str().unwrap_or_default().to_owned();
+            if name == "sessions" {
+                let [(_, session)] = value["M"].as_object().unwrap().iter().collect::<Vec<_>>()[..] else { panic!("{value}") };
+                let fields: Vec<_> = session["M"].as_object().unwrap().keys().cloned().collect();
+                *value = json!({"M": format!("[id]: {}", fields.join(" "))});
+                continue;
+            }
             let shown = match name.as_str() {
-                "created_at" | "updated_at" | "rotated_at" => "[ms]".to_owned(),
+                "created_at" | "updated_at" => "[ms]".to_owned(),
                 "expires_at" => "[s]".to_owned(),
                 "user_id" => "[id]".to_owned(),
                 "password" => format!("{}[salt and hash]", &text[..text.match_indices('$').nth(3).unwrap().0]),
@@ -100,10 +110,11 @@ async fn an_account_is_stored_without_its_password() {
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
+    "ATTEMPTS#EMAIL#bob@example.com" "FROM#127.0.0.1": attempts="1" expires_at="[s]"
+    "ATTEMPTS#EMAIL#bob@example.com" "TOTAL": attempts="1" expires_at="[s]"
     "EMAIL#ada@example.com" "OWNER": user_id="[id]"
-    "USER#[id]" "SESSION#[id]": counter="0" created_at="[ms]" expires_at="[s]" rotated_at="[ms]"
-    "USER#[id]" "USER": created_at="[ms]" email="Ada@Example.com" is_active=true password="$argon2id$v=19$m=19456,t=2,p=1[salt and hash]" role="customer" updated_at="[ms]" username="ada"
-    "USERNAME#ada" "ATTEMPTS": expires_at="[s]" failures="1"
+    "SESSIONS#[id]" "SESSIONS": expires_at="[s]" sessions="[id]: address counter created_at expires_at"
+    "USER#[id]" "USER": created_at="[ms]" email="Ada@example.com" is_active=true password="$argon2id$v=19$m=19456,t=2,p=1[salt and hash]" role="customer" updated_at="[ms]" username="ada"
     "USERNAME#ada" "OWNER": user_id="[id]"
     "#);
 }
@@ -121,6 +132,11 @@ async fn what_is_wrong_with_an_account_is_told() {
 
     for (change, pointer) in [
         (json!({"email": "ada"}), "/email"),
+        (json!({"email": "a@b@x.org"}), "/email"),
+        (json!({"email": "ada@example.com,evil@example.com"}), "/email"),
+        (json!({"email": ".ada@example.com"}), "/email"),
+        (json!({"email": "a\u{200b}da@example.com"}), "/email"),
+        (json!({"email": format!("ada@{}.com", "x".repeat(64))}), "/email"),
         (json!({"email": null}), "/email"),
         (json!({"email": format!("{}@example.com", "x".repeat(250))}), "/email"),
         (json!({"username": "ad"}), "/username"),
@@ -136,7 +152,18 @@ async fn what_is_wrong_with_an_account_is_told() {
         assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec![pointer]), "{change}");
     }
 
-    for weak in ["short", "password", "P@ssw0rd", "12345678", "aaaaaaaaaaaaaaaa", "qwertyuiop"] {
+    for weak in [
+        "short",
+        "password",
+        "P@ssw0rd",
+        "12345678",
+        "aaaaaaaaaaaaaaaa",
+        "qwertyuiop",
+        "Stockroom2026!",
+        "password1234",
+        "schokolade",
+        "example.com-2026",
+    ] {
         let refused = register(json!({"password": weak})).await;
         assert_eq!((refused.problem(), refused.pointers()), ((422, "weak-password"), vec!["/password"]), "{weak}");
     }
@@ -167,6 +194,16 @@ async fn names_of_accounts_are_unique_however_they_are_written() {
     let other = format!("{}@example.com", unique("bob"));
     assert_eq!(register(&other, &username.to_uppercase()).await.problem(), (409, "username-taken"));
     assert_eq!(register(&email, &username).await.problem(), (409, "email-taken"));
+    // One domain in two spellings is one, to register and to log in.
+    let local = unique("eve");
+    let (unicode, ascii) = (format!("{local}@b\u{fc}cher.example"), format!("{local}@xn--bcher-kva.example"));
+    let registered = register(&unicode, &local).await;
+    assert_eq!((registered.status, &registered["email"]), (201, &json!(ascii)));
+    assert_eq!(register(&ascii, &unique("bob")).await.problem(), (409, "email-taken"));
+    for spelling in [&unicode, &ascii, &unicode.to_uppercase()] {
+        let login = anyone.post("/auth/login", json!({"email": spelling, "password": PASSWORD})).await;
+        assert_eq!(login.status, 200, "{spelling}");
+    }
     assert_eq!(register(&other, &unique("bob")).await.status, 201, "a refused account takes no name");
 }
 
@@ -291,7 +328,7 @@ async fn a_failed_login_takes_the_same_time_whatever_the_reason() {
 
 /// Deletes all counts of failed logins.
 async fn forget_attempts(app: &TestApp) {
-    for item in app.items().await.iter().filter(|item| item["sk"]["S"] == "ATTEMPTS") {
+    for item in app.items().await.iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("ATTEMPTS#")) {
         let key = json!({"TableName": app.table(), "Key": {"pk": item["pk"], "sk": item["sk"]}});
         app.dynamodb("DeleteItem", key).await;
     }
@@ -315,36 +352,140 @@ async fn set(app: &TestApp, sk: &str, attribute: &str, number: i64) {
 }
 
 #[tokio::test]
-async fn ten_failures_close_a_login_for_a_while() {
+async fn ten_failures_close_an_account_to_an_address_for_a_while() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let anyone = app.anyone();
     let (email, username) = app.register("ada").await;
-    let login =
-        async |email: &str, password: &str| anyone.post("/auth/login", json!({"email": email, "password": password})).await;
+    let login = async |body: Value| anyone.post("/auth/login", body).await;
 
-    for email in [email.as_str(), "nobody@example.com"] {
+    // Whatever name of the account is used, and whether or not there is one.
+    let names = |n: usize| if n % 2 == 0 { json!({"email": email}) } else { json!({"username": username}) };
+    let nobody = |_: usize| json!({"email": "nobody@example.com"});
+    for name in [&names as &dyn Fn(usize) -> Value, &nobody] {
+        let with = |n: usize, password: &str| {
+            let mut body = name(n);
+            body["password"] = json!(password);
+            body
+        };
         for n in 0..10 {
-            assert_eq!(login(email, "wrong").await.problem(), (401, "invalid-credentials"), "{n}");
+            assert_eq!(login(with(n, "wrong")).await.problem(), (401, "invalid-credentials"), "{n}");
         }
-        for password in ["wrong", PASSWORD] {
-            let refused = login(&email.to_uppercase(), password).await;
+        for (n, password) in [(0, "wrong"), (1, PASSWORD)] {
+            let refused = login(with(n, password)).await;
             assert_eq!(refused.problem(), (429, "too-many-attempts"));
             let seconds: i64 = refused.header("retry-after").parse().unwrap();
             assert!((1..=900).contains(&seconds), "{seconds}");
-            assert_eq!(app.operations(&refused), ["Query"], "a closed login costs no hash");
+            assert_eq!(app.operations(&refused), ["GetItem", "BatchGetItem"], "a closed login costs no hash");
         }
     }
-    let by_name = anyone.post("/auth/login", json!({"username": username, "password": PASSWORD})).await;
-    assert_eq!(by_name.status, 200, "another name of the account is another window");
+    let elsewhere = anyone.from_address("127.0.0.2");
+    let from_elsewhere = elsewhere.post("/auth/login", json!({"email": email, "password": "wrong"})).await;
+    assert_eq!(from_elsewhere.status, 401, "other addresses have ten of their own");
 
     // The window ends, swept or not.
-    set(&app, "ATTEMPTS", "expires_at", 1).await;
-    assert_eq!(login(&email, "wrong").await.status, 401);
-    assert_eq!(login(&email, PASSWORD).await.status, 200);
+    set(&app, "FROM#127.0.0.1", "expires_at", 1).await;
+    assert_eq!(login(json!({"email": email, "password": "wrong"})).await.status, 401);
+    assert_eq!(login(json!({"email": email, "password": PASSWORD})).await.status, 200);
     for _ in 0..10 {
-        assert_eq!(login(&email, "wrong").await.status, 401, "a success forgets the failures before it");
+        let failed = login(json!({"email": email, "password": "wrong"})).await;
+        assert_eq!(failed.status, 401, "a success forgets the failures before it");
     }
-    assert_eq!(login(&email, "wrong").await.status, 429);
+    assert_eq!(login(json!({"email": email, "password": "wrong"})).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_hundred_failures_close_an_account_to_strangers() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let at_home = app.anyone().from_address("127.0.0.9");
+    let login = async |who: &Actor, password: &str| who.post("/auth/login", json!({"email": email, "password": password})).await;
+    let session = login(&at_home, PASSWORD).await;
+    assert_eq!(session.status, 200);
+
+    let stranger = |n: usize| app.anyone().from_address(&format!("127.0.1.{n}"));
+    for n in 0..10 {
+        let stranger = stranger(n + 1);
+        for answer in join_all((0..10).map(|_| login(&stranger, "wrong"))).await {
+            assert_eq!(answer.status, 401, "{answer:?}");
+        }
+    }
+    let late = stranger(11);
+    for password in ["wrong", PASSWORD] {
+        let refused = login(&late, password).await;
+        assert_eq!(refused.problem(), (429, "too-many-attempts"));
+        assert_eq!(app.operations(&refused), ["GetItem", "BatchGetItem"]);
+    }
+
+    // Where a session lives, only failures from there count.
+    assert_eq!(login(&at_home, "wrong").await.status, 401);
+    assert_eq!(login(&at_home, PASSWORD).await.status, 200);
+    assert_eq!(login(&late, PASSWORD).await.status, 200, "a right password clears");
+
+    // A session that has ended spares nobody.
+    assert_eq!(app.holder_of(&session).post("/auth/logout", json!({"all": true})).await.status, 204);
+    assert_eq!(login(&stranger(12), "wrong").await.status, 401);
+    set(&app, "TOTAL", "attempts", 100).await;
+    assert_eq!(login(&at_home, PASSWORD).await.problem(), (429, "too-many-attempts"));
+}
+
+/// A shop in which one address may fail and register this often.
+async fn limited(limit: u64) -> Option<TestApp> {
+    let with = |options: &mut local::Options| {
+        options.parameters.insert("AttemptsPerAddress".into(), limit.to_string());
+    };
+    TestApp::start_local(with).await
+}
+
+#[tokio::test]
+async fn one_address_may_fail_and_register_so_often_over_all_accounts() {
+    let Some(app) = limited(12).await else { return };
+    let (anyone, elsewhere) = (app.anyone(), app.anyone().from_address("127.0.0.2"));
+    let login = async |who: &Actor, email: &str, password: &str| {
+        who.post("/auth/login", json!({"email": email, "password": password})).await
+    };
+    let mut emails = Vec::new();
+    for _ in 0..12 {
+        emails.push(app.register("ada").await.0);
+    }
+    let more = |username: &str| json!({"email": format!("{username}@example.com"), "username": username, "password": PASSWORD});
+    let refused = anyone.post("/auth/register", more("bob")).await;
+    assert_eq!(refused.problem(), (429, "too-many-attempts"));
+    assert!((1..=900).contains(&refused.header("retry-after").parse::<i64>().unwrap()));
+    assert_eq!(app.operations(&refused), ["TransactWriteItems"], "no hash, and no account");
+    assert_eq!(elsewhere.post("/auth/register", more("bob")).await.status, 201);
+
+    // Many at once count no less, and successes do not count.
+    for answer in join_all(emails.iter().map(|email| login(&anyone, email, PASSWORD))).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let guesses = join_all(emails.iter().chain(&emails).map(|email| login(&anyone, email, "wrong"))).await;
+    let count = |status| guesses.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(401), count(429)), (12, 12));
+    for email in [emails[0].as_str(), "nobody@example.com"] {
+        let refused = login(&anyone, email, PASSWORD).await;
+        assert_eq!(refused.problem(), (429, "too-many-attempts"));
+        assert_eq!(app.operations(&refused), ["GetItem", "BatchGetItem"]);
+    }
+    assert_eq!(login(&elsewhere, &emails[0], PASSWORD).await.status, 200);
+    set(&app, "LOGINS", "expires_at", 1).await;
+    assert_eq!(login(&anyone, &emails[0], "wrong").await.status, 401, "the window is over");
+}
+
+#[tokio::test]
+async fn a_window_from_the_future_gives_no_more_guesses() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let login = async |password: &str| app.anyone().post("/auth/login", json!({"email": email, "password": password})).await;
+    let now = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    for counter in ["FROM#127.0.0.1", "TOTAL"] {
+        assert_eq!(login("wrong").await.status, 401);
+        // As somebody has left it whose clock is ten minutes ahead, and who has therefore taken a closed window for over.
+        set(&app, counter, "expires_at", now + 25 * 60).await;
+        assert_eq!(login("wrong").await.problem(), (429, "too-many-attempts"), "{counter}");
+        assert_eq!(login(PASSWORD).await.problem(), (429, "too-many-attempts"), "{counter}");
+        set(&app, counter, "expires_at", 1).await;
+        assert_eq!(login(PASSWORD).await.status, 200);
+    }
 }
 
 #[tokio::test]
@@ -359,7 +500,7 @@ async fn guessing_in_parallel_gains_nothing() {
             let answers = join_all(guesses).await;
             let count = |status| answers.iter().filter(|answer| answer.status == status).count();
             assert_eq!((count(401), count(429)), (10, 40), "{email}, {window}");
-            set(&app, "ATTEMPTS", "expires_at", 1).await;
+            set(&app, "FROM#", "expires_at", 1).await;
         }
     }
 }
@@ -376,7 +517,7 @@ async fn the_right_guess_comes_too_late_after_ten_wrong_ones() {
     app.shop().inject(Some("delay=100%:100ms,seed=1".parse().expect("faults")));
     let others = async {
         tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-        set(&app, "ATTEMPTS", "failures", 10).await;
+        set(&app, "FROM#", "attempts", 10).await;
     };
     let (login, ()) = tokio::join!(guess(PASSWORD), others);
     app.shop().inject(None);
@@ -428,21 +569,92 @@ async fn a_refresh_token_is_replaced_at_every_use() {
     let third = app.holder_of(&second.refresh().await);
     assert_eq!(third.get("/auth/me").await.status, 200);
 
-    let refused = first.refresh().await;
-    assert_eq!(refused.problem(), (401, "invalid-refresh-token"), "two behind: somebody has copied it");
-    assert_eq!(third.refresh().await.problem(), (401, "invalid-refresh-token"), "the session has ended");
-    assert_eq!(third.get("/auth/me").await.problem(), (401, "token-revoked"));
+    let late = app.holder_of(&first.refresh().await);
+    assert_eq!(late.refresh_token, third.refresh_token, "as the one before that does");
+    assert_eq!(app.holder_of(&third.refresh().await).get("/auth/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn however_many_tabs_refresh_at_once_none_is_logged_out() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let first = app.customer("ada").await;
+    let mut tab = first.clone();
+    for _ in 0..20 {
+        tab = app.holder_of(&tab.refresh().await);
+        assert_eq!(tab.get("/auth/me").await.status, 200);
+    }
+    for _ in 0..2 {
+        let late = app.holder_of(&first.refresh().await);
+        assert_eq!(late.refresh_token, tab.refresh_token, "the first tab gets what the last one has");
+    }
+    assert_eq!(tab.refresh().await.status, 200);
+}
+
+/// Sets what the session of a token has of `attribute`.
+pub async fn set_session(app: &TestApp, whose: &Actor, attribute: &str, value: Value) {
+    let claims = claims_of(whose.token.as_ref().expect("a token"));
+    app.dynamodb(
+        "UpdateItem",
+        json!({
+            "TableName": app.table(),
+            "Key": {"pk": {"S": format!("SESSIONS#{}", claims["sub"].as_str().unwrap())}, "sk": {"S": "SESSIONS"}},
+            "UpdateExpression": "SET sessions.#id.#name = :value",
+            "ExpressionAttributeNames": {"#id": claims["sid"], "#name": attribute},
+            "ExpressionAttributeValues": {":value": value},
+        }),
+    )
+    .await;
+}
+
+fn millis_from_now(seconds: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    (i64::try_from(now).unwrap() + seconds * 1000).to_string()
 }
 
 #[tokio::test]
 async fn a_replaced_refresh_token_is_good_for_half_a_minute() {
+    for (replaced, good) in [(-29, true), (-31, false), (3, true), (10, false), (600, false)] {
+        let Some(app) = TestApp::start_local(|_| {}).await else { return };
+        let first = app.customer("ada").await;
+        let second = app.holder_of(&first.refresh().await);
+        // In the future if it was replaced by somebody whose clock is ahead.
+        set_session(&app, &first, "replacements", json!({"L": [{"N": millis_from_now(replaced)}]})).await;
+
+        let late = first.refresh().await;
+        if good {
+            assert_eq!(late.status, 200, "{replaced}: {late:?}");
+            continue;
+        }
+        assert_eq!(late.problem(), (401, "invalid-refresh-token"), "{replaced}");
+        assert_eq!(second.refresh().await.problem(), (401, "invalid-refresh-token"), "used late, it ends the session");
+        assert_eq!(second.get("/auth/me").await.problem(), (401, "token-revoked"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_before_the_last_is_good_for_half_a_minute_after_its_own_replacement() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let first = app.customer("ada").await;
     let second = app.holder_of(&first.refresh().await);
-    set(&app, "SESSION#", "rotated_at", 1).await;
+    let third = app.holder_of(&second.refresh().await);
+    let times = json!({"L": [{"N": millis_from_now(-31)}, {"N": millis_from_now(-5)}]});
+    set_session(&app, &first, "replacements", times).await;
+    assert_eq!(second.refresh().await.status, 200);
+    assert_eq!(
+        first.refresh().await.problem(),
+        (401, "invalid-refresh-token"),
+        "that the second is good helps the first nothing"
+    );
+    assert_eq!(third.get("/auth/me").await.problem(), (401, "token-revoked"));
+}
 
-    assert_eq!(first.refresh().await.problem(), (401, "invalid-refresh-token"));
-    assert_eq!(second.refresh().await.problem(), (401, "invalid-refresh-token"), "used late, it ends the session");
+#[tokio::test]
+async fn a_session_from_the_future_is_none() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let ada = app.customer("ada").await;
+    set_session(&app, &ada, "created_at", json!({"N": millis_from_now(600)})).await;
+    assert_eq!(ada.get("/auth/me").await.problem(), (401, "token-revoked"));
+    assert_eq!(ada.refresh().await.problem(), (401, "invalid-refresh-token"));
 }
 
 #[tokio::test]
@@ -461,16 +673,16 @@ async fn parallel_refreshes_have_one_successor() {
 async fn a_session_ends_after_seven_days_swept_or_not() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let ada = app.customer("ada").await;
-    let expires: i64 = app.items().await.iter().find(|item| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#")).unwrap()["expires_at"]["N"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let item = app.items().await.into_iter().find(|item| item["sk"]["S"] == "SESSIONS").unwrap();
+    let session = item["sessions"]["M"].as_object().unwrap().values().next().unwrap().clone();
+    let expires = session["M"]["expires_at"]["N"].as_str().unwrap();
+    assert_eq!(item["expires_at"]["N"], expires, "when DynamoDB may sweep");
+    let expires: i64 = expires.parse().unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let left = expires - i64::try_from(now).unwrap();
     assert!((7 * 86_400 - 60..=7 * 86_400).contains(&left), "{left} seconds");
 
-    set(&app, "SESSION#", "expires_at", 1).await;
+    set_session(&app, &ada, "expires_at", json!({"N": "1"})).await;
     assert_eq!(ada.get("/auth/me").await.problem(), (401, "token-revoked"));
     assert_eq!(ada.refresh().await.problem(), (401, "invalid-refresh-token"));
 }
@@ -499,7 +711,7 @@ async fn a_logout_ends_this_session_or_all() {
     let (email, _) = app.register("ada").await;
     let bob = app.customer("bob").await;
     let mut sessions = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..20 {
         sessions.push(app.login(&email, PASSWORD).await);
     }
 
@@ -514,6 +726,42 @@ async fn a_logout_ends_this_session_or_all() {
         assert_eq!(session.refresh().await.problem(), (401, "invalid-refresh-token"));
     }
     assert_eq!(bob.get("/auth/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_account_has_twenty_sessions_at_most() {
+    let app = TestApp::start().await;
+    let (email, _) = app.register("ada").await;
+    let mut sessions = Vec::new();
+    for _ in 0..20 {
+        sessions.push(app.login(&email, PASSWORD).await);
+    }
+    // The first is used, so that the second has been unused for longest.
+    sessions[0] = app.holder_of(&sessions[0].refresh().await);
+    sessions.push(app.login(&email, PASSWORD).await);
+    for (n, session) in sessions.iter().enumerate() {
+        let me = session.get("/auth/me").await;
+        assert_eq!(me.status, if n == 1 { 401 } else { 200 }, "{n}: {me:?}");
+    }
+
+    // Many at once end one each.
+    let more = join_all((0..30).map(|_| app.login(&email, PASSWORD))).await;
+    let alive = join_all(sessions.iter().chain(&more).map(|session| session.get("/auth/me"))).await;
+    assert_eq!(alive.iter().filter(|me| me.status == 200).count(), 20);
+    assert!(alive[..sessions.len()].iter().all(|me| me.status == 401), "the older ones went first");
+}
+
+#[tokio::test]
+async fn all_sessions_end_in_one_call() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let mut last = app.login(&email, PASSWORD).await;
+    for _ in 0..19 {
+        last = app.login(&email, PASSWORD).await;
+    }
+    let ended = last.post("/auth/logout", json!({"all": true})).await;
+    assert_eq!((ended.status, app.operations(&ended).join(", ").as_str()), (204, "GetItem, DeleteItem"));
+    assert_eq!(last.get("/auth/me").await.problem(), (401, "token-revoked"));
 }
 
 #[tokio::test]
@@ -593,11 +841,13 @@ async fn no_account_route_makes_more_calls_than_it_must() {
     assert_eq!(calls(&anyone.post("/auth/register", body).await), "TransactWriteItems");
 
     let login = async |password: &str| anyone.post("/auth/login", json!({"username": "ada", "password": password})).await;
-    assert_eq!(calls(&login("wrong").await), "Query, GetItem, UpdateItem");
+    assert_eq!(calls(&login("wrong").await), "GetItem, BatchGetItem, TransactWriteItems");
+    let nobody = anyone.post("/auth/login", json!({"username": "nobody", "password": "wrong"})).await;
+    assert_eq!(calls(&nobody), "GetItem, BatchGetItem, TransactWriteItems");
     let login = login(PASSWORD).await;
-    assert_eq!(calls(&login), "Query, GetItem, TransactWriteItems");
+    assert_eq!(calls(&login), "GetItem, BatchGetItem, TransactWriteItems");
     let ada: Actor = app.holder_of(&login);
     assert_eq!(calls(&ada.get("/auth/me").await), "GetItem, GetItem", "the first is the authorizer's, here and below");
     assert_eq!(calls(&ada.refresh().await), "BatchGetItem, UpdateItem");
-    assert_eq!(calls(&ada.post("/auth/logout", json!({})).await), "GetItem, DeleteItem");
+    assert_eq!(calls(&ada.post("/auth/logout", json!({})).await), "GetItem, UpdateItem");
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    net::IpAddr,
     ops::Index,
     path::Path,
     sync::{
@@ -79,6 +80,8 @@ impl TestApp {
             quiet: true,
             ..Options::default()
         };
+        // All tests have one address.
+        options.parameters.insert("AttemptsPerAddress".into(), "0".into());
         change(&mut options);
         let table = format!("{}-Table", options.stack);
         let lent = env::var("DYNAMODB_URL").ok().map(|url| LentTable { url, name: table.clone() });
@@ -289,6 +292,12 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// The same, from another address of this machine, such as 127.0.0.2.
+    pub fn from_address(&self, address: &str) -> Self {
+        let client = Client::builder().timeout(Duration::from_mins(1)).local_address(address.parse::<IpAddr>().ok());
+        Self { client: client.build().expect("an HTTP client"), ..self.clone() }
+    }
+
     pub async fn get(&self, path: impl AsRef<str>) -> Answer {
         self.send(self.request(Method::GET, path)).await
     }

@@ -14,6 +14,7 @@ mod capacity;
 mod concurrency;
 mod contention;
 mod conventions;
+mod cost;
 mod docs;
 mod events;
 mod histories;

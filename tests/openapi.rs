@@ -37,6 +37,9 @@ struct Operation {
     problems: &'static [&'static str],
 }
 
+/// An address as WHATWG's HTML has it, with a dot in the domain, and no dots in a row or at the ends before the `@`.
+const EMAIL: &str = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
+
 const OPERATIONS: &[Operation] = &[
     Operation {
         route: "GET /products",
@@ -225,19 +228,19 @@ const OPERATIONS: &[Operation] = &[
         route: "POST /auth/register",
         id: "register",
         summary: "Open an account",
-        description: "A customer's. Passwords are judged by how easily they are guessed.",
+        description: "A customer's. Passwords are judged by how easily they are guessed, also by somebody who knows the names of the account and of the shop. One address may make 60 accounts in a quarter of an hour, unless the shop sets another limit.",
         closed: false,
         parameters: &[],
         body: Some("Registration"),
         success: (201, Some("User")),
         headers: &[],
-        problems: &["email-taken", "username-taken", "weak-password", "invalid-request"],
+        problems: &["email-taken", "username-taken", "weak-password", "invalid-request", "too-many-attempts"],
     },
     Operation {
         route: "POST /auth/login",
         id: "login",
         summary: "Log in",
-        description: "After ten failures an account is closed to logins for a quarter of an hour.",
+        description: "Ten failures from one address close an account to that address for a quarter of an hour, a hundred from all addresses to those without a session of it. One address may fail 60 times over all accounts, unless the shop sets another limit.",
         closed: false,
         parameters: &[],
         body: Some("Credentials"),
@@ -249,7 +252,7 @@ const OPERATIONS: &[Operation] = &[
         route: "POST /auth/refresh",
         id: "refresh",
         summary: "Exchange a refresh token for the next pair",
-        description: "Each is good once; the one before the current for 30 seconds more. One that is shown later ends the session.",
+        description: "Each is good once, and for 30 seconds more after it was replaced: then it gets the current one. One that is shown later ends the session.",
         closed: false,
         parameters: &[],
         body: Some("RefreshRequest"),
@@ -323,7 +326,11 @@ const PROBLEMS: &[(&str, u16, &str)] = &[
     ("weak-password", 422, "The password is too easily guessed"),
     ("invalid-cursor", 422, "The cursor was made for another list, or not by us"),
     ("idempotency-key-reused", 422, "The key was used for another request in the last 24 hours"),
-    ("too-many-attempts", 429, "Too many logins of this account have failed; `Retry-After` says for how long"),
+    (
+        "too-many-attempts",
+        429,
+        "Too many logins have failed, or too many accounts were made, of this account or from this address; `Retry-After` says for how long",
+    ),
     ("internal-error", 500, "A fault of ours, logged under the `request_id`"),
     ("unavailable", 503, "The database did not answer in time; the same request may be sent again"),
 ];
@@ -850,7 +857,7 @@ fn schemas() -> Value {
         ),
         "Registration": object(
             json!({
-                "email": {"type": "string", "format": "email", "maxLength": Email::MAX_CHARS, "pattern": "^[A-Za-z0-9._%+-]+@([A-Za-z0-9-]+\\.)+[A-Za-z0-9-]+$", "examples": ["ada@example.com"]},
+                "email": {"type": "string", "format": "email", "maxLength": Email::MAX_CHARS, "pattern": EMAIL, "description": "An international domain may be sent in Unicode too, and is answered in IDNA's ASCII form", "examples": ["ada@example.com"]},
                 "username": {"type": "string", "pattern": "^[a-z0-9._-]{3,32}$", "description": "Capitals are taken and made small", "examples": ["ada"]},
                 "password": password,
             }),

@@ -149,6 +149,21 @@ async fn writes_that_meet_others_are_repeated_or_told_to_be() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_checked_now_is_not_remembered() {
+    for (seconds, status) in [("0", 503), ("60", 500)] {
+        let cached = |options: &mut local::Options| {
+            options.parameters.insert("AuthorizerCacheSeconds".into(), seconds.into());
+        };
+        let Some(app) = TestApp::start_local(cached).await else { return };
+        let ada = app.customer("ada").await;
+        app.shop().inject(Some("error=100%,seed=1".parse().expect("faults")));
+        assert_eq!(ada.get("/auth/me").await.status, status, "{seconds}");
+        app.shop().inject(None);
+        assert_eq!(ada.get("/auth/me").await.status, 200, "{seconds}");
+    }
+}
+
+#[tokio::test]
 async fn a_function_that_misbehaves_answers_and_goes_on() {
     const TEMPLATE: &str = "
 Resources:
@@ -171,6 +186,7 @@ Resources:
     std::fs::write(&template, TEMPLATE).unwrap();
     let start = TestApp::start_local(|options| {
         options.template.clone_from(&template);
+        options.parameters.clear();
         options.binaries = BTreeMap::from([("misbehave".to_owned(), binary)]);
         options.limit = 1;
     });

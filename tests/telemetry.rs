@@ -125,6 +125,7 @@ async fn a_request_leaves_one_line_that_says_what_it_cost() {
 async fn operations_leave_a_line_too() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, _) = app.register("ada").await;
+    let ada_id = app.login(&email, PASSWORD).await.get("/auth/me").await["user_id"].clone();
     let done = app.shop().invoke("account-admin", json!({"email": email, "role": "admin"})).await;
     let refused = app.shop().invoke("account-admin", json!({"username": "nobody", "role": "admin"})).await;
     let mut told = String::new();
@@ -132,12 +133,30 @@ async fn operations_leave_a_line_too() {
         let logged = |line: &local::LogLine| line.text.contains(&invocation.request_id);
         let line: Value = serde_json::from_str(&app.shop().log_line(PATIENCE, logged).await.unwrap().text).unwrap();
         let counted: Vec<_> = metrics(&line).into_keys().collect();
-        writeln!(told, "{} {} {}", line["status"], line["code"], counted.join(", ")).unwrap();
+        let (status, code, role) = (&line["status"], &line["code"], &line["role"]);
+        let whose = if line["account_id"] == ada_id { "ada" } else { "nobody" };
+        writeln!(told, "{status} {code} {whose} {role} {}; {}", line["is_active"], counted.join(", ")).unwrap();
     }
     assert_snapshot!(told, @r#"
-    200 null read_units, write_units
-    404 "not-found" read_units
+    200 null ada "admin" null; read_units, write_units
+    404 "not-found" nobody null null; read_units
     "#);
+}
+
+#[tokio::test]
+async fn failed_logins_tell_whose_and_are_counted_when_they_are_closed_too() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let ada_id = app.login(&email, PASSWORD).await.get("/auth/me").await["user_id"].clone();
+    let mut told = Vec::new();
+    for _ in 0..12 {
+        let answer = app.anyone().post("/auth/login", json!({"email": email, "password": "wrong"})).await;
+        let (line, _) = lines_of(&app, &answer).await;
+        assert_eq!(line["user_id"], ada_id, "{line}");
+        assert_eq!(metrics(&line)["logins_failed"], 1.0, "{line}");
+        told.push(answer.status);
+    }
+    assert_eq!(told, [vec![401; 10], vec![429; 2]].concat());
 }
 
 #[tokio::test]

@@ -204,10 +204,13 @@ mod tests {
                 .put("ORDER#sent", "HISTORY#0000000002", json!({"from": "PENDING", "to": "CONFIRMED"}))
                 .put("ORDER#sent", "HISTORY#0000000010", json!({"from": "CONFIRMED", "to": "SHIPPED"}))
                 .put("USER#u", "USER", json!({"email": "Ada@example.com", "username": "Ada"}))
-                .put("USER#u", "SESSION#s", json!({"counter": 1}))
+                .put("SESSIONS#u", "SESSIONS", json!({"sessions": {"s": {"counter": {"N": "1"}}}}))
                 .put("EMAIL#ada@example.com", "OWNER", json!({"user_id": "u"}))
-                .put("EMAIL#ada@example.com", "ATTEMPTS", json!({"failures": 1}))
-                .put("EMAIL#nobody@example.com", "ATTEMPTS", json!({"failures": 1}))
+                .put("ATTEMPTS#u", "TOTAL", json!({"attempts": 1}))
+                .put("ATTEMPTS#u", "FROM#203.0.113.7", json!({"attempts": 1}))
+                .put("ATTEMPTS#EMAIL#nobody@example.com", "TOTAL", json!({"attempts": 1}))
+                .put("ADDRESS#203.0.113.7", "LOGINS", json!({"attempts": 1}))
+                .put("ADDRESS#203.0.113.7", "REGISTRATIONS", json!({"attempts": 1}))
                 .put("USERNAME#ada", "OWNER", json!({"user_id": "u"}))
                 .put("IDEMPOTENCY#u#key", "IDEMPOTENCY", json!({"answer": "{}"}));
             items
@@ -219,6 +222,7 @@ mod tests {
             for (name, value) in attributes.as_object().unwrap() {
                 let attribute = match value {
                     Value::String(text) => json!({"S": text}),
+                    Value::Object(map) => json!({"M": map}),
                     number => json!({"N": number.to_string()}),
                 };
                 item.insert(name.clone(), attribute);
@@ -399,7 +403,7 @@ mod tests {
                 |t| t.without("USER#u USER"),
                 &[
                     "torn EMAIL#ada@example.com OWNER: is owned by user \"u\", who does not exist",
-                    "torn USER#u SESSION#s: belongs to a user who does not exist",
+                    "torn SESSIONS#u SESSIONS: belongs to a user who does not exist",
                     "torn USERNAME#ada OWNER: is owned by user \"u\", who does not exist",
                 ],
             ),

@@ -42,7 +42,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// What the page calls the items whose `pk` and `sk` begin like this.
-const ENTITIES: [(&str, &str, &str); 13] = [
+const ENTITIES: [(&str, &str, &str); 15] = [
     ("Products", "PRODUCT#", "PRODUCT"),
     ("Stock shards", "PRODUCT#", "STOCK#"),
     ("Product names", "PRODUCT_NAME#", "OWNER"),
@@ -52,8 +52,10 @@ const ENTITIES: [(&str, &str, &str); 13] = [
     ("Users", "USER#", "USER"),
     ("E-mail addresses", "EMAIL#", "OWNER"),
     ("Usernames", "USERNAME#", "OWNER"),
-    ("Failed logins", "", "ATTEMPTS"),
-    ("Sessions", "USER#", "SESSION#"),
+    ("Failed logins, in total", "ATTEMPTS#", "TOTAL"),
+    ("Failed logins, by address", "ATTEMPTS#", "FROM#"),
+    ("Attempts of an address", "ADDRESS#", ""),
+    ("Sessions", "SESSIONS#", "SESSIONS"),
     ("Idempotency records", "IDEMPOTENCY#", "IDEMPOTENCY"),
     ("Settings", "SETTINGS", ""),
 ];
@@ -351,7 +353,7 @@ mod tests {
             user,
             key("EMAIL#b", "OWNER"),
             key("EMAIL#a", "OWNER"),
-            key("EMAIL#a", "ATTEMPTS"),
+            key("ATTEMPTS#a", "TOTAL"),
             key("ORDER#1", "ITEM#7"),
             key("PRODUCT#1", "STOCK#01"),
             order,
@@ -373,7 +375,7 @@ mod tests {
         assert_eq!(named("Order items"), json!([{"pk": "ORDER#1", "sk": "ITEM#7"}]));
         assert_eq!(named("Stock shards"), json!([{"pk": "PRODUCT#1", "sk": "STOCK#01"}]));
         assert_eq!(named("E-mail addresses"), json!([{"pk": "EMAIL#a", "sk": "OWNER"}, {"pk": "EMAIL#b", "sk": "OWNER"}]));
-        assert_eq!(named("Failed logins"), json!([{"pk": "EMAIL#a", "sk": "ATTEMPTS"}]));
+        assert_eq!(named("Failed logins, in total"), json!([{"pk": "ATTEMPTS#a", "sk": "TOTAL"}]));
         assert_eq!(named(OTHERS), json!([{"pk": "ELSE#1", "sk": "ELSE"}]));
         assert_eq!(named("Sessions"), json!([]));
     }

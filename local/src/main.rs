@@ -198,11 +198,17 @@ fn progress() -> ProgressBar {
 async fn serve(cli: Serve) -> Result {
     let workspace = workspace();
     let binaries = cargo::build(&workspace, cli.profile.as_deref()).await?;
+    let mut parameters = BTreeMap::new();
+    if cli.template.is_none() {
+        // Everybody here has one address.
+        parameters.insert("AttemptsPerAddress".to_owned(), "0".to_owned());
+    }
+    parameters.extend(cli.parameters);
     let next = |distance| if cli.port == 0 { 0 } else { cli.port + distance };
     let shop = Shop::start(Options {
         template: cli.template.unwrap_or_else(|| workspace.join("template.yaml")),
         binaries,
-        parameters: BTreeMap::from_iter(cli.parameters),
+        parameters,
         address: cli.listen,
         port: cli.port,
         invoke_port: next(1),

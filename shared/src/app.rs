@@ -24,6 +24,9 @@ use crate::{
     tls,
 };
 
+/// What the shop is called wherever it is deployed.
+const NAME: &str = "Stockroom";
+
 /// Why a function cannot start: its environment is not what template.yaml makes it. No message has a value in it, which may be
 /// a secret.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,10 @@ impl FromEnvironment for () {
 pub struct App {
     pub table: Table,
     pub order_policy: OrderPolicy,
+    /// How many logins may fail from one address, and how many registrations may come from it, in 15 minutes; 0 is no limit.
+    attempts_per_address: u32,
+    /// What the shop is called: by itself, by its stack and by its domain.
+    names: Vec<String>,
 }
 
 impl App {
@@ -64,7 +71,18 @@ impl App {
         Uuid::now_v7().into()
     }
 
+    /// How many logins may fail from one address, and how many registrations may come from it, in 15 minutes; 0 is no limit.
+    pub fn attempts_per_address(&self) -> u64 {
+        self.attempts_per_address.into()
+    }
+
+    /// What the shop is called. No password may be made of it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     fn over(http: SharedHttpClient) -> Result<Self, StartupError> {
+        let names = [Some(NAME.to_owned()), optional("STACK_NAME")?, optional("DOMAIN_NAME")?];
         Ok(Self {
             table: Table::new(Client::from_conf(dynamodb(http)?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
             order_policy: OrderPolicy {
@@ -72,6 +90,8 @@ impl App {
                 max_open_orders: Some(number("MAX_OPEN_ORDERS", 0..=99_999, 0)?).filter(|orders| *orders > 0),
                 hold_hours: Some(number("PENDING_ORDER_HOURS", 0..=99_999, 0)?).filter(|hours| *hours > 0),
             },
+            attempts_per_address: number("ATTEMPTS_PER_ADDRESS", 0..=999_999, 0)?,
+            names: names.into_iter().flatten().collect(),
         })
     }
 
@@ -113,6 +133,11 @@ impl FromEnvironment for TokenApp {
         let keys = Keys::new(client, variable("SIGNING_SECRET_ARN")?, rotation_days);
         Ok(Self { app: App::over(http)?, keys })
     }
+}
+
+/// Whether the gateway keeps the authorizer's answers for a while.
+pub fn authorizer_is_cached() -> Result<bool, StartupError> {
+    Ok(number("AUTHORIZER_CACHE_SECONDS", 0..=3_600, 0)? > 0)
 }
 
 /// Who writes the log lines of this process.

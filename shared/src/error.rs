@@ -96,8 +96,9 @@ pub enum Error {
     #[error("the account or the password is wrong")]
     InvalidCredentials,
 
-    /// The account, if there is one, is closed to logins for some seconds.
-    #[error("too many attempts to log in have failed")]
+    /// The account, if there is one, is closed to logins from the caller's address, or the address is closed to all logins or
+    /// registrations: for some seconds.
+    #[error("there have been too many attempts on this account or from this address")]
     TooManyAttempts { retry_after: i64 },
 
     /// The refresh token is not ours, was replaced, or its session has ended.
@@ -147,6 +148,10 @@ pub enum Error {
     /// The database does not answer, or not in time. Nothing is known about the effect; repeating is safe with an idempotency key.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+
+    /// Work of our own took longer than it may, such as when many ask for it at once.
+    #[error("{0} took longer than it may")]
+    TookTooLong(&'static str),
 
     /// The write lost every attempt against others to the same items. Nothing was written.
     #[error("other writes to the same items kept coming in between")]

@@ -1,6 +1,9 @@
 //! Where the signing keys come from: one secret in AWS Secrets Manager. Another key service would be another file like this.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_sdk_secretsmanager::{
     Client,
@@ -25,7 +28,11 @@ const DAY: i64 = 24 * 60 * 60;
 const MAX_AGE: i64 = 5 * 60 * 1000;
 
 /// The least time between two refetches for tokens with a key that we do not know, in milliseconds: anybody can send such tokens.
+/// And the least time after a fetch that failed, while there are keys to go on with.
 const COOL_DOWN: i64 = 30 * 1000;
+
+/// How long a request waits for keys that are newer than those at hand.
+const REFETCH: Duration = Duration::from_secs(1);
 
 /// A new version signs when it is this old, in milliseconds, and its predecessor until then. Longer than the cool-down, so that
 /// whoever verifies can have read the new version before the first token that needs it.
@@ -41,6 +48,8 @@ pub struct Keys {
     known: Mutex<Option<Known>>,
     /// When a token with an unknown key last made us read again.
     surprised: Mutex<Option<Timestamp>>,
+    /// When the keys could last not be read.
+    failed: Mutex<Option<Timestamp>>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,18 +68,21 @@ struct Version {
 impl Keys {
     /// A secret that is `rotation_days` old is replaced.
     pub fn new(client: Client, secret_id: String, rotation_days: u32) -> Self {
-        Self { client, secret_id, rotation_days, known: Mutex::new(None), surprised: Mutex::new(None) }
+        let (known, surprised, failed) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
+        Self { client, secret_id, rotation_days, known, surprised, failed }
     }
 
     /// The keys to sign with.
     pub async fn ring(&self, now: Timestamp) -> Result<Arc<Keyring>> {
         match self.known() {
-            Some(known) if now.millis() - known.fetched.millis() < MAX_AGE => Ok(known.ring),
-            Some(known) => match self.fetch(now).await {
-                Ok(ring) => Ok(ring),
-                // What we have still verifies: better than nothing while the key service is away.
-                Err(Error::Unavailable(_)) => Ok(known.ring),
-                Err(error) => Err(error),
+            // What we have still verifies: better than to wait for a key service that is away.
+            Some(known) if known.fetched.is_within(MAX_AGE, now) || self.has_failed_lately(now) => Ok(known.ring),
+            Some(known) => match tokio::time::timeout(REFETCH, self.fetch(now)).await {
+                Ok(Err(Error::Unavailable(_))) | Err(_) => {
+                    self.note_failure(now);
+                    Ok(known.ring)
+                }
+                Ok(fetched) => fetched,
             },
             None => self.fetch(now).await,
         }
@@ -84,12 +96,25 @@ impl Keys {
         }
         {
             let mut surprised = self.surprised.lock().unwrap_or_else(PoisonError::into_inner);
-            if surprised.is_some_and(|last| now.millis() - last.millis() < COOL_DOWN) {
+            if surprised.is_some_and(|last| last.is_within(COOL_DOWN, now)) {
                 return Ok(Err(Refused::NeverIssued));
             }
             *surprised = Some(now);
         }
-        Ok(self.fetch(now).await?.verify(kind, token, now))
+        if self.has_failed_lately(now) {
+            return Err(Error::Unavailable("the signing keys could not be read a moment ago".into()));
+        }
+        let fetched = self.fetch(now).await.inspect_err(|_| self.note_failure(now))?;
+        Ok(fetched.verify(kind, token, now))
+    }
+
+    fn has_failed_lately(&self, now: Timestamp) -> bool {
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|last| last.is_within(COOL_DOWN, now))
+    }
+
+    fn note_failure(&self, now: Timestamp) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     /// Gives the secret a new version if the current one is old, or at once if it is forced; tells whether it has one.
@@ -157,5 +182,139 @@ impl Keys {
             }
             Err(error) => Err(fault(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        time::Instant,
+    };
+
+    use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region, timeout::TimeoutConfig};
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::tls;
+
+    /// As much of Secrets Manager as is needed here: one secret without a previous version.
+    #[derive(Default)]
+    struct Service {
+        hangs: AtomicBool,
+        asked: AtomicUsize,
+    }
+
+    impl Service {
+        async fn start() -> (Arc<Self>, Keys) {
+            let service = Arc::new(Self::default());
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let listening = Arc::clone(&service);
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(Arc::clone(&listening).answer(stream));
+                }
+            });
+            let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(3)).build();
+            let config = Config::builder()
+                .behavior_version(BehaviorVersion::v2026_01_12())
+                .region(Region::new("us-east-1"))
+                .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+                .http_client(tls::client())
+                .timeout_config(timeouts)
+                .endpoint_url(url);
+            (service, Keys::new(Client::from_conf(config.build()), "SigningSecret".into()))
+        }
+
+        async fn answer(self: Arc<Self>, stream: TcpStream) {
+            let mut stream = BufReader::new(stream);
+            loop {
+                let (mut length, mut line) = (0, String::new());
+                while stream.read_line(&mut line).await.unwrap_or_default() > 2 {
+                    if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                if length == 0 || stream.read_exact(&mut body).await.is_err() {
+                    return;
+                }
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                if self.hangs.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+                let current = String::from_utf8(body).unwrap().contains("AWSCURRENT");
+                let (status, answer) = if current {
+                    let secret = "x".repeat(64);
+                    ("200 OK", format!(r#"{{"VersionId": "1", "SecretString": "{secret}", "CreatedDate": 1.0}}"#))
+                } else {
+                    ("400 Bad Request", r#"{"__type": "ResourceNotFoundException"}"#.to_owned())
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n",
+                    answer.len()
+                );
+                if stream.write_all((head + &answer).as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    const START: i64 = 1_795_342_350;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis((START + seconds) * 1000)
+    }
+
+    #[tokio::test]
+    async fn a_key_service_that_hangs_is_waited_for_once_while_keys_are_held() {
+        let (service, keys) = Service::start().await;
+        keys.ring(at(0)).await.unwrap();
+        let asked = || service.asked.load(Ordering::SeqCst);
+        let fetched = asked();
+        keys.ring(at(299)).await.unwrap();
+        assert_eq!(asked(), fetched, "keys are good for five minutes");
+
+        service.hangs.store(true, Ordering::SeqCst);
+        let start = Instant::now();
+        keys.ring(at(301)).await.unwrap();
+        let waited = start.elapsed();
+        assert!(waited < Duration::from_millis(1500), "{waited:?}");
+        let (start, failed) = (Instant::now(), asked());
+        for second in 301..331 {
+            keys.ring(at(second)).await.unwrap();
+        }
+        // A token with a key that we do not know cannot be judged, and is told so at once.
+        let stranger = Keyring::new(Key::new("2", b"another"), None);
+        let grant = Grant {
+            user_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f".parse().unwrap(),
+            session_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e10".parse().unwrap(),
+            role: crate::domain::Role::Customer,
+            counter: 0,
+        };
+        let token = stranger.mint(Kind::Access, &grant, "1".into(), at(310), at(900)).unwrap();
+        let judged = keys.verify(Kind::Access, &token, at(310)).await;
+        assert!(matches!(judged, Err(Error::Unavailable(_))), "{judged:?}");
+        assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+        assert_eq!(asked(), failed, "the failure is remembered");
+
+        service.hangs.store(false, Ordering::SeqCst);
+        keys.ring(at(332)).await.unwrap();
+        assert!(asked() > failed, "for half a minute");
+    }
+
+    #[tokio::test]
+    async fn keys_from_the_future_are_read_again() {
+        let (service, keys) = Service::start().await;
+        keys.ring(at(600)).await.unwrap();
+        let asked = service.asked.load(Ordering::SeqCst);
+        keys.ring(at(0)).await.unwrap();
+        assert!(service.asked.load(Ordering::SeqCst) > asked, "the clock was set back");
     }
 }

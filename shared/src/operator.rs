@@ -1,20 +1,22 @@
 //! Functions without a route, which an operator invokes with IAM rights.
 
+use std::time::Duration;
+
 use futures_util::{FutureExt, TryFutureExt};
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
     Error, Result,
     app::FromEnvironment,
-    domain::{Fields, FromFields},
+    domain::{Fields, FromFields, Timestamp},
     http::{self, Fatal},
-    telemetry::{self, Kind, Work},
+    telemetry::{self, Kind, Work, note},
 };
 
 /// Runs `handler` for every invocation until Lambda stops the environment. What it refuses becomes a function error whose
-/// type is the code that the API uses for the same thing.
+/// type is the code that the API uses for the same thing, and so do panics and work that takes too long.
 pub async fn serve<A, F, Fut, I, O>(handler: F) -> Result<(), Fatal>
 where
     A: FromEnvironment + Sync + 'static,
@@ -27,18 +29,39 @@ where
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let (payload, context) = event.into_parts();
+        let limit = limit(context.deadline, (source.clock)());
+        let asked_by = asked_by(&context);
         let work =
             Work { kind: Kind::Operation, request_id: context.request_id, route: String::new(), trace: context.xray_trace_id };
         let carried_out = async {
+            note(|tally| tally.asked_by = asked_by);
             let input = Fields::parse(payload.get().as_bytes())?;
             // Boxed: the types of the futures below are nested deeper than the compiler follows.
-            handler(app, input).boxed_local().await
+            http::carry_out(handler(app, input), limit).boxed_local().await
         };
         let noted = carried_out.inspect_err(http::report);
         let status = |outcome: &Result<O>| outcome.as_ref().map_or_else(http::status, |_| 200);
         telemetry::observe(source, work, noted, status).await.map_err(failure)
     }))
     .await
+}
+
+/// How long the work may take: until a second before Lambda would end it, without a word of why.
+fn limit(deadline: u64, now: Timestamp) -> Duration {
+    let now = u64::try_from(now.millis()).unwrap_or_default();
+    Duration::from_millis(deadline.saturating_sub(now).saturating_sub(1000).max(100))
+}
+
+/// Who asked, as far as Lambda tells: the Cognito identity, or the `operator` in the client context that the caller sends along.
+/// IAM's principal is in CloudTrail only, under the same request id. What may be an e-mail address is left out.
+fn asked_by(context: &Context) -> Option<String> {
+    let identity = context.identity.as_ref().map(|identity| identity.identity_id.as_str());
+    let custom = context.client_context.as_ref().and_then(|client| client.custom.get("operator")).map(String::as_str);
+    let plain = |name: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte);
+        (1..=128).contains(&name.len()) && name.bytes().all(allowed)
+    };
+    identity.or(custom).filter(plain).map(str::to_owned)
 }
 
 fn failure(error: Error) -> Diagnostic {
@@ -49,4 +72,47 @@ fn failure(error: Error) -> Diagnostic {
         error => error.to_string(),
     };
     Diagnostic { error_type: http::code(&error).to_owned(), error_message }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lambda_http::http::{HeaderMap, HeaderValue};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn work_ends_before_lambda_would_end_it() {
+        let now = Timestamp::from_millis(1_000_000);
+        assert_eq!(limit(1_010_000, now), Duration::from_secs(9));
+        assert_eq!(limit(1_120_000, now), Duration::from_secs(119));
+        assert_eq!(limit(1_000_000, now), Duration::from_millis(100));
+        assert_eq!(limit(0, now), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn who_asked_is_told_without_an_address() {
+        // As the Runtime API hands them over.
+        let by = |header: &'static str, value: String| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("lambda-runtime-aws-request-id", "id"), ("lambda-runtime-deadline-ms", "1")] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            headers.insert(header, HeaderValue::from_str(&value).unwrap());
+            asked_by(&Context::new("id", Arc::default(), &headers).unwrap())
+        };
+        let operator = |name: &str| {
+            let client = json!({"custom": {"operator": name}});
+            by("lambda-runtime-client-context", client.to_string())
+        };
+        assert_eq!(asked_by(&Context::default()), None);
+        assert_eq!(operator("ada").as_deref(), Some("ada"));
+        assert_eq!(operator("ada@example.com"), None);
+        assert_eq!(operator("two\nlines"), None);
+
+        let cognito = json!({"cognitoIdentityId": "eu-west-1:0197a2b4", "cognitoIdentityPoolId": "eu-west-1:1"});
+        assert_eq!(by("lambda-runtime-cognito-identity", cognito.to_string()).as_deref(), Some("eu-west-1:0197a2b4"));
+    }
 }

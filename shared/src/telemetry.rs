@@ -14,7 +14,7 @@ use std::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Status, Timestamp, UserId};
+use crate::domain::{Role, Status, Timestamp, UserId};
 
 /// Where all metrics are found in CloudWatch.
 const NAMESPACE: &str = "Stockroom";
@@ -38,8 +38,20 @@ pub struct Tally {
     pub write_units: f64,
     /// Orders that were brought to a status, and to which.
     pub orders: Option<(Status, u32)>,
+    /// What an operator decided about an account.
+    pub account: Option<AccountChange>,
+    /// Which operator asked, if that is known.
+    pub asked_by: Option<String>,
     /// Why the work was not done.
     pub refusal: Option<Refusal>,
+}
+
+/// A change of an account, by the id of the account; `None` leaves something as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountChange {
+    pub user_id: UserId,
+    pub role: Option<Role>,
+    pub is_active: Option<bool>,
 }
 
 /// The part of an error that a log may hold.
@@ -160,6 +172,14 @@ impl Line<'_> {
         fields.put("cold_start", self.cold_start);
         if let Some(user_id) = tally.user_id {
             fields.put("user_id", user_id);
+        }
+        if let Some(asked_by) = &tally.asked_by {
+            fields.put("asked_by", asked_by);
+        }
+        if let Some(AccountChange { user_id, role, is_active }) = tally.account {
+            fields.put("account_id", user_id);
+            role.inspect(|role| fields.put("role", role));
+            is_active.inspect(|is_active| fields.put("is_active", is_active));
         }
         fields.put("calls", tally.calls);
         // Those of the SDK, and those of ours after a conflict.

@@ -7,6 +7,7 @@ use shared::{
     domain::{AccountName, AccountOrder, User},
     http, operator,
     store::{sessions, users},
+    telemetry::{AccountChange, note},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,6 +21,7 @@ async fn handle(app: &App, order: AccountOrder) -> Result<User> {
         AccountName::Login(login) => users::owner(&app.table, login).await?.ok_or(Error::NotFound("account"))?,
     };
 
+    note(|tally| tally.account = Some(AccountChange { user_id, role: order.role, is_active: order.is_active }));
     let user = users::administer(&app.table, user_id, order.role, order.is_active, app.now()).await?;
     // After the change: a login that was under way saw the account before it, and its session is among these.
     sessions::end_all(&app.table, user_id).await?;

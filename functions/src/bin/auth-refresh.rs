@@ -22,9 +22,9 @@ async fn handle(TokenApp { app, keys }: &TokenApp, request: Request) -> Result<R
     let found = sessions::find_with_account(&app.table, grant.user_id, grant.session_id, now).await?;
     let (mut session, account) = found.filter(|(_, account)| account.user.is_active).ok_or(Error::InvalidRefreshToken)?;
     if session.freshness(grant.counter, now) == Freshness::Current {
-        session = sessions::rotate(&app.table, &session, now).await?;
+        session = sessions::rotate(&app.table, &session, &request.source_address(), now).await?;
     }
-    // Whoever lost the race for the rotation came a moment later: the token shown is the one before the newest.
+    // Whoever lost the race for the rotation came a moment later: the token shown has just been replaced.
     if session.freshness(grant.counter, now) == Freshness::Reused {
         sessions::end(&app.table, session.user_id, session.session_id).await?;
         return Err(Error::InvalidRefreshToken);

@@ -5,7 +5,7 @@ use shared::{
     auth::Registration,
     domain::User,
     http::{self, Request, Response},
-    store::users,
+    store::{attempts, users},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,9 +15,11 @@ async fn main() -> Result<(), http::Fatal> {
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let Registration { email, username, password } = request.json()?;
-    password.require_strength(&[email.as_str(), username.as_str()])?;
+    let now = app.now();
+    password.require_strength([email.as_str(), username.as_str()].into_iter().chain(app.names())).await?;
+    attempts::count_registration(&app.table, &request.source_address(), app.attempts_per_address(), now).await?;
 
-    let user = User::register(app.new_id(), email, username, app.now());
+    let user = User::register(app.new_id(), email, username, now);
     users::register(&app.table, &user, &password.hash().await?).await?;
 
     http::plainly_created(&user)

@@ -75,7 +75,7 @@ pub enum Kind {
     Line,
     History,
     User,
-    Session,
+    Sessions,
     Email,
     Username,
     Record,
@@ -98,11 +98,12 @@ impl Kind {
             ("ORDER", sk) if sk.starts_with("ITEM#") => Self::Line,
             ("ORDER", sk) if sk.starts_with("HISTORY#") => Self::History,
             ("USER", "USER") => Self::User,
-            ("USER", sk) if sk.starts_with("SESSION#") => Self::Session,
+            ("SESSIONS", "SESSIONS") => Self::Sessions,
             ("EMAIL", "OWNER") => Self::Email,
             ("USERNAME", "OWNER") => Self::Username,
             ("IDEMPOTENCY", "IDEMPOTENCY") => Self::Record,
-            ("EMAIL" | "USERNAME", "ATTEMPTS") => Self::Attempts,
+            ("ATTEMPTS", "TOTAL") | ("ADDRESS", "LOGINS" | "REGISTRATIONS") => Self::Attempts,
+            ("ATTEMPTS", sk) if sk.starts_with("FROM#") => Self::Attempts,
             ("SETTINGS", _) => Self::Settings,
             _ => return None,
         })
@@ -130,7 +131,7 @@ impl Kind {
             Self::Line => &["product_id", "quantity", "price", "shard", "updated_at"],
             Self::History => &["at", "from", "to", "stock"],
             Self::User => &["email", "username", "updated_at"],
-            Self::Session => &["created_at"],
+            Self::Sessions => &["sessions", "expires_at"],
             Self::Email | Self::Username => &["user_id"],
             Self::Record => &["fingerprint", "expires_at"],
             Self::Attempts | Self::Settings => &[],
@@ -184,14 +185,11 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
             made.into_iter().collect()
         }
         Kind::Attempts | Kind::Settings => vec![],
-        Kind::Stock(_)
-        | Kind::ProductName
-        | Kind::Order
-        | Kind::Line
-        | Kind::History
-        | Kind::Session
-        | Kind::Email
-        | Kind::Username => vec![pk.clone()],
+        // Beside the account that they are of.
+        Kind::Sessions => vec![format!("USER#{}", id_of(&pk))],
+        Kind::Stock(_) | Kind::ProductName | Kind::Order | Kind::Line | Kind::History | Kind::Email | Kind::Username => {
+            vec![pk.clone()]
+        }
     };
     Ok((Item { pk, sk, attributes: Value::Object(kept) }, subjects))
 }

@@ -2,7 +2,7 @@
 //! sessions of accounts.
 
 use serde_json::Map;
-use shared::domain::{Email, Username};
+use shared::domain::{Email, Session, Username};
 
 use super::finding::{Finding, Remedy, Tear, Violation, Write};
 use super::items::Items;
@@ -138,12 +138,21 @@ pub fn judge_user(group: &[Item]) -> Vec<Finding> {
             let violation = Violation::of(user, format!("its {name} breaks its rules"));
             findings.push(Finding::broken(vec![violation], "no request is let through with it: ask whose account it is"));
         }
-        return findings;
     }
-    // Half of a registration, and a login in the same instant: without its account it is worth nothing to anybody.
-    for session in group.iter().filter(|item| item.kind() == Some(Kind::Session)) {
-        let violation = Violation::of(session, "belongs to a user who does not exist");
-        let writes = vec![Write::delete(session, session.as_read(&["created_at"])), Write::absent(&session.pk, "USER")];
+    for sessions in group.iter().filter(|item| item.kind() == Some(Kind::Sessions)) {
+        let count = sessions.attributes["sessions"]["M"].as_object().map_or(0, Map::len);
+        if count > Session::MAX_PER_ACCOUNT {
+            let violation = Violation::of(sessions, format!("has {count} sessions, more than {}", Session::MAX_PER_ACCOUNT));
+            findings
+                .push(Finding::broken(vec![violation], "nothing is lost by deleting it: whoever it belongs to logs in again"));
+        }
+        if user.is_some() {
+            continue;
+        }
+        // Half of a registration, and a login in the same instant: without its account it is worth nothing to anybody.
+        let violation = Violation::of(sessions, "belongs to a user who does not exist");
+        let account = format!("USER#{}", sessions.id());
+        let writes = vec![Write::delete(sessions, sessions.as_read(&["expires_at"])), Write::absent(&account, "USER")];
         findings.push(Finding::torn(Tear::SessionWithoutUser, vec![violation], Remedy::write(writes)));
     }
     findings

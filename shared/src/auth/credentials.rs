@@ -31,11 +31,11 @@ pub struct Credentials {
 
 impl FromFields for Credentials {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let email = fields.optional::<Typed>("email");
+        let email = fields.optional::<TypedEmail>("email");
         let username = fields.optional::<Typed>("username");
         let password = fields.required("password");
         let login = match (email?, username?) {
-            (Some(Typed(email)), None) => Login::Email(email),
+            (Some(TypedEmail(email)), None) => Login::Email(email),
             (None, Some(Typed(username))) => Login::Username(username),
             _ => {
                 fields.fault("must have either email or username");
@@ -51,15 +51,36 @@ struct Typed(Folded);
 
 impl FromJson for Typed {
     fn from_json(json: Json<'_>) -> Result<Self, String> {
-        let Json::String(text) = json else {
-            return Err("must be a string".into());
-        };
-        let folded = Folded::new(text.trim());
-        if text.chars().count() > Email::MAX_CHARS || folded.as_str().len() > Folded::MAX_BYTES {
-            return Err(format!("must have at most {} characters", Email::MAX_CHARS));
-        }
-        Ok(Self(folded))
+        typed(json)
+            .map(|text| Self(Folded::new(text.trim())))
+            .and_then(|typed| if typed.0.as_str().len() > Folded::MAX_BYTES { Err(too_long()) } else { Ok(typed) })
     }
+}
+
+/// What somebody typed for an e-mail address. One that is valid is found in either spelling of its domain.
+struct TypedEmail(Folded);
+
+impl FromJson for TypedEmail {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        let text = typed(json)?;
+        match Email::parse(&text) {
+            Ok(email) => Ok(Self(email.folded())),
+            Err(_) => Typed::from_json(Json::String(text)).map(|Typed(folded)| Self(folded)),
+        }
+    }
+}
+
+/// A text that is not too long: folding takes time, and a body may be much longer than a name.
+fn typed(json: Json<'_>) -> Result<String, String> {
+    match json {
+        Json::String(text) if text.chars().count() <= Email::MAX_CHARS => Ok(text),
+        Json::String(_) => Err(too_long()),
+        _ => Err("must be a string".into()),
+    }
+}
+
+fn too_long() -> String {
+    format!("must have at most {} characters", Email::MAX_CHARS)
 }
 
 /// The body of a refresh.

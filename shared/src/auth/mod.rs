@@ -2,6 +2,7 @@
 
 mod credentials;
 mod password;
+mod strength;
 mod token;
 
 pub use credentials::{Credentials, LogoutRequest, RefreshRequest, Registration};

@@ -18,15 +18,12 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
-    domain::{Role, Session, SessionId, Timestamp, Tokens, UserId},
+    domain::{LEEWAY_SECONDS, Role, Session, SessionId, Timestamp, Tokens, UserId},
 };
 
 /// Who signs, and whom the tokens are for. Stacks are told apart by their keys.
 const ISSUER: &str = "stockroom";
 const AUDIENCE: &str = "stockroom-api";
-
-/// How far other clocks may be ahead of ours, in seconds.
-const LEEWAY: i64 = 5;
 
 /// No token of ours is longer, in bytes.
 const MAX_TOKEN: usize = 2_048;
@@ -156,7 +153,7 @@ impl Keyring {
         let refresh_jti = format!("{}.{}", session.session_id, session.counter);
         Ok(Tokens {
             access_token: self.mint(Kind::Access, &grant, jti, now, access_expires)?,
-            refresh_token: self.mint(Kind::Refresh, &grant, refresh_jti, session.rotated_at, session.expires_at)?,
+            refresh_token: self.mint(Kind::Refresh, &grant, refresh_jti, session.rotated_at(), session.expires_at)?,
             token_type: "Bearer",
             expires_in: access_expires.seconds() - now.seconds(),
         })
@@ -186,7 +183,7 @@ impl Keyring {
         let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map_err(|_| Refused::NeverIssued)?.claims;
 
         let now = now.seconds();
-        if claims.iat > now + LEEWAY || claims.nbf > now + LEEWAY {
+        if claims.iat > now + LEEWAY_SECONDS || claims.nbf > now + LEEWAY_SECONDS {
             return Err(Refused::NeverIssued);
         }
         if claims.exp <= now {

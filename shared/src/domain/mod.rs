@@ -1,5 +1,7 @@
 //! The shop's own types and rules: values that cannot be wrong once they exist. Nothing here waits, reads a clock or knows a wire.
 
+mod address;
+pub mod attempts;
 mod fields;
 mod folded;
 mod id;
@@ -12,6 +14,7 @@ mod text;
 mod timestamp;
 mod user;
 
+pub use address::SourceAddress;
 pub use fields::{Fields, FromFields, FromJson, Json};
 pub use folded::Folded;
 pub use id::{OrderId, OrderItemId, ProductId, SessionId, UserId};
@@ -24,5 +27,5 @@ pub use order::{
 pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Stock, StockShards};
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
 pub use text::Text;
-pub use timestamp::Timestamp;
+pub use timestamp::{LEEWAY_SECONDS, Timestamp};
 pub use user::{AccountName, AccountOrder, Actor, Caller, Email, Login, Role, User, Username};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    address::SourceAddress,
     fields::{Fields, FromFields},
     id::{SessionId, UserId},
     timestamp::Timestamp,
@@ -14,8 +15,12 @@ const ACCESS: i64 = 15 * 60;
 /// Seconds that a session lasts, however often it is refreshed.
 pub const SESSION: i64 = 7 * 24 * 60 * 60;
 
-/// Seconds in which a refresh token may be used once more after its successor was made: two tabs, or a lost answer.
-const GRACE: i64 = 30;
+/// Milliseconds in which a refresh token may be used again after it was replaced: several tabs, or a lost answer.
+const GRACE: i64 = 30 * 1000;
+
+/// Replacements that are remembered, and so the most that happen within [`GRACE`]: further ones are put off, and whoever asks
+/// gets the current token again.
+const MAX_REPLACEMENTS: usize = 8;
 
 /// The input of the schedule that replaces the signing secret, or of an operator: `{"force": true}` does it however young it is.
 #[derive(Debug)]
@@ -37,11 +42,14 @@ impl FromFields for Rotation {
 pub struct Session {
     pub session_id: SessionId,
     pub user_id: UserId,
+    /// Where it was last seen: at its login, or at its latest refresh.
+    pub address: SourceAddress,
     /// How often it has been refreshed.
     pub counter: u64,
     pub created_at: Timestamp,
-    /// When it was last refreshed, or made.
-    pub rotated_at: Timestamp,
+    /// When the latest refresh tokens were replaced, oldest first: the last one is when the current token was made. Those that
+    /// are too old to matter are left out, and there is none before the first refresh.
+    pub replacements: Vec<Timestamp>,
     /// When it ends, whatever happens.
     pub expires_at: Timestamp,
 }
@@ -51,29 +59,60 @@ pub struct Session {
 pub enum Freshness {
     /// The newest: to be replaced by the next.
     Current,
-    /// The one before the newest, moments after it was replaced: its bearer gets the newest.
+    /// Replaced moments ago: its bearer gets the newest.
     JustReplaced,
     /// Used again long after: two parties have it, and one of them stole it.
     Reused,
 }
 
 impl Session {
-    pub fn new(session_id: SessionId, user_id: UserId, now: Timestamp) -> Self {
+    /// Sessions that an account may have at once.
+    pub const MAX_PER_ACCOUNT: usize = 20;
+
+    pub fn new(session_id: SessionId, user_id: UserId, address: SourceAddress, now: Timestamp) -> Self {
         // Whole seconds, as tokens and the table's TTL have them.
         let expires_at = Timestamp::from_millis((now.seconds() + SESSION) * 1000);
-        Self { session_id, user_id, counter: 0, created_at: now, rotated_at: now, expires_at }
+        Self { session_id, user_id, address, counter: 0, created_at: now, replacements: Vec::new(), expires_at }
+    }
+
+    /// When its current refresh token was made: at its login, or at its latest refresh.
+    pub fn rotated_at(&self) -> Timestamp {
+        self.replacements.last().copied().unwrap_or(self.created_at)
+    }
+
+    /// Whether it has begun and not ended.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !self.created_at.is_ahead_of(now) && self.expires_at > now
     }
 
     /// Judges a refresh token by the counter it carries.
     pub fn freshness(&self, counter: u64, now: Timestamp) -> Freshness {
-        let since = now.millis() - self.rotated_at.millis();
         if counter == self.counter {
-            Freshness::Current
-        } else if counter + 1 == self.counter && since <= GRACE * 1000 {
-            Freshness::JustReplaced
-        } else {
-            Freshness::Reused
+            return Freshness::Current;
         }
+        let replaced_at = self.counter.checked_sub(counter).and_then(|behind| {
+            let behind = usize::try_from(behind).ok()?;
+            self.replacements.get(self.replacements.len().checked_sub(behind)?)
+        });
+        match replaced_at {
+            Some(at) if at.is_within(GRACE, now) => Freshness::JustReplaced,
+            _ => Freshness::Reused,
+        }
+    }
+
+    /// The session after its current refresh token is replaced by somebody at `address`. `None` while as many replacements as
+    /// are remembered are moments old: one more would make the oldest of these tokens look stolen.
+    pub fn rotated(&self, address: &SourceAddress, now: Timestamp) -> Option<Self> {
+        let mut next = self.clone();
+        let expired = next.replacements.iter().take_while(|at| !at.is_within(GRACE, now)).count();
+        next.replacements.drain(..expired);
+        if next.replacements.len() == MAX_REPLACEMENTS {
+            return None;
+        }
+        next.replacements.push(now);
+        next.counter += 1;
+        next.address = address.clone();
+        Some(next)
     }
 
     /// When an access token made now ends: no later than its session.
@@ -101,25 +140,63 @@ mod tests {
         Timestamp::from_millis(1_795_342_350_120 + millis)
     }
 
+    fn address() -> SourceAddress {
+        SourceAddress::parse("203.0.113.7")
+    }
+
     fn session() -> Session {
         let id = "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f";
-        Session::new(id.parse().unwrap(), id.parse().unwrap(), at(0))
+        Session::new(id.parse().unwrap(), id.parse().unwrap(), address(), at(0))
     }
 
     #[test]
-    fn the_token_before_the_newest_is_good_for_thirty_seconds() {
-        let session = Session { counter: 4, rotated_at: at(0), ..session() };
+    fn every_token_is_good_for_thirty_seconds_after_it_was_replaced() {
+        let session = Session { counter: 5, replacements: vec![at(0), at(10_000)], ..session() };
         for (counter, after, freshness) in [
-            (4, 0, Freshness::Current),
-            (4, 1_000_000, Freshness::Current),
-            (3, 0, Freshness::JustReplaced),
+            (5, 10_000, Freshness::Current),
+            (5, 1_000_000, Freshness::Current),
+            (4, 10_000, Freshness::JustReplaced),
+            (4, 40_000, Freshness::JustReplaced),
+            (4, 40_001, Freshness::Reused),
+            (3, 10_000, Freshness::JustReplaced),
             (3, 30_000, Freshness::JustReplaced),
             (3, 30_001, Freshness::Reused),
-            (2, 0, Freshness::Reused),
-            (5, 0, Freshness::Reused),
+            (2, 10_000, Freshness::Reused),
+            (6, 10_000, Freshness::Reused),
+            (u64::MAX, 10_000, Freshness::Reused),
         ] {
             assert_eq!(session.freshness(counter, at(after)), freshness, "{counter} after {after} ms");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_makes_no_grace_longer() {
+        let session = Session { counter: 1, replacements: vec![at(600_000)], ..session() };
+        assert_eq!(session.freshness(0, at(0)), Freshness::Reused, "replaced in ten minutes");
+        assert_eq!(session.freshness(0, at(595_000)), Freshness::JustReplaced, "within what clocks differ");
+        assert!(session.is_live(at(0)));
+        assert!(!session.is_live(at(-5_001)), "begun in the future");
+        assert!(!session.is_live(session.expires_at));
+    }
+
+    #[test]
+    fn replacements_are_remembered_for_as_long_as_they_matter() {
+        let mut session = session();
+        for n in 0..8 {
+            session = session.rotated(&address(), at(n * 1000)).unwrap();
+        }
+        assert_eq!((session.counter, session.replacements.len()), (8, 8));
+        assert_eq!(session.rotated(&address(), at(8_000)), None, "the first of them is still good");
+        assert_eq!(session.freshness(0, at(8_000)), Freshness::JustReplaced);
+
+        let elsewhere = SourceAddress::parse("198.51.100.1");
+        let next = session.rotated(&elsewhere, at(30_001)).unwrap();
+        assert_eq!((next.counter, next.replacements.len(), &next.address), (9, 8, &elsewhere));
+        assert_eq!(next.rotated_at(), at(30_001));
+        assert_eq!(next.freshness(0, at(30_001)), Freshness::Reused);
+        assert_eq!(next.freshness(1, at(30_001)), Freshness::JustReplaced);
+        let next = next.rotated(&address(), at(1_000_000)).unwrap();
+        assert_eq!(next.replacements, [at(1_000_000)]);
     }
 
     #[test]

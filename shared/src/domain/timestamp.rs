@@ -9,6 +9,9 @@ use time::{OffsetDateTime, format_description::FormatItem, macros::format_descri
 const RFC_3339_MILLIS: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
+/// How far the clock of another machine may be ahead of ours, in seconds.
+pub const LEEWAY_SECONDS: i64 = 5;
+
 /// Milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
@@ -20,6 +23,17 @@ impl Timestamp {
 
     pub const fn millis(self) -> i64 {
         self.0
+    }
+
+    /// Whether this lies in the future of whoever reads it at `now`, by more than clocks differ. Functions run on many machines,
+    /// and one whose clock is ahead must not give anybody more time: such an instant earns nothing.
+    pub const fn is_ahead_of(self, now: Self) -> bool {
+        self.0 - now.0 > LEEWAY_SECONDS * 1000
+    }
+
+    /// Whether this was no longer than `millis` ago at `now`, and is not ahead of it.
+    pub const fn is_within(self, millis: i64, now: Self) -> bool {
+        now.0 - self.0 <= millis && !self.is_ahead_of(now)
     }
 
     /// Seconds since the Unix epoch, rounded down: the unit of DynamoDB's TTL and of JWT claims.
@@ -46,6 +60,22 @@ impl Serialize for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_far_in_the_future_earns_nothing() {
+        let now = Timestamp::from_millis(100_000);
+        for (millis, within, ahead) in [
+            (100_000, true, false),
+            (70_000, true, false),
+            (69_999, false, false),
+            (105_000, true, false),
+            (105_001, false, true),
+            (700_000, false, true),
+        ] {
+            let then = Timestamp::from_millis(millis);
+            assert_eq!((then.is_within(30_000, now), then.is_ahead_of(now)), (within, ahead), "{millis}");
+        }
+    }
 
     #[test]
     fn is_written_in_utc_with_three_decimals() {

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use futures_util::FutureExt;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 
 use super::{
     problem,
-    serve::{Fatal, carry_out, start},
+    serve::{DEADLINE, Fatal, carry_out, start},
 };
 use crate::{
     Error, Result,
-    app::FromEnvironment,
+    app::{self, FromEnvironment},
     auth::Grant,
     domain::Caller,
     telemetry::{self, Kind, Work, note},
@@ -123,13 +123,16 @@ where
     Fut: Future<Output = Result<Verdict>>,
 {
     let (app, source) = start::<A>()?;
+    let cached = app::authorizer_is_cached()?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Question>| async move {
         let Question { identity_source, route_key: route, request_context: Context { request_id } } = event.payload;
         let judged = async {
             match bearer(&identity_source) {
                 // Boxed: the types of the futures below are nested deeper than the compiler follows.
-                Some(token) => carry_out(handler(app, token.to_owned())).boxed_local().await.unwrap_or_else(Verdict::Nobody),
+                Some(token) => {
+                    carry_out(handler(app, token.to_owned()), DEADLINE).boxed_local().await.unwrap_or_else(Verdict::Nobody)
+                }
                 None => Verdict::Denied,
             }
         };
@@ -140,9 +143,21 @@ where
         });
         let work = Work { kind: Kind::Authorization, request_id, route, trace: event.context.xray_trace_id };
         let verdict = telemetry::observe(source, work, noted, Verdict::status).await;
-        Ok::<_, Fatal>(Answer { is_authorized: !matches!(verdict, Verdict::Denied), context: verdict.context() })
+        if let Verdict::Nobody(error) = &verdict
+            && cached
+            && verdict.status() >= 500
+        {
+            return Err(not_to_be_cached(error));
+        }
+        Ok(Answer { is_authorized: !matches!(verdict, Verdict::Denied), context: verdict.context() })
     }))
     .await
+}
+
+/// Fails the function, which the gateway answers with a bare 500: an answer that it keeps would go on refusing a good token long
+/// after it can be checked again.
+fn not_to_be_cached(error: &Error) -> Diagnostic {
+    Diagnostic { error_type: problem::code(error).to_owned(), error_message: "the token could not be checked".to_owned() }
 }
 
 /// The token of `Authorization: Bearer <token>`; the scheme is case-insensitive (RFC 9110, 11.1).

@@ -40,8 +40,11 @@ pub struct RequestContext {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Http {
     pub method: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub source_ip: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -19,5 +19,5 @@ pub use response::{
     File, Representation, Response, cacheable, created, file, no_content, ok, ok_unless_known, options, page, part, part_created,
     part_gone, plain, plainly_created,
 };
-pub(crate) use serve::start;
 pub use serve::{Fatal, serve};
+pub(crate) use serve::{carry_out, start};

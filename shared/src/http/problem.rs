@@ -76,7 +76,9 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The idempotency key was used before")
         }
         Error::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts"),
-        Error::Unavailable(_) | Error::Contended => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment"),
+        Error::Unavailable(_) | Error::TookTooLong(_) | Error::Contended => {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment")
+        }
         Error::Internal(_) | Error::AlreadyDone(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
         }
@@ -93,7 +95,8 @@ pub fn report(error: &Error) {
     let (status, code, _) = kind(error);
     let fault = status.is_server_error().then(|| error.to_string());
     let metric = match error {
-        Error::InvalidCredentials => Some("logins_failed"),
+        // One that is refused before its password is looked at is an attempt all the same: an alarm must see a flood of them.
+        Error::InvalidCredentials | Error::TooManyAttempts { .. } => Some("logins_failed"),
         Error::Contended => Some("conflicts_exhausted"),
         _ => None,
     };
@@ -108,6 +111,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         Error::Unavailable(_) | Error::Contended => {
             "the database did not answer in time; the same request may be sent again".to_owned()
         }
+        Error::TookTooLong(_) => format!("{error}; the same request may be sent again"),
         Error::Internal(_) | Error::AlreadyDone(_) => {
             format!("the fault is logged under the request id {request_id}")
         }
@@ -137,7 +141,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     match error {
-        Error::Unavailable(_) | Error::Contended => {
+        Error::Unavailable(_) | Error::TookTooLong(_) | Error::Contended => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         Error::TooManyAttempts { retry_after } => {

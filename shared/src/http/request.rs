@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    domain::{Caller, Fields, FromFields, Timestamp},
+    domain::{Caller, Fields, FromFields, SourceAddress, Timestamp},
     error::Fault,
     store::Idempotency,
     telemetry::note,
@@ -37,6 +37,11 @@ impl Request {
 
     pub fn method(&self) -> &str {
         &self.event.request_context.http.method
+    }
+
+    /// Where the request comes from, as the gateway saw it. Headers that say otherwise are anybody's to write.
+    pub fn source_address(&self) -> SourceAddress {
+        SourceAddress::parse(&self.event.request_context.http.source_ip)
     }
 
     /// The path as the gateway tells it.

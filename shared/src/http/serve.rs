@@ -26,7 +26,7 @@ compile_error!("functions must be built with `panic = \"unwind\"`");
 pub type Fatal = lambda_http::Error;
 
 /// The longest that a request may take. Two database calls may each stay within their own limits and still be too long together.
-const DEADLINE: Duration = Duration::from_millis(3_500);
+pub(super) const DEADLINE: Duration = Duration::from_millis(3_500);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -51,7 +51,7 @@ where
         };
         let request_id = request.id().to_owned();
         // Boxed: the types of the futures below are nested deeper than the compiler follows.
-        let carried_out = carry_out(handler(app, request)).boxed_local();
+        let carried_out = carry_out(handler(app, request), DEADLINE).boxed_local();
         let answered = answer(carried_out, &request_id);
         Ok::<_, Fatal>(event::answer(telemetry::observe(source, work, answered, |answer| answer.status().as_u16()).await))
     }))
@@ -68,12 +68,12 @@ pub(crate) fn start<A: FromEnvironment>() -> Result<(&'static A, &'static Source
     Ok((Box::leak(Box::new(app)), Box::leak(Box::new(source))))
 }
 
-/// Waits for the handler, not for ever and not trusting it.
-pub(super) async fn carry_out<T>(handler: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(DEADLINE, AssertUnwindSafe(handler).catch_unwind()).await {
+/// Waits for the handler, no longer than `limit` and not trusting it.
+pub(crate) async fn carry_out<T>(handler: impl Future<Output = Result<T>>, limit: Duration) -> Result<T> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(handler).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(Error::Internal(format!("panicked: {}", message(&*panic)))),
-        Err(_) => Err(Error::Unavailable("the request took too long".into())),
+        Err(_) => Err(Error::TookTooLong("the work")),
     }
 }
 
@@ -106,4 +106,19 @@ fn message(panic: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_or_takes_too_long_becomes_an_error() {
+        let limit = Duration::from_millis(20);
+        let panicked = carry_out(async { if limit.is_zero() { Ok(()) } else { panic!("as it was asked to") } }, limit).await;
+        assert!(matches!(&panicked, Err(Error::Internal(text)) if text == "panicked: as it was asked to"), "{panicked:?}");
+        let late = carry_out(std::future::pending::<Result>(), limit).await;
+        assert!(matches!(late, Err(Error::TookTooLong(_))), "{late:?}");
+        assert_eq!(carry_out(async { Ok(7) }, limit).await.unwrap(), 7);
+    }
 }

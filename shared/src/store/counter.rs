@@ -10,9 +10,8 @@ use aws_sdk_dynamodb::{
     },
     error::BoxError,
     operation::{
-        batch_get_item::BatchGetItemOutput, batch_write_item::BatchWriteItemOutput, delete_item::DeleteItemOutput,
-        get_item::GetItemOutput, query::QueryOutput, transact_write_items::TransactWriteItemsOutput,
-        update_item::UpdateItemOutput,
+        batch_get_item::BatchGetItemOutput, delete_item::DeleteItemOutput, get_item::GetItemOutput, query::QueryOutput,
+        transact_write_items::TransactWriteItemsOutput, update_item::UpdateItemOutput,
     },
     types::ConsumedCapacity,
 };
@@ -64,8 +63,6 @@ impl Intercept for Counter {
         } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
             write = units(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<DeleteItemOutput>() {
-            write = units(output.consumed_capacity());
-        } else if let Some(output) = output.downcast_ref::<BatchWriteItemOutput>() {
             write = units(output.consumed_capacity());
         }
         note(|tally| {

@@ -33,13 +33,20 @@ impl From<i64> for Value {
     }
 }
 
+impl From<AttributeValue> for Value {
+    fn from(value: AttributeValue) -> Self {
+        Self(value)
+    }
+}
+
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
         Self(AttributeValue::N(number.to_string()))
     }
 }
 
-/// What to change about one item, and under which conditions. All conditions must hold.
+/// What to change about one item, and under which conditions. All conditions must hold. An attribute within a map is named by its
+/// path, as in `sessions.<id>`.
 #[derive(Default)]
 pub struct Expression {
     names: HashMap<String, String>,
@@ -79,6 +86,20 @@ impl Expression {
         expression
     }
 
+    /// Condition: there is such an attribute.
+    pub fn has(mut self, attribute: &str) -> Self {
+        let name = self.name(attribute);
+        self.conditions.push(format!("attribute_exists({name})"));
+        self
+    }
+
+    /// Condition: the map is there and has fewer entries than this.
+    pub fn has_fewer_entries_than(mut self, attribute: &str, max: usize) -> Self {
+        let (name, max) = (self.name(attribute), self.value(AttributeValue::N(max.to_string())));
+        self.conditions.push(format!("size({name}) < {max}"));
+        self
+    }
+
     /// Condition: there is no such attribute, or the number is less than this.
     pub fn lacks_or_below(attribute: &str, value: u64) -> Self {
         let mut expression = Self::default();
@@ -108,19 +129,21 @@ impl Expression {
         self
     }
 
-    /// Condition: no failures are counted, or fewer than `max` in a window that has not ended.
-    pub fn in_open_window(mut self, now: i64, max: u64) -> Self {
-        let (pk, failures, expires_at) = (self.name("pk"), self.name("failures"), self.name("expires_at"));
-        let (now, max) = (self.value(now), self.value(max));
-        self.conditions.push(format!("(attribute_not_exists({pk}) OR ({failures} < {max} AND {expires_at} > {now}))"));
+    /// Condition: there is no item, or fewer than `max` attempts in a window that has not ended and ends by `latest`.
+    pub fn in_open_window(mut self, now: i64, latest: i64, max: u64) -> Self {
+        let (pk, attempts, expires_at) = (self.name("pk"), self.name("attempts"), self.name("expires_at"));
+        let (now, latest, max) = (self.value(now), self.value(latest), self.value(max));
+        let open = format!("{attempts} < {max} AND {expires_at} > {now} AND {expires_at} <= {latest}");
+        self.conditions.push(format!("(attribute_not_exists({pk}) OR ({open}))"));
         self
     }
 
-    /// Condition: no failures are counted, or fewer than `max`, or their window has ended.
-    pub fn open_or_over(mut self, now: i64, max: u64) -> Self {
-        let (pk, failures, expires_at) = (self.name("pk"), self.name("failures"), self.name("expires_at"));
-        let (now, max) = (self.value(now), self.value(max));
-        self.conditions.push(format!("(attribute_not_exists({pk}) OR {failures} < {max} OR {expires_at} <= {now})"));
+    /// Condition: there is no item, or fewer than `max` attempts in a window that ends by `latest`, or the window has ended.
+    pub fn open_or_over(mut self, now: i64, latest: i64, max: u64) -> Self {
+        let (pk, attempts, expires_at) = (self.name("pk"), self.name("attempts"), self.name("expires_at"));
+        let (now, latest, max) = (self.value(now), self.value(latest), self.value(max));
+        let open = format!("{attempts} < {max} AND {expires_at} <= {latest}");
+        self.conditions.push(format!("(attribute_not_exists({pk}) OR {expires_at} <= {now} OR ({open}))"));
         self
     }
 
@@ -174,10 +197,14 @@ impl Expression {
         (!self.values.is_empty()).then(|| self.values.clone())
     }
 
-    fn name(&mut self, attribute: &str) -> String {
-        let alias = format!("#{attribute}");
-        self.names.insert(alias.clone(), attribute.to_owned());
-        alias
+    fn name(&mut self, path: &str) -> String {
+        let alias = |attribute: &str| {
+            // Aliases have no hyphens, as ids do.
+            let alias = format!("#{}", attribute.replace('-', ""));
+            self.names.insert(alias.clone(), attribute.to_owned());
+            alias
+        };
+        path.split('.').map(alias).collect::<Vec<_>>().join(".")
     }
 
     fn value(&mut self, value: impl Into<Value>) -> String {
@@ -198,5 +225,8 @@ mod tests {
         assert_eq!(expression.update(), "SET #name = :2, #price = :3 REMOVE #description ADD #version :4");
         assert_eq!(expression.condition().unwrap(), "attribute_exists(#pk) AND #status = :0 AND #version < :1");
         assert_eq!(expression.values().unwrap().len(), 5);
+        let path = Expression::default().has("sessions.01-9a").has_fewer_entries_than("sessions", 20);
+        assert_eq!(path.condition().unwrap(), "attribute_exists(#sessions.#019a) AND size(#sessions) < :0");
+        assert_eq!(path.names().unwrap()["#019a"], "01-9a");
     }
 }

@@ -10,8 +10,10 @@
 //! | order history | `ORDER#<order id>` | `HISTORY#<version>` | | |
 //! | user | `USER#<user id>` | `USER` | | |
 //! | e-mail address, username | `EMAIL#<folded>`, `USERNAME#<folded>` | `OWNER` | | |
-//! | failed attempts to log in | `EMAIL#<folded>`, `USERNAME#<folded>` | `ATTEMPTS` | | |
-//! | session | `USER#<user id>` | `SESSION#<session id>` | | |
+//! | sessions of a user | `SESSIONS#<user id>` | `SESSIONS` | | |
+//! | failed logins of an account, in total and from one address | `ATTEMPTS#<user id>` | `TOTAL`, `FROM#<address>` | | |
+//! | failed logins with a name that nobody has | `ATTEMPTS#EMAIL#<folded>`, `ATTEMPTS#USERNAME#<folded>` | `TOTAL`, `FROM#<address>` | | |
+//! | failed logins and registrations from one address | `ADDRESS#<address>` | `LOGINS`, `REGISTRATIONS` | | |
 //! | parts of the admins' list, if more than one | `SETTINGS` | `ORDER_SHARDS` | | |
 //! | idempotency record | `IDEMPOTENCY#<user id>#<role>#<key>` | `IDEMPOTENCY` | | |
 //!
@@ -24,16 +26,16 @@
 //! | all orders, or those of a status, newest first | `Query` of `gsi2` for each status and shard, merged by id |
 //! | orders that have been PENDING for long | `Query` of `gsi2` for `ORDERS#PENDING#<shard>`, oldest first |
 //! | is this name taken | the condition on the name's `OWNER` item |
-//! | whose login is this, and may it be tried | `Query` of its `pk`: `OWNER` and `ATTEMPTS` together |
-//! | is this session alive | `GetItem` of its key |
-//! | all sessions of a user | `Query` of `USER#<user id>`, `begins_with(sk, "SESSION#")` |
+//! | whose login is this | `GetItem` of the name's `OWNER` item |
+//! | may it be tried, and with which password | `BatchGetItem` of the user, its sessions and the attempts |
+//! | is this session alive; all sessions of a user | `GetItem` of the user's sessions |
 //! | was this request carried out before | the condition on its idempotency record |
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::domain::{Folded, Login, OrderId, OrderItemId, ProductId, Role, SessionId, Status, UserId};
+use crate::domain::{Folded, Login, OrderId, OrderItemId, ProductId, Role, SourceAddress, Status, UserId};
 
 /// An item as DynamoDB hands it over.
 pub type Item = HashMap<String, AttributeValue>;
@@ -46,6 +48,15 @@ pub const GSI2: &str = "gsi2";
 
 /// `gsi1pk` of all products: their collection is sorted by folded name.
 pub const PRODUCTS: &str = "PRODUCTS";
+
+/// Whose failed logins are counted.
+#[derive(Debug, Clone, Copy)]
+pub enum Attempted<'a> {
+    /// An account's, whatever name was used for it.
+    Account(UserId),
+    /// Those with a name that no account has.
+    Nobody(&'a Login),
+}
 
 /// Names one item of the table.
 #[derive(Debug, Clone, Copy)]
@@ -64,9 +75,16 @@ pub enum Key<'a> {
     Email(&'a Folded),
     /// Whoever owns the username.
     Username(&'a Folded),
-    /// Failed attempts to log in with an e-mail address or username.
-    Attempts(&'a Login),
-    Session(UserId, SessionId),
+    /// All sessions of a user.
+    Sessions(UserId),
+    /// Failed logins from all addresses.
+    FailuresInTotal(Attempted<'a>),
+    /// Failed logins from one address.
+    FailuresFrom(Attempted<'a>, &'a SourceAddress),
+    /// Failed logins from one address over all accounts.
+    LoginsFrom(&'a SourceAddress),
+    /// Registrations from one address.
+    RegistrationsFrom(&'a SourceAddress),
     /// How many parts the admins' list of orders has.
     OrderShards,
     Idempotency {
@@ -80,7 +98,6 @@ impl<'a> Key<'a> {
     /// `sk` of an order's own item.
     pub const ORDER: &'static str = "ORDER";
     pub const STOCK_PREFIX: &'static str = "STOCK#";
-    pub const SESSION_PREFIX: &'static str = "SESSION#";
     pub const ITEM_PREFIX: &'static str = "ITEM#";
     pub const HISTORY_PREFIX: &'static str = "HISTORY#";
 
@@ -107,10 +124,17 @@ impl<'a> Key<'a> {
             Self::Product(id) | Self::Stock(id, _) => format!("PRODUCT#{id}"),
             Self::ProductName(name) => format!("PRODUCT_NAME#{name}"),
             Self::Order(id) | Self::OrderItem(id, _) | Self::History(id, _) => format!("ORDER#{id}"),
-            Self::User(id) | Self::Session(id, _) => format!("USER#{id}"),
+            Self::User(id) => format!("USER#{id}"),
+            Self::Sessions(id) => format!("SESSIONS#{id}"),
             Self::Email(email) => format!("EMAIL#{email}"),
             Self::Username(username) => format!("USERNAME#{username}"),
-            Self::Attempts(login) => Self::owner(login).pk(),
+            Self::FailuresInTotal(Attempted::Account(id)) | Self::FailuresFrom(Attempted::Account(id), _) => {
+                format!("ATTEMPTS#{id}")
+            }
+            Self::FailuresInTotal(Attempted::Nobody(login)) | Self::FailuresFrom(Attempted::Nobody(login), _) => {
+                format!("ATTEMPTS#{}", Self::owner(login).pk())
+            }
+            Self::LoginsFrom(address) | Self::RegistrationsFrom(address) => format!("ADDRESS#{address}"),
             Self::OrderShards => "SETTINGS".to_owned(),
             Self::Idempotency { user_id, role, key } => format!("IDEMPOTENCY#{user_id}#{}#{key}", role.as_str()),
         }
@@ -126,8 +150,11 @@ impl<'a> Key<'a> {
             // With leading zeros, so that texts sort as numbers do.
             Self::History(_, version) => return format!("{}{version:010}", Self::HISTORY_PREFIX),
             Self::User(_) => "USER",
-            Self::Attempts(_) => "ATTEMPTS",
-            Self::Session(_, id) => return format!("{}{id}", Self::SESSION_PREFIX),
+            Self::Sessions(_) => "SESSIONS",
+            Self::FailuresInTotal(_) => "TOTAL",
+            Self::FailuresFrom(_, address) => return format!("FROM#{address}"),
+            Self::LoginsFrom(_) => "LOGINS",
+            Self::RegistrationsFrom(_) => "REGISTRATIONS",
             Self::OrderShards => "ORDER_SHARDS",
             Self::Idempotency { .. } => "IDEMPOTENCY",
         }
@@ -167,11 +194,6 @@ impl<'a> Key<'a> {
     /// The user that a `pk` names.
     pub fn user_of(pk: &str) -> Option<UserId> {
         pk.strip_prefix("USER#")?.parse().ok()
-    }
-
-    /// The session that an `sk` names.
-    pub fn session_of(sk: &str) -> Option<SessionId> {
-        sk.strip_prefix(Self::SESSION_PREFIX)?.parse().ok()
     }
 
     /// The two key attributes, as every call wants them.

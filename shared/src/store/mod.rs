@@ -1,5 +1,6 @@
 //! Every call to DynamoDB. A write carries the refusal that its failed condition means; nothing here decides anything else.
 
+pub mod attempts;
 mod counter;
 mod expression;
 mod idempotency;

@@ -1,274 +1,310 @@
-//! Logins: attempts that failed, and sessions while they last.
+//! Logins, and sessions while they last. All sessions of an account are one item, so that they are counted, seen and ended in
+//! one call.
 
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, ReturnConsumedCapacity, WriteRequest};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Table,
+    attempts::LoginAttempts,
     expression::Expression,
-    key::{Item, Key},
+    key::{Attempted, Item, Key},
     retry::Backoff,
     table::{Write, from_item},
-    transaction::Transaction,
-    users::{Account, OwnerRow, Row as UserRow},
+    transaction::{Refusal, Transaction},
+    users::{self, Account},
 };
 use crate::{
     Error, Result,
     auth::PasswordHash,
-    aws::fault,
-    domain::{Login, Session, SessionId, Timestamp, UserId},
+    domain::{Login, Session, SessionId, SourceAddress, Timestamp, UserId},
+    telemetry::note,
 };
 
-/// Failures that an account may see in one window.
-const MAX_FAILURES: u64 = 10;
-/// Seconds that a window lasts from its first failure.
-const WINDOW: i64 = 15 * 60;
-
-#[derive(Serialize, Deserialize)]
-struct Row {
-    pk: String,
-    sk: String,
+/// One session, in the map of its account's.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    address: String,
     counter: u64,
-    /// Milliseconds since the epoch, as is `rotated_at`.
+    /// Milliseconds since the epoch, as are the `replacements`.
     created_at: i64,
-    rotated_at: i64,
-    /// Seconds since the epoch: DynamoDB sweeps by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replacements: Vec<i64>,
+    /// Seconds since the epoch.
     expires_at: i64,
 }
 
-impl From<&Session> for Row {
+impl From<&Session> for Entry {
     fn from(session: &Session) -> Self {
-        let key = Key::Session(session.user_id, session.session_id);
         Self {
-            pk: key.pk(),
-            sk: key.sk(),
+            address: session.address.as_str().to_owned(),
             counter: session.counter,
             created_at: session.created_at.millis(),
-            rotated_at: session.rotated_at.millis(),
+            replacements: session.replacements.iter().map(|at| at.millis()).collect(),
             expires_at: session.expires_at.seconds(),
         }
     }
 }
 
-impl TryFrom<Row> for Session {
-    type Error = Error;
-
-    fn try_from(row: Row) -> Result<Self> {
-        let broken = || Error::Internal(format!("{} {}: a stored session breaks its rules", row.pk, row.sk));
-        Ok(Self {
-            session_id: Key::session_of(&row.sk).ok_or_else(broken)?,
-            user_id: Key::user_of(&row.pk).ok_or_else(broken)?,
-            counter: row.counter,
-            created_at: Timestamp::from_millis(row.created_at),
-            rotated_at: Timestamp::from_millis(row.rotated_at),
-            expires_at: Timestamp::from_millis(row.expires_at * 1000),
-        })
-    }
+/// The item of an account's sessions. Its `expires_at`, by which DynamoDB sweeps, is the latest of theirs.
+#[derive(Debug, Default, Deserialize)]
+struct Row {
+    /// By id.
+    #[serde(default)]
+    sessions: BTreeMap<String, Entry>,
 }
 
-/// Failed attempts to log in with one e-mail address or username, whether or not there is such an account.
-#[derive(Deserialize)]
-struct AttemptsRow {
-    failures: u64,
-    expires_at: i64,
-}
-
-impl AttemptsRow {
-    fn are_over(&self, now: Timestamp) -> bool {
-        self.expires_at <= now.seconds()
-    }
-
-    fn refusal(&self, now: Timestamp) -> Error {
-        Error::TooManyAttempts { retry_after: (self.expires_at - now.seconds()).max(1) }
-    }
-}
-
-/// Finds whose account it is to log in to, unless too many attempts have failed lately.
-pub async fn before_login(table: &Table, login: &Login, now: Timestamp) -> Result<Option<UserId>> {
-    let output = table
-        .client
-        .query()
-        .table_name(&table.name)
-        .key_condition_expression("pk = :pk")
-        .expression_attribute_values(":pk", AttributeValue::S(Key::owner(login).pk()))
-        .consistent_read(true)
-        .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .send()
-        .await
-        .map_err(fault)?;
-    let (mut owner, mut attempts) = (None, None);
-    for item in output.items.unwrap_or_default() {
-        match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
-            Some("OWNER") => owner = Some(from_item::<OwnerRow>(item)?),
-            Some("ATTEMPTS") => attempts = Some(from_item::<AttemptsRow>(item)?),
-            _ => {}
-        }
-    }
-    match attempts {
-        Some(attempts) if !attempts.are_over(now) && attempts.failures >= MAX_FAILURES => Err(attempts.refusal(now)),
-        _ => Ok(owner.and_then(|owner| owner.user_id.parse().ok())),
-    }
-}
-
-/// Counts a failed attempt. [`Error::TooManyAttempts`] if others used the window up in the meantime.
-pub async fn count_failure(table: &Table, login: &Login, now: Timestamp) -> Result {
-    let key = Key::Attempts(login);
-    let window_ends = now.seconds() + WINDOW;
-    let mut backoff = Backoff::new();
-    loop {
-        let one_more = Expression::default()
-            .in_open_window(now.seconds(), MAX_FAILURES)
-            .add("failures", 1)
-            .set_if_absent("expires_at", window_ends);
-        let found = match table.update::<AttemptsRow>(key, &one_more).await? {
-            Write::Done(_) => return Ok(()),
-            Write::Refused(Some(found)) => found,
-            Write::Refused(None) => return Err(Error::Internal("attempts were refused and not shown".into())),
+impl Row {
+    fn into_sessions(self, user_id: UserId) -> Result<Vec<Session>> {
+        let session = |(id, entry): (String, Entry)| {
+            let session_id = id.parse().map_err(|_| Error::Internal(format!("a session of {user_id} has no id")))?;
+            Ok(Session {
+                session_id,
+                user_id,
+                address: SourceAddress::from_stored(entry.address),
+                counter: entry.counter,
+                created_at: Timestamp::from_millis(entry.created_at),
+                replacements: entry.replacements.into_iter().map(Timestamp::from_millis).collect(),
+                expires_at: Timestamp::from_millis(entry.expires_at * 1000),
+            })
         };
-        if !found.are_over(now) {
-            return Err(found.refusal(now));
-        }
-        // A window that ended and was not swept yet: the next one starts with this failure.
-        let first =
-            Expression::default().equal("expires_at", found.expires_at).set("failures", 1_u64).set("expires_at", window_ends);
-        match table.update::<AttemptsRow>(key, &first).await? {
-            Write::Done(_) => return Ok(()),
-            Write::Refused(_) if backoff.again().await => {}
-            Write::Refused(_) => return Err(Error::Contended),
-        }
+        self.sessions.into_iter().map(session).collect()
+    }
+
+    fn into_session(mut self, user_id: UserId, session_id: SessionId) -> Result<Option<Session>> {
+        let id = session_id.to_string();
+        self.sessions.retain(|other, _| *other == id);
+        Ok(self.into_sessions(user_id)?.pop())
     }
 }
 
-/// Starts a session and forgets the failed attempts before it.
+/// The path of one session in its item.
+fn path(session_id: SessionId) -> String {
+    format!("sessions.{session_id}")
+}
+
+fn to_value(session: &Session) -> Result<AttributeValue> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(Entry::from(session))
+        .map_err(|error| Error::Internal(format!("a session cannot be written: {error}")))
+}
+
+/// A login that may be tried, and what it takes to judge it.
+#[derive(Debug)]
+pub struct LoginAttempt<'a> {
+    /// `None` if nobody has this name.
+    pub account: Option<Account>,
+    attempts: LoginAttempts<'a>,
+    /// Those of the account, live or not; `None` if it has no item of sessions.
+    sessions: Option<Vec<Session>>,
+}
+
+/// Reads the account that is logged in to, unless it or the address is closed because too many attempts have failed.
 ///
-/// The account must still be as it was read: active, with the password that was verified, which `rehashed` replaces. The
-/// window of attempts must still be open: of many guesses at once, one that is right comes too late after ten that were not.
+/// A name that nobody has takes the same calls: `stand_in` is read instead of the account.
+pub async fn attempt<'a>(
+    table: &Table,
+    login: &'a Login,
+    address: &'a SourceAddress,
+    per_address: u64,
+    stand_in: UserId,
+    now: Timestamp,
+) -> Result<LoginAttempt<'a>> {
+    let owner = users::owner(table, login).await?;
+    note(|tally| tally.user_id = owner);
+    let user_id = owner.unwrap_or(stand_in);
+    let mut attempts = LoginAttempts::new(owner.map_or(Attempted::Nobody(login), Attempted::Account), address, per_address);
+
+    let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
+    let keys: Vec<_> = [user, sessions].into_iter().chain(attempts.keys()).collect();
+    let mut found = table.batch(keys, &[]).await?;
+    let mut take = |key: &Key<'_>| {
+        let position = found.iter().position(|item| is(item, key))?;
+        Some(found.swap_remove(position))
+    };
+    let account = take(&user).map(users::from_stored).transpose()?;
+    let sessions = take(&sessions).map(from_item::<Row>).transpose()?;
+    let sessions = sessions.map(|row| row.into_sessions(user_id)).transpose()?;
+    attempts.saw(take)?;
+
+    if sessions.iter().flatten().any(|session| session.is_live(now) && session.address == *address) {
+        attempts.spare();
+    }
+    attempts.require_open(now)?;
+    Ok(LoginAttempt { account, attempts, sessions })
+}
+
+impl LoginAttempt<'_> {
+    /// Counts it as failed. [`Error::TooManyAttempts`] if others have closed the account or the address in the meantime.
+    pub async fn fail(&self, table: &Table, now: Timestamp) -> Result {
+        self.attempts.count_failure(table, now).await
+    }
+}
+
+fn is(item: &Item, key: &Key<'_>) -> bool {
+    let has = |name: &str, value: String| item.get(name).and_then(|text| text.as_s().ok()) == Some(&value);
+    has("sk", key.sk()) && has("pk", key.pk())
+}
+
+/// Starts a session and forgets the failed attempts before it. If the account has as many sessions as it may, the one that has
+/// been unused for longest ends.
+///
+/// The account must still be as it was read: active, with the password that was verified, which `rehashed` replaces.
 pub async fn start(
     table: &Table,
     session: &Session,
-    login: &Login,
+    attempt: &LoginAttempt<'_>,
     account: &Account,
     rehashed: Option<&PasswordHash>,
     now: Timestamp,
 ) -> Result {
     let user = Key::User(account.user.user_id);
-    let unchanged = Expression::exists()
-        .equal("is_active", true)
-        .equal("password", account.password.as_phc())
-        .equal("role", account.user.role.as_str());
-    let refusal = move |found: Option<Item>| match found.map(from_item::<AttemptsRow>) {
-        Some(Ok(attempts)) => attempts.refusal(now),
-        Some(Err(error)) => error,
-        None => Error::Internal("attempts were refused and not shown".into()),
-    };
-    let transaction = Transaction::new(table)
-        .delete(Key::Attempts(login), &Expression::default().open_or_over(now.seconds(), MAX_FAILURES), refusal)
-        .insert(Key::Session(session.user_id, session.session_id), &Row::from(session), |_| {
-            Error::Internal("a new session has the id of another".into())
+    let mut others = attempt.sessions.clone();
+    let mut backoff = Backoff::new();
+    loop {
+        let unchanged = Expression::exists()
+            .equal("is_active", true)
+            .equal("password", account.password.as_phc())
+            .equal("role", account.user.role.as_str());
+        let transaction = attempt.attempts.clear(Transaction::new(table), now);
+        let transaction = match rehashed {
+            Some(hash) => transaction.update(user, &unchanged.set("password", hash.as_phc()), |_| Error::InvalidCredentials),
+            None => transaction.check(user, &unchanged, |_| Error::InvalidCredentials),
+        };
+        // The sessions as they are by now, if that is what stands against it.
+        let found = Mutex::new(None);
+        let transaction = transaction.update(Key::Sessions(session.user_id), &added(session, others.as_deref(), now)?, |item| {
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(item);
+            Refusal::Changed
         });
-    match rehashed {
-        Some(hash) => transaction.update(user, &unchanged.set("password", hash.as_phc()), |_| Error::InvalidCredentials),
-        None => transaction.check(user, &unchanged, |_| Error::InvalidCredentials),
+        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
+            return Ok(());
+        }
+        if let Some(item) = found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let row = item.map(from_item::<Row>).transpose()?;
+            others = row.map(|row| row.into_sessions(session.user_id)).transpose()?;
+        }
+        backoff.after_change().await?;
     }
-    .commit()
-    .await
 }
 
-/// Reads a session that has not ended.
+/// Adds a session to `others`, in place of those that are over and of as many as are too many.
+fn added(session: &Session, others: Option<&[Session]>, now: Timestamp) -> Result<Expression> {
+    let expires_at = session.expires_at.seconds();
+    let Some(others) = others else {
+        let first = AttributeValue::M([(session.session_id.to_string(), to_value(session)?)].into());
+        return Ok(Expression::absent().set("sessions", first).set("expires_at", expires_at));
+    };
+    let ended = ended_by_another(others, now);
+    // Whoever came in between has taken a place.
+    let mut expression = Expression::default().has_fewer_entries_than("sessions", Session::MAX_PER_ACCOUNT + ended.len());
+    for session_id in &ended {
+        expression = expression.has(&path(*session_id)).remove(&path(*session_id));
+    }
+    Ok(expression.set(&path(session.session_id), to_value(session)?).set("expires_at", expires_at))
+}
+
+/// The sessions that one more leaves no place for: all that are over, and of too many those unused for longest.
+fn ended_by_another(sessions: &[Session], now: Timestamp) -> Vec<SessionId> {
+    let (mut lasting, over): (Vec<_>, Vec<_>) = sessions.iter().partition(|session| session.expires_at > now);
+    lasting.sort_by_key(|session| session.rotated_at());
+    let too_many = (lasting.len() + 1).saturating_sub(Session::MAX_PER_ACCOUNT);
+    over.into_iter().chain(lasting.into_iter().take(too_many)).map(|session| session.session_id).collect()
+}
+
+/// Reads a session that is live.
 pub async fn find(table: &Table, user_id: UserId, session_id: SessionId, now: Timestamp) -> Result<Option<Session>> {
-    match table.read::<Row>(Key::Session(user_id, session_id)).await? {
-        Some(row) if row.expires_at > now.seconds() => Session::try_from(row).map(Some),
-        _ => Ok(None),
-    }
+    let row: Option<Row> = table.read(Key::Sessions(user_id)).await?;
+    let session = row.map(|row| row.into_session(user_id, session_id)).transpose()?.flatten();
+    Ok(session.filter(|session| session.is_live(now)))
 }
 
-/// Reads a session that has not ended, together with its account.
+/// Reads a session that is live, together with its account.
 pub async fn find_with_account(
     table: &Table,
     user_id: UserId,
     session_id: SessionId,
     now: Timestamp,
 ) -> Result<Option<(Session, Account)>> {
-    let (mut session, mut account) = (None, None);
-    for item in table.batch([Key::User(user_id), Key::Session(user_id, session_id)], &[]).await? {
-        match Key::kind_of(&item) {
-            "USER" => account = Some(Account::try_from(from_item::<UserRow>(item)?)?),
-            _ => session = Some(from_item::<Row>(item)?),
+    let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
+    let (mut account, mut session) = (None, None);
+    for item in table.batch([user, sessions], &[]).await? {
+        if is(&item, &user) {
+            account = Some(users::from_stored(item)?);
+        } else {
+            session = from_item::<Row>(item)?.into_session(user_id, session_id)?;
         }
     }
-    match (session, account) {
-        (Some(row), Some(account)) if row.expires_at > now.seconds() => Ok(Some((row.try_into()?, account))),
-        _ => Ok(None),
-    }
+    Ok(session.filter(|session| session.is_live(now)).zip(account))
 }
 
-/// Advances a session by one refresh, unless somebody else did since it was read; and gives it back as it is by now.
-pub async fn rotate(table: &Table, session: &Session, now: Timestamp) -> Result<Session> {
-    let next = Expression::exists().equal("counter", session.counter).add("counter", 1).set("rotated_at", now.millis());
-    match table.update::<Row>(Key::Session(session.user_id, session.session_id), &next).await? {
-        Write::Done(row) | Write::Refused(Some(row)) => row.try_into(),
+/// Replaces the refresh token of a session, unless somebody else did since it was read or too many replacements are moments old;
+/// and gives the session back as it is by now.
+pub async fn rotate(table: &Table, session: &Session, address: &SourceAddress, now: Timestamp) -> Result<Session> {
+    let Some(next) = session.rotated(address, now) else {
+        return Ok(session.clone());
+    };
+    let path = path(session.session_id);
+    let expression = Expression::default().equal(&format!("{path}.counter"), session.counter).set(&path, to_value(&next)?);
+    match table.update::<Row>(Key::Sessions(session.user_id), &expression).await? {
+        Write::Done(row) | Write::Refused(Some(row)) => {
+            row.into_session(session.user_id, session.session_id)?.ok_or(Error::InvalidRefreshToken)
+        }
         Write::Refused(None) => Err(Error::InvalidRefreshToken),
     }
 }
 
 /// Ends a session; one that has ended already stays so.
 pub async fn end(table: &Table, user_id: UserId, session_id: SessionId) -> Result {
-    table.delete(Key::Session(user_id, session_id)).await
+    let path = path(session_id);
+    table.update::<Row>(Key::Sessions(user_id), &Expression::default().has(&path).remove(&path)).await.map(|_| ())
 }
 
-/// Ends all sessions of an account.
+/// Ends all sessions of an account at once.
 pub async fn end_all(table: &Table, user_id: UserId) -> Result {
-    loop {
-        let output = table
-            .client
-            .query()
-            .table_name(&table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :session)")
-            .expression_attribute_values(":pk", AttributeValue::S(Key::User(user_id).pk()))
-            .expression_attribute_values(":session", AttributeValue::S(Key::SESSION_PREFIX.into()))
-            .projection_expression("pk, sk")
-            .consistent_read(true)
-            // As many as one batch may delete.
-            .limit(25)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(fault)?;
-        let keys = output.items.unwrap_or_default();
-        if !keys.is_empty() {
-            delete_batch(table, keys).await?;
-        }
-        if output.last_evaluated_key.is_none() {
-            return Ok(());
-        }
-    }
+    table.delete(Key::Sessions(user_id)).await
 }
 
-async fn delete_batch(table: &Table, keys: Vec<Item>) -> Result {
-    let mut requests = keys
-        .into_iter()
-        .map(|key| {
-            let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
-            Ok(WriteRequest::builder().delete_request(delete).build())
-        })
-        .collect::<Result<Vec<_>, aws_sdk_dynamodb::error::BuildError>>()
-        .map_err(|error| Error::Internal(error.to_string()))?;
-    let mut backoff = Backoff::new();
-    loop {
-        let output = table
-            .client
-            .batch_write_item()
-            .request_items(&table.name, requests)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(fault)?;
-        requests = output.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
-        if requests.is_empty() {
-            return Ok(());
-        }
-        if !backoff.again().await {
-            return Err(Error::Contended);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis((1_795_342_350 + seconds) * 1000)
+    }
+
+    fn session(n: u128, begun: i64) -> Session {
+        let (id, user) = (uuid::Uuid::from_u128(n), uuid::Uuid::from_u128(1));
+        Session::new(id.into(), user.into(), SourceAddress::parse("203.0.113.7"), at(begun))
+    }
+
+    #[test]
+    fn another_session_ends_those_unused_for_longest() {
+        let mut sessions: Vec<_> = (0..19_u8).map(|n| session(n.into(), i64::from(n))).collect();
+        assert_eq!(ended_by_another(&sessions, at(100)), []);
+        sessions.push(session(19, 19));
+        assert_eq!(ended_by_another(&sessions, at(100)), [session(0, 0).session_id]);
+        sessions[0] = sessions[0].rotated(&SourceAddress::parse("203.0.113.7"), at(50)).unwrap();
+        assert_eq!(ended_by_another(&sessions, at(100)), [session(1, 1).session_id], "a refresh is a use");
+        sessions.push(session(20, 20));
+        assert_eq!(ended_by_another(&sessions, at(100)), [session(1, 1).session_id, session(2, 2).session_id]);
+        let eight_days = 8 * 24 * 60 * 60;
+        assert_eq!(ended_by_another(&sessions, at(eight_days)).len(), 21, "those that are over take no place");
+    }
+
+    #[test]
+    fn a_session_is_stored_as_it_is() {
+        let address = SourceAddress::parse("2001:db8::1");
+        let session = session(7, 0).rotated(&address, at(1)).unwrap().rotated(&address, at(2)).unwrap();
+        let item = Item::from([(
+            "sessions".to_owned(),
+            AttributeValue::M([(session.session_id.to_string(), to_value(&session).unwrap())].into()),
+        )]);
+        let row: Row = from_item(item).unwrap();
+        assert_eq!(row.into_session(session.user_id, session.session_id).unwrap(), Some(session));
     }
 }

@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Table, expression::Expression, key::Key, table::Write, transaction::Transaction};
+use super::{
+    Table,
+    expression::Expression,
+    key::{Item, Key},
+    table::{Write, from_item},
+    transaction::Transaction,
+};
 use crate::{
     Error, Result,
     auth::PasswordHash,
@@ -11,14 +17,14 @@ use crate::{
 
 /// An account as it is stored. Its id is in the key.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Row {
-    pub pk: String,
-    pub email: String,
-    pub username: String,
+struct Row {
+    pk: String,
+    email: String,
+    username: String,
     /// A PHC string.
     password: String,
-    pub role: Role,
-    pub is_active: bool,
+    role: Role,
+    is_active: bool,
     /// Milliseconds since the epoch, as is `updated_at`.
     created_at: i64,
     updated_at: i64,
@@ -26,8 +32,8 @@ pub(super) struct Row {
 
 /// What an e-mail address's and a username's own item holds.
 #[derive(Serialize, Deserialize)]
-pub(super) struct OwnerRow {
-    pub user_id: String,
+struct OwnerRow {
+    user_id: String,
 }
 
 /// An account together with the secret that only `login` looks at.
@@ -44,7 +50,7 @@ impl TryFrom<Row> for Account {
         let broken = |what: &str| Error::Internal(format!("{}: the stored {what} breaks its rules", row.pk));
         let user = User {
             user_id: Key::user_of(&row.pk).ok_or_else(|| broken("id"))?,
-            email: Email::parse(&row.email).map_err(|_| broken("e-mail address"))?,
+            email: Email::from_stored(row.email),
             username: Username::parse(&row.username).map_err(|_| broken("username"))?,
             role: row.role,
             is_active: row.is_active,
@@ -53,6 +59,11 @@ impl TryFrom<Row> for Account {
         };
         Ok(Self { user, password: PasswordHash::from_phc(row.password) })
     }
+}
+
+/// An account as an item that was read.
+pub(super) fn from_stored(item: Item) -> Result<Account> {
+    from_item::<Row>(item)?.try_into()
 }
 
 /// Adds an account and takes its e-mail address and username, or does none of it.

@@ -83,7 +83,9 @@ impl Scene {
         let stack = "bench".to_owned();
         let path = bench.workspace.join("template.yaml");
         let template = Template::read(&path, &stack, &BTreeMap::new())?;
-        let options = Options { template: path, binaries, stack, limit, quiet: true, ..Options::default() };
+        // All load comes from one address.
+        let parameters = BTreeMap::from([("AttemptsPerAddress".to_owned(), "0".to_owned())]);
+        let options = Options { template: path, binaries, stack, parameters, limit, quiet: true, ..Options::default() };
         let shop = Shop::start(options).await?;
         let routes = Routes::new(template.routes.clone());
         Ok(Self { shop, template, routes, client: Client::new(), named: AtomicU64::default() })

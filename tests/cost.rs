@@ -1,0 +1,134 @@
+//! No body costs much more to read than any other of its size.
+
+use std::time::{Duration, Instant};
+
+use shared::{
+    auth::{Credentials, LogoutRequest, RefreshRequest, Registration},
+    domain::{
+        AccountOrder, Expiry, Fields, FromFields, ItemChange, NewItem, NewOrder, NewProduct, ProductChange, Rotation,
+        StatusChange,
+    },
+};
+
+/// As large as a body may be.
+const SIZE: usize = 64 * 1024;
+
+/// The members of all inputs.
+const MEMBERS: &[&str] = &[
+    "all",
+    "customer_id",
+    "description",
+    "email",
+    "force",
+    "is_active",
+    "items",
+    "metadata",
+    "name",
+    "password",
+    "price",
+    "product_id",
+    "quantity",
+    "reason",
+    "refresh_token",
+    "restock",
+    "role",
+    "status",
+    "stock_shards",
+    "user_id",
+    "username",
+];
+
+/// Values that fill a body and may be expensive to somebody: to fold, to compose, to parse, to nest, to list.
+fn values() -> Vec<(&'static str, String)> {
+    let text = |part: &str| format!("\"{}\"", part.repeat((SIZE - 100) / part.len()));
+    let list = |part: &str| format!("[{}]", vec![part; (SIZE - 100) / (part.len() + 1)].join(","));
+    vec![
+        ("letters", text("a")),
+        ("capitals", text("A")),
+        ("a ligature that becomes eighteen characters", text("\u{fdfa}")),
+        ("marks in the wrong order", text("\u{301}\u{316}")),
+        ("one letter with all marks", text("a\u{301}\u{316}\u{327}\u{323}")),
+        ("letters that grow", text("\u{130}")),
+        ("syllables in pieces", text("\u{1112}\u{1161}\u{11ab}")),
+        ("escapes", text("\\u0041")),
+        ("characters to escape", text("\\n")),
+        ("at signs", text("@")),
+        ("dots", format!("\"a@{}\"", "a.".repeat(SIZE / 2 - 60))),
+        ("labels", format!("\"a@{}\"", "xn--a.".repeat(SIZE / 6 - 60))),
+        ("an international label", format!("\"a@{}.com\"", "\u{fc}".repeat(SIZE / 2 - 60))),
+        ("blanks", text(" ")),
+        ("what is not shown", text("\u{200b}")),
+        ("digits", "9".repeat(SIZE - 100)),
+        ("decimals", format!("0.{}", "0".repeat(SIZE - 100))),
+        ("an exponent", format!("1e{}", "9".repeat(SIZE - 100))),
+        ("digits as text", text("9")),
+        ("nested lists", format!("{}{}", "[".repeat(SIZE / 2 - 60), "]".repeat(SIZE / 2 - 60))),
+        ("nested objects", format!("{}0{}", "{\"a\":".repeat(SIZE / 6 - 60), "}".repeat(SIZE / 6 - 60))),
+        ("a list of numbers", list("0")),
+        ("a list of objects", list("{}")),
+        ("a list of objects with one field", list("{\"a\":0}")),
+        ("a few objects of many fields", format!("[{}]", vec![format!("{{{}}}", vec!["\"a\":0"; 240].join(",")); 39].join(","))),
+    ]
+}
+
+/// Whole bodies.
+fn bodies() -> Vec<(String, String)> {
+    let many =
+        |member: &dyn Fn(usize) -> String, count: usize| format!("{{{}}}", (0..count).map(member).collect::<Vec<_>>().join(","));
+    let mut bodies = vec![
+        ("many members".to_owned(), many(&|n| format!("\"{n:04x}\":0"), SIZE / 10)),
+        ("one member many times".to_owned(), many(&|_| "\"a\":0".to_owned(), SIZE / 7)),
+        ("a member of its own many times".to_owned(), many(&|_| "\"name\":0".to_owned(), SIZE / 10)),
+        ("a long name".to_owned(), format!("{{\"{}\":0}}", "~".repeat(SIZE - 100))),
+        ("blanks".to_owned(), format!("{}{{}}", " ".repeat(SIZE - 100))),
+        ("nothing but brackets".to_owned(), "[".repeat(SIZE)),
+    ];
+    for (what, value) in values() {
+        for member in MEMBERS {
+            bodies.push((format!("{what} in {member}"), format!("{{\"{member}\":{value}}}")));
+        }
+    }
+    bodies
+}
+
+fn time<T: FromFields>(body: &str) -> Duration {
+    let once = || {
+        let start = Instant::now();
+        let _ = Fields::parse::<T>(body.as_bytes());
+        start.elapsed()
+    };
+    (0..3).map(|_| once()).min().unwrap_or_default()
+}
+
+/// The most expensive body of an input, as a multiple of one that is plain text.
+fn worst<T: FromFields>(input: &str) -> (f64, String) {
+    let plain = time::<T>(&format!("{{\"text\":\"{}\"}}", "a".repeat(SIZE - 100)));
+    let ratio = |body: &str| time::<T>(body).as_secs_f64() / plain.as_secs_f64();
+    let all = bodies().into_iter().map(|(what, body)| (ratio(&body), format!("{input}: {what}")));
+    all.max_by(|one, other| one.0.total_cmp(&other.0)).expect("a body")
+}
+
+#[test]
+fn no_body_costs_much_more_to_read_than_another() {
+    let worst = [
+        worst::<Registration>("Registration"),
+        worst::<Credentials>("Credentials"),
+        worst::<RefreshRequest>("RefreshRequest"),
+        worst::<LogoutRequest>("LogoutRequest"),
+        worst::<NewProduct>("NewProduct"),
+        worst::<ProductChange>("ProductChange"),
+        worst::<NewOrder>("NewOrder"),
+        worst::<NewItem>("NewItem"),
+        worst::<ItemChange>("ItemChange"),
+        worst::<StatusChange>("StatusChange"),
+        worst::<AccountOrder>("AccountOrder"),
+        worst::<Expiry>("Expiry"),
+        worst::<Rotation>("Rotation"),
+    ];
+    for (ratio, what) in &worst {
+        println!("{ratio:6.1} {what}");
+    }
+    for (ratio, what) in worst {
+        assert!(ratio < 40.0, "{what} takes {ratio:.1} times as long as plain text");
+    }
+}
