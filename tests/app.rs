@@ -293,7 +293,7 @@ pub struct Actor {
 
 impl Actor {
     /// The same, from another address of this machine, such as 127.0.0.2.
-    pub fn from_address(&self, address: &str) -> Self {
+    pub fn at_address(&self, address: &str) -> Self {
         let client = Client::builder().timeout(Duration::from_mins(1)).local_address(address.parse::<IpAddr>().ok());
         Self { client: client.build().expect("an HTTP client"), ..self.clone() }
     }

@@ -13,31 +13,6 @@ use shared::{
 /// As large as a body may be.
 const SIZE: usize = 64 * 1024;
 
-/// The members of all inputs.
-const MEMBERS: &[&str] = &[
-    "all",
-    "customer_id",
-    "description",
-    "email",
-    "force",
-    "is_active",
-    "items",
-    "metadata",
-    "name",
-    "password",
-    "price",
-    "product_id",
-    "quantity",
-    "reason",
-    "refresh_token",
-    "restock",
-    "role",
-    "status",
-    "stock_shards",
-    "user_id",
-    "username",
-];
-
 /// Values that fill a body and may be expensive to somebody: to fold, to compose, to parse, to nest, to list.
 fn values() -> Vec<(&'static str, String)> {
     let text = |part: &str| format!("\"{}\"", part.repeat((SIZE - 100) / part.len()));
@@ -71,8 +46,8 @@ fn values() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Whole bodies.
-fn bodies() -> Vec<(String, String)> {
+/// Whole bodies: odd ones, and one member with each value.
+fn bodies(members: &[&str]) -> Vec<(String, String)> {
     let many =
         |member: &dyn Fn(usize) -> String, count: usize| format!("{{{}}}", (0..count).map(member).collect::<Vec<_>>().join(","));
     let mut bodies = vec![
@@ -84,51 +59,55 @@ fn bodies() -> Vec<(String, String)> {
         ("nothing but brackets".to_owned(), "[".repeat(SIZE)),
     ];
     for (what, value) in values() {
-        for member in MEMBERS {
-            bodies.push((format!("{what} in {member}"), format!("{{\"{member}\":{value}}}")));
-        }
+        bodies.extend(members.iter().map(|member| (format!("{what} in {member}"), format!("{{\"{member}\":{value}}}"))));
     }
     bodies
 }
 
-fn time<T: FromFields>(body: &str) -> Duration {
+/// How long it takes to read a body; the best of a few times, unless the first was good enough.
+fn time<T: FromFields>(body: &str, good_enough: Duration) -> Duration {
     let once = || {
         let start = Instant::now();
         let _ = Fields::parse::<T>(body.as_bytes());
         start.elapsed()
     };
-    (0..3).map(|_| once()).min().unwrap_or_default()
+    let first = once();
+    if first <= good_enough { first } else { (0..4).map(|_| once()).min().unwrap_or(first) }
 }
 
-/// The most expensive body of an input, as a multiple of one that is plain text.
-fn worst<T: FromFields>(input: &str) -> (f64, String) {
-    let plain = time::<T>(&format!("{{\"text\":\"{}\"}}", "a".repeat(SIZE - 100)));
-    let ratio = |body: &str| time::<T>(body).as_secs_f64() / plain.as_secs_f64();
-    let all = bodies().into_iter().map(|(what, body)| (ratio(&body), format!("{input}: {what}")));
+/// The most expensive body of an input with these members, as a multiple of `plain`.
+fn worst<T: FromFields>(input: &str, members: &[&str], plain: Duration) -> (f64, String) {
+    let ratio = |body: &str| time::<T>(body, plain).as_secs_f64() / plain.as_secs_f64();
+    let all = bodies(members).into_iter().map(|(what, body)| (ratio(&body), format!("{input}: {what}")));
     all.max_by(|one, other| one.0.total_cmp(&other.0)).expect("a body")
 }
 
+/// Compared with many small members of one type, all of which are looked at and refused: as much as JSON itself costs. Without a
+/// limit on lengths before texts are folded or composed, and on the faults that are noted, the ratio is ten and more.
 #[test]
 fn no_body_costs_much_more_to_read_than_another() {
+    let members: Vec<_> = (0..SIZE / 10).map(|n| format!("\"{n:04x}\":0")).collect();
+    let plain = time::<NewProduct>(&format!("{{{}}}", members.join(",")), Duration::ZERO);
     let worst = [
-        worst::<Registration>("Registration"),
-        worst::<Credentials>("Credentials"),
-        worst::<RefreshRequest>("RefreshRequest"),
-        worst::<LogoutRequest>("LogoutRequest"),
-        worst::<NewProduct>("NewProduct"),
-        worst::<ProductChange>("ProductChange"),
-        worst::<NewOrder>("NewOrder"),
-        worst::<NewItem>("NewItem"),
-        worst::<ItemChange>("ItemChange"),
-        worst::<StatusChange>("StatusChange"),
-        worst::<AccountOrder>("AccountOrder"),
-        worst::<Expiry>("Expiry"),
-        worst::<Rotation>("Rotation"),
+        worst::<Registration>("Registration", &["email", "username", "password"], plain),
+        worst::<Credentials>("Credentials", &["email", "username", "password"], plain),
+        worst::<RefreshRequest>("RefreshRequest", &["refresh_token"], plain),
+        worst::<LogoutRequest>("LogoutRequest", &["all"], plain),
+        worst::<NewProduct>("NewProduct", &["name", "description", "price", "quantity", "stock_shards"], plain),
+        worst::<ProductChange>("ProductChange", &["name", "description", "price", "quantity", "stock_shards"], plain),
+        worst::<NewOrder>("NewOrder", &["customer_id", "items"], plain),
+        worst::<NewItem>("NewItem", &["product_id", "quantity"], plain),
+        worst::<ItemChange>("ItemChange", &["quantity"], plain),
+        worst::<StatusChange>("StatusChange", &["status", "reason", "restock"], plain),
+        worst::<AccountOrder>("AccountOrder", &["user_id", "email", "username", "role", "is_active"], plain),
+        worst::<Expiry>("Expiry", &[], plain),
+        worst::<Rotation>("Rotation", &["force"], plain),
     ];
+    println!("{plain:?} for many small members");
     for (ratio, what) in &worst {
         println!("{ratio:6.1} {what}");
     }
     for (ratio, what) in worst {
-        assert!(ratio < 40.0, "{what} takes {ratio:.1} times as long as plain text");
+        assert!(ratio < 5.0, "{what} takes {ratio:.1} times as long as many small members");
     }
 }

@@ -153,7 +153,7 @@ async fn failed_logins_tell_whose_and_are_counted_when_they_are_closed_too() {
         let answer = app.anyone().post("/auth/login", json!({"email": email, "password": "wrong"})).await;
         let (line, _) = lines_of(&app, &answer).await;
         assert_eq!(line["user_id"], ada_id, "{line}");
-        assert_eq!(metrics(&line)["logins_failed"], 1.0, "{line}");
+        assert_eq!(metrics(&line).get("logins_failed").map(ToString::to_string).as_deref(), Some("1"), "{line}");
         told.push(answer.status);
     }
     assert_eq!(told, [vec![401; 10], vec![429; 2]].concat());
@@ -164,15 +164,15 @@ async fn conflicts_are_counted_and_so_is_giving_up() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
     let product = admin.product("Pen", 3).await;
-    // Longer than the five attempts that are made.
     app.shop().inject(Some("conflict=100%,seed=1".parse().expect("faults")));
     let given_up = admin.put(&product, json!({"price": 2})).await;
     app.shop().inject(None);
     assert_eq!(given_up.problem(), (503, "unavailable"));
     let (line, _) = lines_of(&app, &given_up).await;
     let counted = metrics(&line);
-    assert_eq!((counted["conflicts"], counted["conflicts_exhausted"], counted["errors"]), (4.0, 1.0, 1.0), "{line}");
-    assert_eq!((&line["level"], &line["retries"]), (&json!("ERROR"), &json!(4)), "{line}");
+    assert_eq!((counted["conflicts_exhausted"], counted["errors"]), (1.0, 1.0), "{line}");
+    assert!(counted["conflicts"] >= 4.0, "tried for almost three seconds: {line}");
+    assert_eq!((&line["level"], line["retries"].as_f64()), (&json!("ERROR"), Some(counted["conflicts"])), "{line}");
     assert!(line["error"].as_str().unwrap().contains("other writes"), "{line}");
 }
 

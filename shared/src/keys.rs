@@ -227,7 +227,7 @@ mod tests {
                 .http_client(tls::client())
                 .timeout_config(timeouts)
                 .endpoint_url(url);
-            (service, Keys::new(Client::from_conf(config.build()), "SigningSecret".into()))
+            (service, Keys::new(Client::from_conf(config.build()), "SigningSecret".into(), 90))
         }
 
         async fn answer(self: Arc<Self>, stream: TcpStream) {

@@ -71,7 +71,7 @@ fn plain(password: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
 
@@ -151,27 +151,31 @@ mod tests {
     /// time; without the two limits above, the ratio is over a hundred.
     #[test]
     fn no_password_takes_long_to_judge() {
-        let time = |password: &str| {
+        let time = |password: &str, times: u32| {
             let once = || {
                 let start = Instant::now();
                 let _ = judge(password, &["stockroom".into()]);
                 start.elapsed()
             };
-            (0..3).map(|_| once()).min().unwrap_or_default()
+            (0..times).map(|_| once()).min().unwrap_or_default()
         };
         // The first call builds zxcvbn's tables.
-        time("warm");
-        let ordinary = time("Zwetschgenmus mit Zimt und Zucker im Glas");
+        time("warm", 1);
         let mut random = fastrand::Rng::with_seed(7);
-        let mut slowest = (Duration::ZERO, String::new());
+        let mut tried = Vec::new();
         for alphabet in ["4@8({[<369&#!1/|0$5+7%2", "1|7!+69", "4@1!|7+", "({[<69$5", "1741!|69", "ab1", "0123456789"] {
             let alphabet: Vec<_> = alphabet.chars().collect();
             for _ in 0..20 {
                 let password: String = (0..128).map(|_| alphabet[random.usize(..alphabet.len())]).collect();
-                slowest = slowest.max((time(&password), password));
+                tried.push((time(&password, 2), password));
             }
         }
-        let ratio = slowest.0.as_secs_f64() / ordinary.as_secs_f64();
-        assert!(ratio < 30.0, "{} takes {ratio:.1} times as long: {:?} and {ordinary:?}", slowest.1, slowest.0);
+        tried.sort();
+        // Once more, so that whatever else this machine does does not count.
+        let slowest = tried.iter().rev().take(5).map(|(_, password)| time(password, 10)).max().unwrap_or_default();
+        let ordinary = time("Zwetschgenmus mit Zimt und Zucker im Glas", 10);
+        let ratio = slowest.as_secs_f64() / ordinary.as_secs_f64();
+        println!("{ordinary:?} and {slowest:?}: {ratio:.1}");
+        assert!(ratio < 30.0, "the slowest takes {ratio:.1} times as long: {slowest:?} and {ordinary:?}");
     }
 }

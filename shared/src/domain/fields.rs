@@ -1,6 +1,6 @@
 //! Reads the members of a JSON body into values that cannot be wrong, and notes every fault before the first is answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::{
     Deserialize, Deserializer,
@@ -114,7 +114,7 @@ impl<'a> Fields<'a> {
 
     /// All faults, among them the members that nobody has read.
     fn close(mut self) -> Vec<Fault> {
-        let unread: Vec<_> = self.members.keys().map(|name| self.pointer(name)).collect();
+        let unread: Vec<_> = self.members.keys().take(MAX_FAULTS).map(|name| self.pointer(name)).collect();
         self.faults.extend(unread.into_iter().map(|pointer| Fault::new(pointer, "is not a field that can be set here")));
         self.faults
     }
@@ -226,8 +226,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
                 let mut members = BTreeMap::new();
                 let mut repeated = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    if members.insert(name.clone(), value).is_some() {
-                        repeated.push(name);
+                    match members.entry(name) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(value);
+                        }
+                        Entry::Occupied(entry) if repeated.len() < MAX_FAULTS => repeated.push(entry.key().clone()),
+                        Entry::Occupied(_) => {}
                     }
                 }
                 Ok(Object { members, repeated })

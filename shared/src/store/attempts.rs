@@ -175,7 +175,7 @@ async fn count(table: &Table, mut counters: Vec<Counter<'_>>, now: Timestamp) ->
         // Nothing to wait for if that was the last attempt that there was.
         let closed = counters.iter().any(|counter| !counter.spared && matches!(counter.standing(now), Standing::Closed(_)));
         if !closed {
-            backoff.after_change().await?;
+            backoff.at_once()?;
         }
     }
 }

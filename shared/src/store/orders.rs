@@ -531,7 +531,7 @@ pub async fn add_item(
             Some(_) => require_version(if_match, version),
         };
         let known = offer.ok_or_else(|| Error::UnknownProduct(unknown("/product_id".into())));
-        if let Err(refusal) = known.and_then(|_| refusal) {
+        if let Err(refusal) = known.and(refusal) {
             // A repetition is answered as the first time, whatever has changed since.
             idempotency::recall(table, once.as_ref()).await?;
             return Err(refusal);

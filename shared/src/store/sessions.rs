@@ -165,6 +165,9 @@ pub async fn start(
     let user = Key::User(account.user.user_id);
     let mut others = attempt.sessions.clone();
     let mut backoff = Backoff::new();
+    // Of many who log in at once, all would want to end the same session again and again: who has lost once takes another of the
+    // oldest.
+    let mut spared = 0;
     loop {
         let unchanged = Expression::exists()
             .equal("is_active", true)
@@ -177,10 +180,11 @@ pub async fn start(
         };
         // The sessions as they are by now, if that is what stands against it.
         let found = Mutex::new(None);
-        let transaction = transaction.update(Key::Sessions(session.user_id), &added(session, others.as_deref(), now)?, |item| {
-            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(item);
-            Refusal::Changed
-        });
+        let transaction =
+            transaction.update(Key::Sessions(session.user_id), &added(session, others.as_deref(), spared, now)?, |item| {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(item);
+                Refusal::Changed
+            });
         if transaction.attempt(&mut backoff).await?.done_or_changed()? {
             return Ok(());
         }
@@ -188,18 +192,19 @@ pub async fn start(
             let row = item.map(from_item::<Row>).transpose()?;
             others = row.map(|row| row.into_sessions(session.user_id)).transpose()?;
         }
-        backoff.after_change().await?;
+        spared = fastrand::usize(..Session::MAX_PER_ACCOUNT / 2);
+        backoff.at_once()?;
     }
 }
 
 /// Adds a session to `others`, in place of those that are over and of as many as are too many.
-fn added(session: &Session, others: Option<&[Session]>, now: Timestamp) -> Result<Expression> {
+fn added(session: &Session, others: Option<&[Session]>, spared: usize, now: Timestamp) -> Result<Expression> {
     let expires_at = session.expires_at.seconds();
     let Some(others) = others else {
         let first = AttributeValue::M([(session.session_id.to_string(), to_value(session)?)].into());
         return Ok(Expression::absent().set("sessions", first).set("expires_at", expires_at));
     };
-    let ended = ended_by_another(others, now);
+    let ended = ended_by_another(others, spared, now);
     // Whoever came in between has taken a place.
     let mut expression = Expression::default().has_fewer_entries_than("sessions", Session::MAX_PER_ACCOUNT + ended.len());
     for session_id in &ended {
@@ -208,12 +213,13 @@ fn added(session: &Session, others: Option<&[Session]>, now: Timestamp) -> Resul
     Ok(expression.set(&path(session.session_id), to_value(session)?).set("expires_at", expires_at))
 }
 
-/// The sessions that one more leaves no place for: all that are over, and of too many those unused for longest.
-fn ended_by_another(sessions: &[Session], now: Timestamp) -> Vec<SessionId> {
+/// The sessions that one more leaves no place for: all that are over, and of too many those unused for longest after the first
+/// `spared`.
+fn ended_by_another(sessions: &[Session], spared: usize, now: Timestamp) -> Vec<SessionId> {
     let (mut lasting, over): (Vec<_>, Vec<_>) = sessions.iter().partition(|session| session.expires_at > now);
     lasting.sort_by_key(|session| session.rotated_at());
     let too_many = (lasting.len() + 1).saturating_sub(Session::MAX_PER_ACCOUNT);
-    over.into_iter().chain(lasting.into_iter().take(too_many)).map(|session| session.session_id).collect()
+    over.into_iter().chain(lasting.into_iter().skip(spared).take(too_many)).map(|session| session.session_id).collect()
 }
 
 /// Reads a session that is live.
@@ -285,15 +291,17 @@ mod tests {
     #[test]
     fn another_session_ends_those_unused_for_longest() {
         let mut sessions: Vec<_> = (0..19_u8).map(|n| session(n.into(), i64::from(n))).collect();
-        assert_eq!(ended_by_another(&sessions, at(100)), []);
+        assert_eq!(ended_by_another(&sessions, 0, at(100)), []);
         sessions.push(session(19, 19));
-        assert_eq!(ended_by_another(&sessions, at(100)), [session(0, 0).session_id]);
+        assert_eq!(ended_by_another(&sessions, 0, at(100)), [session(0, 0).session_id]);
         sessions[0] = sessions[0].rotated(&SourceAddress::parse("203.0.113.7"), at(50)).unwrap();
-        assert_eq!(ended_by_another(&sessions, at(100)), [session(1, 1).session_id], "a refresh is a use");
+        assert_eq!(ended_by_another(&sessions, 0, at(100)), [session(1, 1).session_id], "a refresh is a use");
         sessions.push(session(20, 20));
-        assert_eq!(ended_by_another(&sessions, at(100)), [session(1, 1).session_id, session(2, 2).session_id]);
+        assert_eq!(ended_by_another(&sessions, 0, at(100)), [session(1, 1).session_id, session(2, 2).session_id]);
+        let next = [session(3, 3).session_id, session(4, 4).session_id];
+        assert_eq!(ended_by_another(&sessions, 2, at(100)), next, "others of the oldest");
         let eight_days = 8 * 24 * 60 * 60;
-        assert_eq!(ended_by_another(&sessions, at(eight_days)).len(), 21, "those that are over take no place");
+        assert_eq!(ended_by_another(&sessions, 0, at(eight_days)).len(), 21, "those that are over take no place");
     }
 
     #[test]
