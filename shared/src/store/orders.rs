@@ -879,7 +879,7 @@ async fn find_item(
 
 /// The part of the admins' list that an order is in. Raising the number of shards moves no order: it moves when it is written.
 fn shard(table: &Table, id: OrderId) -> u32 {
-    u32::try_from(id.bits() % u128::from(table.order_shards.setting)).unwrap_or_default()
+    u32::try_from(id.bits() % u128::from(table.order_shards)).unwrap_or_default()
 }
 
 fn insert_item<'a>(transaction: Transaction<'a>, item: &OrderItem) -> Transaction<'a> {

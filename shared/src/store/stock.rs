@@ -177,10 +177,19 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Pieces that are moved.
-    pub fn more(&self) -> u64 {
-        self.moved.iter().map(|(_, pieces)| pieces).sum()
+    /// Pieces that are moved here.
+    fn more(&self) -> u64 {
+        total(&self.moved)
     }
+
+    /// How many of these pieces the shard must have by itself.
+    fn here(&self, quantity: u64) -> u64 {
+        quantity.saturating_sub(self.more())
+    }
+}
+
+fn total(moved: &Moved) -> u64 {
+    moved.iter().map(|(_, pieces)| pieces).sum()
 }
 
 /// The pieces in each shard of a product.
@@ -222,9 +231,8 @@ fn missing(pieces: &Pieces, into: u32, wanted: u64) -> Moved {
 
 /// Moves pieces into one shard. One attempt, which others may foil.
 async fn gather(table: &Table, product_id: ProductId, into: u32, moved: Moved) -> Result {
-    let more: u64 = moved.iter().map(|(_, pieces)| pieces).sum();
     // Neither a version nor a time: for whoever looks at the product, nothing has changed.
-    let more = Expression::exists().add("quantity", signed(more));
+    let more = Expression::exists().add("quantity", signed(total(&moved)));
     let transaction = Transaction::new(table).update(Key::Stock(product_id, into), &more, |_| Refusal::Changed);
     match take_from(transaction, product_id, &moved, 0).attempt(&mut Backoff::none()).await {
         Ok(_) | Err(Error::Contended) => Ok(()),
@@ -252,9 +260,9 @@ pub(super) fn reserve<'a>(
     now: Timestamp,
     pointer: String,
 ) -> Transaction<'a> {
-    let here = quantity.saturating_sub(source.more());
+    let here = source.here(quantity);
     let key = Key::Stock(product_id, source.shard);
-    let reserved = hold(quantity, source.more(), now).equal("price", price.minor());
+    let reserved = hold(quantity, source, now).equal("price", price.minor());
     let transaction =
         transaction.update(key, &reserved, move |old| why_not_reserved(old, product_id, quantity, here, price, pointer));
     take_from(transaction, product_id, &source.moved, quantity)
@@ -268,10 +276,10 @@ pub(super) fn hold_more<'a>(
     quantity: u64,
     now: Timestamp,
 ) -> Transaction<'a> {
-    let here = quantity.saturating_sub(source.more());
+    let here = source.here(quantity);
     let key = Key::Stock(product_id, source.shard);
     let transaction =
-        transaction.update(key, &hold(quantity, source.more(), now), move |old| why_not_held(old, product_id, quantity, here));
+        transaction.update(key, &hold(quantity, source, now), move |old| why_not_held(old, product_id, quantity, here));
     take_from(transaction, product_id, &source.moved, quantity)
 }
 
@@ -280,10 +288,10 @@ pub(super) fn touched(now: Timestamp) -> Expression {
     Expression::default().set("updated_at", now.millis()).add("version", 1)
 }
 
-/// From the shelf to an order, while so many `more` are moved here from other shards.
-fn hold(quantity: u64, more: u64, now: Timestamp) -> Expression {
-    let here = quantity.saturating_sub(more);
-    touched(now).at_least("quantity", here).add("quantity", signed(more) - signed(quantity)).add("reserved", signed(quantity))
+/// From the shelf to an order, while the rest is moved here from other shards.
+fn hold(quantity: u64, source: &Source, now: Timestamp) -> Expression {
+    let left = signed(source.more()) - signed(quantity);
+    touched(now).at_least("quantity", source.here(quantity)).add("quantity", left).add("reserved", signed(quantity))
 }
 
 /// From an order back to the shelf.

@@ -1,5 +1,7 @@
 //! The table, and the calls to single items.
 
+use std::sync::{Arc, atomic::AtomicBool};
+
 use aws_sdk_dynamodb::{
     Client,
     operation::{delete_item::DeleteItemError, update_item::UpdateItemError},
@@ -10,7 +12,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     expression::Expression,
     key::{Item, Key},
-    order_shards::OrderShards,
     retry::Backoff,
 };
 use crate::{Error, Result, aws::fault};
@@ -20,7 +21,10 @@ use crate::{Error, Result, aws::fault};
 pub struct Table {
     pub(super) client: Client,
     pub(super) name: String,
-    pub(super) order_shards: OrderShards,
+    /// Parts that this function writes the admins' list of orders to, at least 1.
+    pub(super) order_shards: u32,
+    /// Whether the table is known to say that there are as many.
+    pub(super) order_shards_raised: Arc<AtomicBool>,
 }
 
 /// What became of a write under conditions.
@@ -34,7 +38,9 @@ pub(super) enum Write<T> {
 impl Table {
     /// `order_shards` is the number of parts that the admins' list of orders is written to, at least 1.
     pub fn new(client: Client, name: String, order_shards: u32) -> Self {
-        Self { client, name, order_shards: OrderShards::new(order_shards) }
+        // One part is what a table has that says nothing.
+        let order_shards_raised = Arc::new(AtomicBool::new(order_shards <= 1));
+        Self { client, name, order_shards: order_shards.max(1), order_shards_raised }
     }
 
     /// Reads one item, as it is after every write that was answered before.
