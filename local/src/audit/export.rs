@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::source::Take;
+use super::items::Take;
 use crate::error::{Error, Result};
 
 /// `manifest-summary.json`

@@ -14,6 +14,9 @@ use crate::error::Result;
 /// KiB of the file that are kept in memory; as much again is used to sort.
 const CACHE: i64 = 4 * 1024;
 
+/// Whoever takes the items, one after the other.
+pub type Take<'a> = &'a mut (dyn FnMut(Value) -> Result + Send);
+
 /// Items on their way in.
 pub struct Incoming {
     db: Connection,

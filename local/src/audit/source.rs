@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::export;
+use super::items::Take;
 use crate::database::innermost;
 use crate::error::{Error, Result};
 use crate::intrinsics::REGION;
@@ -26,9 +27,6 @@ use crate::meter::SHARED_ACCESS_KEY;
 
 /// Segments that a table of an account is read in at once.
 const SEGMENTS: i32 = 8;
-
-/// Whoever takes the items, one after the other.
-pub type Take<'a> = &'a mut (dyn FnMut(Value) -> Result + Send);
 
 /// What an audit reads.
 #[derive(Clone, Debug)]
@@ -42,6 +40,8 @@ pub enum Source {
 #[derive(Clone, Debug)]
 pub struct Table {
     pub name: String,
+    /// Where it is, for people.
+    pub at: String,
     client: Client,
     segments: i32,
 }
@@ -70,7 +70,8 @@ impl Table {
             .credentials_provider(Credentials::new(SHARED_ACCESS_KEY, "emulated", None, None, "emulator"))
             .endpoint_url(url)
             .http_client(https());
-        Self { name: name.to_owned(), client: Client::from_conf(config.build()), segments: 1 }
+        let at = format!("{name} at {url}");
+        Self { name: name.to_owned(), at, client: Client::from_conf(config.build()), segments: 1 }
     }
 
     /// A table of an account, found as AWS's own tools find it: from the environment, the profile and what they name.
@@ -80,7 +81,8 @@ impl Table {
             Some(region) => config.region(Region::new(region)),
             None => config,
         };
-        Self { name: name.to_owned(), client: Client::new(&config.load().await), segments: SEGMENTS }
+        let client = Client::new(&config.load().await);
+        Self { name: name.to_owned(), at: name.to_owned(), client, segments: SEGMENTS }
     }
 
     async fn read(&self, progress: &ProgressBar, take: Take<'_>) -> Result {
@@ -140,7 +142,7 @@ impl Table {
             (Some(code), message) => format!("{code}: {}", message.unwrap_or_default()),
             (None, _) => innermost(&error),
         };
-        Error::Database { at: self.name.clone(), reason }
+        Error::Database { at: self.at.clone(), reason }
     }
 }
 
