@@ -147,7 +147,7 @@ async fn every_problem_has_its_words() {
     422 weak-password: The password is too weak | the password is too easy to guess. This is a top-10 common password. Add another word or two. Uncommon words are better.
     422 invalid-cursor: The cursor is not valid | the cursor does not belong to this list
     422 idempotency-key-reused: The idempotency key was used before | this idempotency key was used for another request in the last 24 hours
-    429 too-many-attempts: Too many attempts | too many attempts to log in have failed
+    429 too-many-attempts: Too many attempts | there have been too many attempts on this account or from this address
     ");
 }
 
