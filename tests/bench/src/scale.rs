@@ -16,12 +16,15 @@ const LOG_GB_KEPT: f64 = 0.03;
 /// By the month.
 const STORAGE_GB: f64 = 0.25;
 const RECOVERY_GB: f64 = 0.20;
+const BACKUP_GB: f64 = 0.10;
 const SECRET: f64 = 0.40;
 const ALARM: f64 = 0.10;
 const METRIC: f64 = 0.30;
 const DASHBOARD: f64 = 3.00;
 /// Out of AWS, to the internet.
 const TRANSFER_GB: f64 = 0.09;
+/// To another region.
+const COPY_GB: f64 = 0.02;
 /// The throttle of the docs' files in template.yaml.
 const DOCS_PER_SECOND: f64 = 5.0;
 /// Bytes that a request leaves in the logs: a function's line, and the gateway's.
@@ -51,7 +54,8 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         let closed = if route.authorizer.is_some() { authorizer.sum() } else { 0.0 };
         let gateway = price::REQUEST + ACCESS_LINE * LOG_GB / 1000.0;
         let cells = [gateway, bill.requests, bill.time, bill.table, bill.log, closed, gateway + bill.sum() + closed];
-        sums.insert(route.key.clone(), cells[6]);
+        // As it is shown.
+        sums.insert(route.key.clone(), (cells[6] * 100.0).round() / 100.0);
         let named = [format!("`{}`", route.key), function.memory.to_string(), figure(bill.milliseconds)];
         // The sum of nothing is -0.
         rows.push(named.into_iter().chain(cells.map(|dollars| format!("{:.2}", dollars + 0.0))).collect());
@@ -102,6 +106,7 @@ fn monthly(template: &str) -> String {
     let count = |what: &str| template.matches(what).count();
     // An alarm on a sum pays for each of its metrics.
     let watched = count("MetricName: ");
+    let days = setting(template, "BackupDays");
     let row = |what: &str, dollars: String, why: String| vec![what.to_owned(), dollars, why];
     table(
         &["what", "dollars", "why"],
@@ -112,13 +117,26 @@ fn monthly(template: &str) -> String {
                 "the table; each index holds whole items, and counts again: up to three times".into(),
             ),
             row("recovery", format!("{RECOVERY_GB:.2} a GB"), "point-in-time recovery, of the table alone".into()),
+            row(
+                "backups",
+                format!("{BACKUP_GB:.2} a GB"),
+                format!(
+                    "with `BackupVaultArn`, for each that is kept, and each is of the whole table: {:.2} a GB for {days:.0} days of them; \
+                     and {COPY_GB:.2} a GB when one goes to another region",
+                    BACKUP_GB * days
+                ),
+            ),
             row("logs", format!("{LOG_GB_KEPT:.2} a GB"), "kept for `LogRetentionDays`, compressed to a tenth or so".into()),
             row(
                 "secrets",
                 format!("{:.2}", SECRET * number(count("Type: AWS::SecretsManager::Secret"))),
                 "and 0.05 for 10,000 reads: one per start and five minutes".into(),
             ),
-            row("alarms", format!("{:.2}", ALARM * number(watched)), format!("{watched} metrics are watched")),
+            row(
+                "alarms",
+                format!("{:.2}", ALARM * number(watched)),
+                format!("{watched} metrics are watched, those of backups if there are any"),
+            ),
             row(
                 "metrics",
                 format!("{METRIC:.2} each"),
@@ -136,17 +154,13 @@ fn monthly(template: &str) -> String {
 
 /// What a day of as many requests as the gateway lets through costs, on open routes.
 fn flood(sums: &BTreeMap<String, f64>, template: &str) -> String {
-    let setting = |name: &str| -> f64 {
-        let declared = template.split(&format!("\n  {name}:\n")).nth(1).and_then(|rest| rest.split("Default: ").nth(1));
-        declared.and_then(|rest| rest.lines().next()?.trim_matches('"').parse().ok()).unwrap_or_default()
-    };
     let row = |route: &str, rate: f64, kilobytes: f64| {
         let requests = rate * 86_400.0 / 1e6;
         let transfer = requests * kilobytes * TRANSFER_GB;
         let day = requests * sums.get(route).copied().unwrap_or_default() + transfer;
         vec![format!("`{route}`"), format!("{rate:.0}"), format!("{kilobytes:.1}"), format!("{day:.0}")]
     };
-    let (requests, logins) = (setting("RequestsPerSecond"), setting("LoginsPerSecond"));
+    let (requests, logins) = (setting(template, "RequestsPerSecond"), setting(template, "LoginsPerSecond"));
     table(
         &["route", "requests per second", "KB each", "dollars a day"],
         [
@@ -158,6 +172,12 @@ fn flood(sums: &BTreeMap<String, f64>, template: &str) -> String {
             row("GET /docs/{file}", DOCS_PER_SECOND, 413.0),
         ],
     )
+}
+
+/// The default of a parameter.
+fn setting(template: &str, name: &str) -> f64 {
+    let declared = template.split(&format!("\n  {name}:\n")).nth(1).and_then(|rest| rest.split("Default: ").nth(1));
+    declared.and_then(|rest| rest.lines().next()?.trim_matches('"').parse().ok()).unwrap_or_default()
 }
 
 fn number(count: usize) -> f64 {
@@ -285,6 +305,24 @@ mod tests {
         // 8.64 million requests of a dollar each million, and 2.6 GB; 0.864 million of ten dollars.
         assert!(table.contains("| `$default` | 100 | 0.3 | 9 |\n"), "{table}");
         assert!(table.contains("| `POST /auth/login` | 10 | 0.3 | 9 |\n"), "{table}");
+    }
+
+    /// What nobody has to measure follows from the template, and is to be written again when that changes.
+    #[test]
+    fn the_page_is_about_this_template() {
+        let (template, page) = (include_str!("../../../template.yaml"), include_str!("../../../docs/scale.md"));
+        let requests = page.split("\n## A million requests\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+        let sums: BTreeMap<_, _> = requests
+            .lines()
+            .filter_map(|line| {
+                let (route, cells) = line.strip_prefix("| `")?.split_once("` | ")?;
+                Some((route.to_owned(), cells.trim_end_matches(" |").rsplit(' ').next()?.parse().ok()?))
+            })
+            .collect();
+        assert!(sums.len() > 20, "{sums:?}");
+        for table in [monthly(template), flood(&sums, template)] {
+            assert!(page.contains(&table), "docs/scale.md should have\n{table}");
+        }
     }
 
     #[test]
