@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use shared::{
     auth::{Credentials, LogoutRequest, RefreshRequest, Registration},
     domain::{
-        AccountOrder, Expiry, Fields, FromFields, ItemChange, NewItem, NewOrder, NewProduct, ProductChange, Rotation,
+        AccountUpdate, Expiry, Fields, FromFields, ItemChange, NewItem, NewOrder, NewProduct, ProductChange, Rotation,
         StatusChange,
     },
 };
@@ -99,7 +99,7 @@ fn no_body_costs_much_more_to_read_than_another() {
         worst::<NewItem>("NewItem", &["product_id", "quantity"], plain),
         worst::<ItemChange>("ItemChange", &["quantity"], plain),
         worst::<StatusChange>("StatusChange", &["status", "reason", "restock"], plain),
-        worst::<AccountOrder>("AccountOrder", &["user_id", "email", "username", "role", "is_active"], plain),
+        worst::<AccountUpdate>("AccountUpdate", &["user_id", "email", "username", "role", "is_active"], plain),
         worst::<Expiry>("Expiry", &[], plain),
         worst::<Rotation>("Rotation", &["force"], plain),
     ];

@@ -27,14 +27,16 @@ use crate::{
 /// What the shop is called wherever it is deployed.
 const NAME: &str = "Stockroom";
 
-/// Why a function cannot start: its environment is not what template.yaml makes it. No message has a value in it, which may be
-/// a secret.
+/// Why a function cannot start or go on: its environment is not what template.yaml makes it, or the runtime fails. No message has
+/// the value of a variable in it, which may be a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum StartupError {
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
     #[error("the environment variable {name} must be {expected}")]
     Invalid { name: &'static str, expected: String },
+    #[error("the Lambda runtime failed: {0}")]
+    Runtime(#[from] lambda_runtime::Error),
 }
 
 /// What a handler is built on, made once per environment. A function that needs less links less.

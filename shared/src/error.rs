@@ -46,7 +46,7 @@ pub enum Error {
 
     /// Not a refusal: the request was carried out before, and this is the answer it got.
     #[error("the request was carried out before")]
-    AlreadyDone(String),
+    IdempotentReplay(String),
 
     /// Nobody known is asking.
     #[error("this route needs an access token")]
@@ -143,7 +143,7 @@ pub enum Error {
 
     /// What the caller saw is not what is there now.
     #[error("it has changed since it was read")]
-    Stale,
+    PreconditionFailed,
 
     /// The database does not answer, or not in time. Nothing is known about the effect; repeating is safe with an idempotency key.
     #[error("the database is not available: {0}")]

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
-    auth::{Grant, Key, Keyring, Kind, Refused},
+    auth::{Key, Keyring, Refused, TokenClaims, TokenKind},
     aws::fault,
     domain::Timestamp,
 };
@@ -89,7 +89,7 @@ impl Keys {
     }
 
     /// Checks a token. One signed with a key that we do not know may be newer than what we know: the keys are read once more.
-    pub async fn verify(&self, kind: Kind, token: &str, now: Timestamp) -> Result<Result<Grant, Refused>> {
+    pub async fn verify(&self, kind: TokenKind, token: &str, now: Timestamp) -> Result<Result<TokenClaims, Refused>> {
         let verdict = self.ring(now).await?.verify(kind, token, now);
         if verdict != Err(Refused::UnknownKey) {
             return Ok(verdict);
@@ -292,14 +292,14 @@ mod tests {
         }
         // A token with a key that we do not know cannot be judged, and is told so at once.
         let stranger = Keyring::new(Key::new("2", b"another"), None);
-        let grant = Grant {
+        let claims = TokenClaims {
             user_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f".parse().unwrap(),
             session_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e10".parse().unwrap(),
             role: crate::domain::Role::Customer,
             counter: 0,
         };
-        let token = stranger.mint(Kind::Access, &grant, "1".into(), at(310), at(900)).unwrap();
-        let judged = keys.verify(Kind::Access, &token, at(310)).await;
+        let token = stranger.mint(TokenKind::Access, &claims, "1".into(), at(310), at(900)).unwrap();
+        let judged = keys.verify(TokenKind::Access, &token, at(310)).await;
         assert!(matches!(judged, Err(Error::Unavailable(_))), "{judged:?}");
         assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
         assert_eq!(asked(), failed, "the failure is remembered");

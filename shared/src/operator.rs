@@ -9,15 +9,15 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, Result,
-    app::FromEnvironment,
+    app::{FromEnvironment, StartupError},
     domain::{Fields, FromFields, Timestamp},
-    http::{self, Fatal},
-    telemetry::{self, Kind, Work, note},
+    http,
+    telemetry::{self, Kind, Work, record},
 };
 
 /// Runs `handler` for every invocation until Lambda stops the environment. What it refuses becomes a function error whose
 /// type is the code that the API uses for the same thing, and so do panics and work that takes too long.
-pub async fn serve<A, F, Fut, I, O>(handler: F) -> Result<(), Fatal>
+pub async fn serve<A, F, Fut, I, O>(handler: F) -> Result<(), StartupError>
 where
     A: FromEnvironment + Sync + 'static,
     F: Fn(&'static A, I) -> Fut,
@@ -34,16 +34,17 @@ where
         let work =
             Work { kind: Kind::Operation, request_id: context.request_id, route: String::new(), trace: context.xray_trace_id };
         let carried_out = async {
-            note(|tally| tally.asked_by = asked_by);
+            record(|metrics| metrics.asked_by = asked_by);
             let input = Fields::parse(payload.get().as_bytes())?;
             // Boxed: the types of the futures below are nested deeper than the compiler follows.
             http::carry_out(handler(app, input), limit).boxed_local().await
         };
-        let noted = carried_out.inspect_err(http::report);
+        let reported = carried_out.inspect_err(http::report);
         let status = |outcome: &Result<O>| outcome.as_ref().map_or_else(http::status, |_| 200);
-        telemetry::observe(source, work, noted, status).await.map_err(failure)
+        telemetry::instrument(source, work, reported, status).await.map_err(failure)
     }))
-    .await
+    .await?;
+    Ok(())
 }
 
 /// How long the work may take: until a second before Lambda would end it, without a word of why.

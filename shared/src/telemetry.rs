@@ -20,12 +20,12 @@ use crate::domain::{Role, Status, Timestamp, UserId};
 const NAMESPACE: &str = "Stockroom";
 
 tokio::task_local! {
-    static TALLY: RefCell<Tally>;
+    static METRICS: RefCell<Metrics>;
 }
 
 /// What is counted while a piece of work is under way.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Metrics {
     /// Who asked for it.
     pub user_id: Option<UserId>,
     /// Requests sent to DynamoDB, repetitions included.
@@ -65,7 +65,7 @@ pub struct Refusal {
     pub metric: Option<&'static str>,
 }
 
-impl Tally {
+impl Metrics {
     /// An order has been brought to this status.
     pub fn order(&mut self, status: Status) {
         let before = self.orders.filter(|(reached, _)| *reached == status).map_or(0, |(_, orders)| orders);
@@ -74,8 +74,8 @@ impl Tally {
 }
 
 /// Writes something down about the work that is under way; outside of any, nobody asks.
-pub fn note(change: impl FnOnce(&mut Tally)) {
-    let _ = TALLY.try_with(|tally| change(&mut tally.borrow_mut()));
+pub fn record(change: impl FnOnce(&mut Metrics)) {
+    let _ = METRICS.try_with(|metrics| change(&mut metrics.borrow_mut()));
 }
 
 /// Who writes lines, the same for the life of a process.
@@ -112,14 +112,19 @@ pub struct Work {
 }
 
 /// Waits for the work and writes its line. `status` is what the client sees, or would see.
-pub async fn observe<T>(source: &Source, work: Work, carried_out: impl Future<Output = T>, status: impl FnOnce(&T) -> u16) -> T {
+pub async fn instrument<T>(
+    source: &Source,
+    work: Work,
+    carried_out: impl Future<Output = T>,
+    status: impl FnOnce(&T) -> u16,
+) -> T {
     static WARM: AtomicBool = AtomicBool::new(false);
     let cold_start = !WARM.swap(true, Ordering::Relaxed);
     let start = Instant::now();
-    let (outcome, tally) = TALLY
+    let (outcome, metrics) = METRICS
         .scope(RefCell::default(), async {
             let outcome = carried_out.await;
-            (outcome, TALLY.with(RefCell::take))
+            (outcome, METRICS.with(RefCell::take))
         })
         .await;
     let line = Line {
@@ -128,7 +133,7 @@ pub async fn observe<T>(source: &Source, work: Work, carried_out: impl Future<Ou
         duration_ms: (start.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0,
         cold_start,
         work,
-        tally,
+        metrics,
     };
     // In one piece, so that no other line gets into it. A log that takes nothing is no reason to refuse the request.
     let _ = std::io::stdout().lock().write_all(line.to_string((source.clock)()).as_bytes());
@@ -141,13 +146,13 @@ struct Line<'a> {
     status: u16,
     duration_ms: f64,
     cold_start: bool,
-    tally: Tally,
+    metrics: Metrics,
 }
 
 impl Line<'_> {
     fn to_string(&self, now: Timestamp) -> String {
-        let Self { source, work, status, tally, .. } = self;
-        let refusal = tally.refusal.as_ref();
+        let Self { source, work, status, metrics, .. } = self;
+        let refusal = metrics.refusal.as_ref();
         let mut fields = Fields::default();
         fields.put("timestamp", now);
         fields.put("level", if refusal.is_some_and(|refusal| refusal.fault.is_some()) { "ERROR" } else { "INFO" });
@@ -170,29 +175,29 @@ impl Line<'_> {
         }
         fields.put("duration_ms", self.duration_ms);
         fields.put("cold_start", self.cold_start);
-        if let Some(user_id) = tally.user_id {
+        if let Some(user_id) = metrics.user_id {
             fields.put("user_id", user_id);
         }
-        if let Some(asked_by) = &tally.asked_by {
+        if let Some(asked_by) = &metrics.asked_by {
             fields.put("asked_by", asked_by);
         }
-        if let Some(AccountChange { user_id, role, is_active }) = tally.account {
+        if let Some(AccountChange { user_id, role, is_active }) = metrics.account {
             fields.put("account_id", user_id);
             role.inspect(|role| fields.put("role", role));
             is_active.inspect(|is_active| fields.put("is_active", is_active));
         }
-        fields.put("calls", tally.calls);
+        fields.put("calls", metrics.calls);
         // Those of the SDK, and those of ours after a conflict.
-        fields.put("retries", tally.calls.saturating_sub(tally.first_attempts) + tally.conflicts);
+        fields.put("retries", metrics.calls.saturating_sub(metrics.first_attempts) + metrics.conflicts);
 
         // What costs nothing when it is nothing is left out: CloudWatch takes the absence of a count for none.
         if work.kind == Kind::Request {
             fields.count("requests", 1.0);
             fields.count("errors", f64::from(u8::from(*status >= 500)));
         }
-        fields.count("read_units", tally.read_units);
-        fields.count("write_units", tally.write_units);
-        fields.count("conflicts", f64::from(tally.conflicts));
+        fields.count("read_units", metrics.read_units);
+        fields.count("write_units", metrics.write_units);
+        fields.count("conflicts", f64::from(metrics.conflicts));
         if let Some(metric) = refusal.and_then(|refusal| refusal.metric) {
             fields.count(metric, 1.0);
         }
@@ -200,7 +205,7 @@ impl Line<'_> {
             fields.count("authorizer_errors", 1.0);
         }
         let mut directives = vec![json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": fields.metrics})];
-        if let Some((status, orders)) = tally.orders {
+        if let Some((status, orders)) = metrics.orders {
             fields.put("order_status", status);
             fields.put("orders", orders);
             let metrics = json!([{"Name": "orders", "Unit": "Count"}]);
@@ -241,11 +246,11 @@ mod tests {
 
     use super::*;
 
-    fn line(kind: Kind, status: u16, tally: Tally) -> Value {
-        traced(kind, status, tally, 1)
+    fn line(kind: Kind, status: u16, metrics: Metrics) -> Value {
+        traced(kind, status, metrics, 1)
     }
 
-    fn traced(kind: Kind, status: u16, tally: Tally, sampled: u8) -> Value {
+    fn traced(kind: Kind, status: u16, metrics: Metrics, sampled: u8) -> Value {
         let source = Source { stack: "shop".into(), function: "shop-F".into(), clock: || Timestamp::from_millis(0) };
         let work = Work {
             kind,
@@ -253,7 +258,7 @@ mod tests {
             route: "GET /products".into(),
             trace: Some(format!("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled}")),
         };
-        let line = Line { source: &source, work, status, duration_ms: 1.5, cold_start: false, tally };
+        let line = Line { source: &source, work, status, duration_ms: 1.5, cold_start: false, metrics };
         let text = line.to_string(Timestamp::from_millis(1_700_000_000_000));
         assert!(text.ends_with("}\n") && text.matches('\n').count() == 1, "{text:?}");
         serde_json::from_str(&text).unwrap()
@@ -261,10 +266,10 @@ mod tests {
 
     #[test]
     fn a_request_is_one_line_with_its_metrics() {
-        let mut tally =
-            Tally { calls: 3, first_attempts: 3, conflicts: 1, read_units: 0.5, write_units: 9.0, ..Tally::default() };
-        tally.order(Status::Confirmed);
-        insta::assert_json_snapshot!(line(Kind::Request, 201, tally), @r#"
+        let mut metrics =
+            Metrics { calls: 3, first_attempts: 3, conflicts: 1, read_units: 0.5, write_units: 9.0, ..Metrics::default() };
+        metrics.order(Status::Confirmed);
+        insta::assert_json_snapshot!(line(Kind::Request, 201, metrics), @r#"
         {
           "_aws": {
             "CloudWatchMetrics": [
@@ -336,16 +341,16 @@ mod tests {
 
     #[test]
     fn errors_are_counted_where_they_belong() {
-        let failed = |metric| Tally {
+        let failed = |metric| Metrics {
             refusal: Some(Refusal { code: "unavailable", fault: Some("away".into()), metric }),
-            ..Tally::default()
+            ..Metrics::default()
         };
         let counted = |line: &Value| -> Vec<String> {
             let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().cloned().unwrap_or_default();
             metrics.iter().map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
         };
-        let line_of = |kind, status, tally| {
-            let line = line(kind, status, tally);
+        let line_of = |kind, status, metrics| {
+            let line = line(kind, status, metrics);
             for name in counted(&line) {
                 assert!(line[&name].is_number(), "{name} is named as a metric: {line}");
             }
@@ -359,19 +364,19 @@ mod tests {
             (&json!("ERROR"), &json!("unavailable"), &json!("away"))
         );
         assert_eq!(counted(&line_of(Kind::Authorization, 503, failed(None))), ["authorizer_errors"]);
-        assert_eq!(counted(&line_of(Kind::Authorization, 401, Tally::default())), [""; 0]);
-        let operation = line_of(Kind::Operation, 200, Tally::default());
+        assert_eq!(counted(&line_of(Kind::Authorization, 401, Metrics::default())), [""; 0]);
+        let operation = line_of(Kind::Operation, 200, Metrics::default());
         assert!(operation.get("_aws").is_none(), "{operation}");
     }
 
     #[test]
     fn the_dashboard_and_the_alarms_name_what_is_written() {
         let mut written = BTreeSet::new();
-        let mut tally = Tally { calls: 1, conflicts: 1, read_units: 1.0, write_units: 1.0, ..Tally::default() };
-        tally.order(Status::Confirmed);
+        let mut metrics = Metrics { calls: 1, conflicts: 1, read_units: 1.0, write_units: 1.0, ..Metrics::default() };
+        metrics.order(Status::Confirmed);
         for (kind, metric) in [(Kind::Request, "logins_failed"), (Kind::Authorization, "conflicts_exhausted")] {
-            tally.refusal = Some(Refusal { code: "unavailable", fault: None, metric: Some(metric) });
-            let line = line(kind, 503, std::mem::take(&mut tally));
+            metrics.refusal = Some(Refusal { code: "unavailable", fault: None, metric: Some(metric) });
+            let line = line(kind, 503, std::mem::take(&mut metrics));
             for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
                 let names = directive["Metrics"].as_array().unwrap().iter();
                 written.extend(names.map(|metric| metric["Name"].as_str().unwrap().to_owned()));
@@ -386,7 +391,7 @@ mod tests {
 
     #[test]
     fn only_a_trace_that_x_ray_has_is_named() {
-        let named = |sampled| traced(Kind::Request, 200, Tally::default(), sampled)["trace_id"].clone();
+        let named = |sampled| traced(Kind::Request, 200, Metrics::default(), sampled)["trace_id"].clone();
         assert_eq!((named(0), named(1)), (Value::Null, json!("1-5759e988-bd862e3fe1be46a994272793")));
     }
 }

@@ -4,25 +4,25 @@
 
 use shared::{
     App, Error, Result,
-    domain::{AccountName, AccountOrder, User},
+    domain::{AccountName, AccountUpdate, User},
     http, operator,
     store::{sessions, users},
-    telemetry::{AccountChange, note},
+    telemetry::{AccountChange, record},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     operator::serve(handle).await
 }
 
-async fn handle(app: &App, order: AccountOrder) -> Result<User> {
-    let user_id = match &order.account {
+async fn handle(app: &App, update: AccountUpdate) -> Result<User> {
+    let user_id = match &update.account {
         AccountName::Id(user_id) => *user_id,
         AccountName::Login(login) => users::owner(&app.table, login).await?.ok_or(Error::NotFound("account"))?,
     };
 
-    note(|tally| tally.account = Some(AccountChange { user_id, role: order.role, is_active: order.is_active }));
-    let user = users::administer(&app.table, user_id, order.role, order.is_active, app.now()).await?;
+    record(|metrics| metrics.account = Some(AccountChange { user_id, role: update.role, is_active: update.is_active }));
+    let user = users::administer(&app.table, user_id, update.role, update.is_active, app.now()).await?;
     // After the change: a login that was under way saw the account before it, and its session is among these.
     sessions::end_all(&app.table, user_id).await?;
 

@@ -3,29 +3,29 @@
 use shared::{
     Error, Result,
     app::TokenApp,
-    auth::{Kind, RefreshRequest},
+    auth::{RefreshRequest, TokenKind},
     domain::Freshness,
     http::{self, Request, Response},
     store::sessions,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     http::serve(handle).await
 }
 
 async fn handle(TokenApp { app, keys }: &TokenApp, request: Request) -> Result<Response> {
     let RefreshRequest { refresh_token } = request.json()?;
     let now = app.now();
-    let grant = keys.verify(Kind::Refresh, &refresh_token, now).await?.map_err(|_| Error::InvalidRefreshToken)?;
+    let claims = keys.verify(TokenKind::Refresh, &refresh_token, now).await?.map_err(|_| Error::InvalidRefreshToken)?;
 
-    let found = sessions::find_with_account(&app.table, grant.user_id, grant.session_id, now).await?;
+    let found = sessions::find_with_account(&app.table, claims.user_id, claims.session_id, now).await?;
     let (mut session, account) = found.filter(|(_, account)| account.user.is_active).ok_or(Error::InvalidRefreshToken)?;
-    if session.freshness(grant.counter, now) == Freshness::Current {
+    if session.freshness(claims.counter, now) == Freshness::Current {
         session = sessions::rotate(&app.table, &session, &request.source_address(), now).await?;
     }
     // Whoever lost the race for the rotation came a moment later: the token shown has just been replaced.
-    if session.freshness(grant.counter, now) == Freshness::Reused {
+    if session.freshness(claims.counter, now) == Freshness::Reused {
         sessions::end(&app.table, session.user_id, session.session_id).await?;
         return Err(Error::InvalidRefreshToken);
     }

@@ -3,28 +3,28 @@
 use shared::{
     Error, Result,
     app::TokenApp,
-    auth::{Kind, Refused},
-    http::{self, Verdict},
+    auth::{Refused, TokenKind},
+    http::{self, Decision},
     store::sessions,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     http::authorize(handle).await
 }
 
-async fn handle(TokenApp { app, keys }: &TokenApp, token: String) -> Result<Verdict> {
+async fn handle(TokenApp { app, keys }: &TokenApp, token: String) -> Result<Decision> {
     let now = app.now();
-    let grant = match keys.verify(Kind::Access, &token, now).await? {
-        Ok(grant) => grant,
-        Err(Refused::Expired) => return Ok(Verdict::Nobody(Error::TokenExpired)),
-        Err(Refused::NeverIssued | Refused::UnknownKey) => return Ok(Verdict::Denied),
+    let claims = match keys.verify(TokenKind::Access, &token, now).await? {
+        Ok(claims) => claims,
+        Err(Refused::Expired) => return Ok(Decision::AllowUnauthenticated(Error::TokenExpired)),
+        Err(Refused::NeverIssued | Refused::UnknownKey) => return Ok(Decision::Deny),
     };
 
-    let session = sessions::find(&app.table, grant.user_id, grant.session_id, now).await?;
+    let session = sessions::find(&app.table, claims.user_id, claims.session_id, now).await?;
 
     Ok(match session {
-        Some(_) => Verdict::Known(grant.into()),
-        None => Verdict::Nobody(Error::TokenRevoked),
+        Some(_) => Decision::Allow(claims.into()),
+        None => Decision::AllowUnauthenticated(Error::TokenRevoked),
     })
 }

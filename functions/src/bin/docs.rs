@@ -9,7 +9,7 @@ use shared::{
 const FILES: &[(&str, File)] = &include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     http::serve(handle).await
 }
 

@@ -10,7 +10,7 @@ use shared::{
 const ROUTES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/routes.rs"));
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     http::serve(handle).await
 }
 

@@ -23,7 +23,7 @@ const MAX_UNANSWERED: usize = 3;
 const NAMED: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     operator::serve(handle).await
 }
 

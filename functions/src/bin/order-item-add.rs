@@ -8,7 +8,7 @@ use shared::{
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     http::serve(handle).await
 }
 
@@ -18,9 +18,10 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let wanted: NewItem = request.json()?;
 
     let (if_match, now, actor) = (request.if_match()?, app.now(), caller.into());
-    let remember = |(item, version): &orders::Written| request.idempotency(&caller, &http::part_created(item, *version)?, now);
+    let save_response =
+        |(item, version): &orders::Written| request.idempotency(&caller, &http::part_created(item, *version)?, now);
     let (item, version) =
-        orders::add_item(&app.table, order_id, app.new_id(), &wanted, &actor, if_match.as_deref(), now, remember).await?;
+        orders::add_item(&app.table, order_id, app.new_id(), &wanted, &actor, if_match.as_deref(), now, save_response).await?;
 
     http::part_created(&item, version)
 }

@@ -8,7 +8,7 @@ use shared::{
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     http::serve(handle).await
 }
 
@@ -19,8 +19,8 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
 
     let product = Product::new(app.new_id(), new, app.now());
     let answer = http::created(&format!("/products/{}", product.product_id), &product)?;
-    let once = request.idempotency(&caller, &answer, app.now())?;
-    products::create(&app.table, &product, once.as_ref()).await?;
+    let idempotency = request.idempotency(&caller, &answer, app.now())?;
+    products::create(&app.table, &product, idempotency.as_ref()).await?;
 
     Ok(answer)
 }

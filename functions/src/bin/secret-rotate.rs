@@ -7,7 +7,7 @@ use serde::Serialize;
 use shared::{Result, app::TokenApp, domain::Rotation, http, operator};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
+async fn main() -> Result<(), http::StartupError> {
     operator::serve(handle).await
 }
 

@@ -7,4 +7,4 @@ mod token;
 
 pub use credentials::{Credentials, LogoutRequest, RefreshRequest, Registration};
 pub use password::{Password, PasswordHash};
-pub use token::{Grant, Key, Keyring, Kind, Refused};
+pub use token::{Key, Keyring, Refused, TokenClaims, TokenKind};

@@ -30,14 +30,14 @@ const MAX_TOKEN: usize = 2_048;
 
 /// What a token is good for. The two can not stand in for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// Shown with every request.
     Access,
     /// Exchanged for the next pair of tokens.
     Refresh,
 }
 
-impl Kind {
+impl TokenKind {
     /// The `typ` of the token's header.
     fn typ(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Kind {
 
 /// What a token says about its bearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grant {
+pub struct TokenClaims {
     pub user_id: UserId,
     pub session_id: SessionId,
     pub role: Role,
@@ -70,7 +70,7 @@ pub enum Refused {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Claims {
+struct Payload {
     iss: String,
     aud: String,
     sub: UserId,
@@ -129,14 +129,21 @@ impl Keyring {
     }
 
     /// Makes a token. `jti` names it; the same arguments make the same token.
-    pub fn mint(&self, kind: Kind, grant: &Grant, jti: String, issued: Timestamp, expires: Timestamp) -> Result<String> {
-        let claims = Claims {
+    pub fn mint(
+        &self,
+        kind: TokenKind,
+        claims: &TokenClaims,
+        jti: String,
+        issued: Timestamp,
+        expires: Timestamp,
+    ) -> Result<String> {
+        let claims = Payload {
             iss: ISSUER.into(),
             aud: AUDIENCE.into(),
-            sub: grant.user_id,
-            sid: grant.session_id,
-            role: grant.role,
-            cnt: grant.counter,
+            sub: claims.user_id,
+            sid: claims.session_id,
+            role: claims.role,
+            cnt: claims.counter,
             jti,
             iat: issued.seconds(),
             nbf: issued.seconds(),
@@ -148,19 +155,19 @@ impl Keyring {
 
     /// Makes the pair of tokens that a session has at this moment. The refresh token is the same whenever it is asked for.
     pub fn mint_pair(&self, session: &Session, role: Role, jti: String, now: Timestamp) -> Result<Tokens> {
-        let grant = Grant { user_id: session.user_id, session_id: session.session_id, role, counter: session.counter };
+        let claims = TokenClaims { user_id: session.user_id, session_id: session.session_id, role, counter: session.counter };
         let access_expires = session.access_expires(now);
         let refresh_jti = format!("{}.{}", session.session_id, session.counter);
         Ok(Tokens {
-            access_token: self.mint(Kind::Access, &grant, jti, now, access_expires)?,
-            refresh_token: self.mint(Kind::Refresh, &grant, refresh_jti, session.rotated_at(), session.expires_at)?,
+            access_token: self.mint(TokenKind::Access, &claims, jti, now, access_expires)?,
+            refresh_token: self.mint(TokenKind::Refresh, &claims, refresh_jti, session.rotated_at(), session.expires_at)?,
             token_type: "Bearer",
             expires_in: access_expires.seconds() - now.seconds(),
         })
     }
 
     /// Checks a token: one algorithm, a key of ours, its kind, every claim, and the time.
-    pub fn verify(&self, kind: Kind, token: &str, now: Timestamp) -> Result<Grant, Refused> {
+    pub fn verify(&self, kind: TokenKind, token: &str, now: Timestamp) -> Result<TokenClaims, Refused> {
         if token.len() > MAX_TOKEN {
             return Err(Refused::NeverIssued);
         }
@@ -180,7 +187,7 @@ impl Keyring {
         // Times are checked below, against the caller's clock, so that expired and forged can be told apart.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map_err(|_| Refused::NeverIssued)?.claims;
+        let claims = jsonwebtoken::decode::<Payload>(token, &key.decoding, &validation).map_err(|_| Refused::NeverIssued)?.claims;
 
         let now = now.seconds();
         if claims.iat > now + LEEWAY_SECONDS || claims.nbf > now + LEEWAY_SECONDS {
@@ -189,11 +196,11 @@ impl Keyring {
         if claims.exp <= now {
             return Err(Refused::Expired);
         }
-        Ok(Grant { user_id: claims.sub, session_id: claims.sid, role: claims.role, counter: claims.cnt })
+        Ok(TokenClaims { user_id: claims.sub, session_id: claims.sid, role: claims.role, counter: claims.cnt })
     }
 }
 
-fn header(kind: Kind, kid: &str) -> Header {
+fn header(kind: TokenKind, kid: &str) -> Header {
     let mut header = Header::new(Algorithm::HS256);
     header.typ = Some(kind.typ().into());
     header.kid = Some(kid.into());
@@ -261,8 +268,8 @@ mod tests {
         Timestamp::from_millis(NOW.millis() + seconds * 1000)
     }
 
-    fn grant() -> Grant {
-        Grant {
+    fn claims() -> TokenClaims {
+        TokenClaims {
             user_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f".parse().unwrap(),
             session_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e10".parse().unwrap(),
             role: Role::Customer,
@@ -270,33 +277,33 @@ mod tests {
         }
     }
 
-    fn mint(ring: &Keyring, kind: Kind) -> String {
-        ring.mint(kind, &grant(), "one".into(), NOW, later(900)).unwrap()
+    fn mint(ring: &Keyring, kind: TokenKind) -> String {
+        ring.mint(kind, &claims(), "one".into(), NOW, later(900)).unwrap()
     }
 
     #[test]
     fn a_token_is_good_for_its_kind_and_its_time() {
         let ring = Keyring::new(Key::new("1", b"secret"), None);
-        let token = mint(&ring, Kind::Access);
-        assert_eq!(ring.verify(Kind::Access, &token, NOW), Ok(grant()));
-        assert_eq!(ring.verify(Kind::Access, &token, later(899)), Ok(grant()));
-        assert_eq!(ring.verify(Kind::Access, &token, later(900)), Err(Refused::Expired));
-        assert_eq!(ring.verify(Kind::Access, &token, later(-5)), Ok(grant()));
-        assert_eq!(ring.verify(Kind::Access, &token, later(-6)), Err(Refused::NeverIssued));
-        assert_eq!(ring.verify(Kind::Refresh, &token, NOW), Err(Refused::NeverIssued));
+        let token = mint(&ring, TokenKind::Access);
+        assert_eq!(ring.verify(TokenKind::Access, &token, NOW), Ok(claims()));
+        assert_eq!(ring.verify(TokenKind::Access, &token, later(899)), Ok(claims()));
+        assert_eq!(ring.verify(TokenKind::Access, &token, later(900)), Err(Refused::Expired));
+        assert_eq!(ring.verify(TokenKind::Access, &token, later(-5)), Ok(claims()));
+        assert_eq!(ring.verify(TokenKind::Access, &token, later(-6)), Err(Refused::NeverIssued));
+        assert_eq!(ring.verify(TokenKind::Refresh, &token, NOW), Err(Refused::NeverIssued));
     }
 
     #[test]
     fn the_previous_key_verifies_and_does_not_sign() {
         let before = Keyring::new(Key::new("1", b"old"), None);
         let after = Keyring::new(Key::new("2", b"new"), Some(Key::new("1", b"old")));
-        let (old, new) = (mint(&before, Kind::Access), mint(&after, Kind::Access));
-        assert_eq!(after.verify(Kind::Access, &old, NOW), Ok(grant()));
-        assert_eq!(after.verify(Kind::Access, &new, NOW), Ok(grant()));
-        assert_eq!(before.verify(Kind::Access, &new, NOW), Err(Refused::UnknownKey));
+        let (old, new) = (mint(&before, TokenKind::Access), mint(&after, TokenKind::Access));
+        assert_eq!(after.verify(TokenKind::Access, &old, NOW), Ok(claims()));
+        assert_eq!(after.verify(TokenKind::Access, &new, NOW), Ok(claims()));
+        assert_eq!(before.verify(TokenKind::Access, &new, NOW), Err(Refused::UnknownKey));
         // The right name on the wrong secret.
         let forger = Keyring::new(Key::new("2", b"guess"), None);
-        assert_eq!(after.verify(Kind::Access, &mint(&forger, Kind::Access), NOW), Err(Refused::NeverIssued));
+        assert_eq!(after.verify(TokenKind::Access, &mint(&forger, TokenKind::Access), NOW), Err(Refused::NeverIssued));
     }
 
     #[test]
@@ -313,7 +320,7 @@ mod tests {
         #[test]
         fn no_text_is_a_token(text in ".{0,300}") {
             let ring = Keyring::new(Key::new("1", b"secret"), None);
-            prop_assert!(ring.verify(Kind::Access, &text, NOW).is_err());
+            prop_assert!(ring.verify(TokenKind::Access, &text, NOW).is_err());
         }
 
         #[test]
@@ -321,24 +328,24 @@ mod tests {
             let ring = Keyring::new(Key::new("1", b"secret"), None);
             let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
             let token = format!("{}.{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()), encode(&signature));
-            prop_assert!(ring.verify(Kind::Access, &token, NOW).is_err());
+            prop_assert!(ring.verify(TokenKind::Access, &token, NOW).is_err());
 
             // With our own header and signature, so that the claims are read at all.
             let message = format!("{}.{}", encode(br#"{"typ":"at+jwt","alg":"HS256","kid":"1"}"#), encode(claims.as_bytes()));
             let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), message.as_bytes());
             let token = format!("{message}.{}", encode(tag.as_ref()));
-            prop_assert!(ring.verify(Kind::Access, &token, NOW).is_err());
+            prop_assert!(ring.verify(TokenKind::Access, &token, NOW).is_err());
         }
 
         #[test]
         fn no_altered_token_is_one(at in 0_usize..400, byte in any::<u8>()) {
             let ring = Keyring::new(Key::new("1", b"secret"), None);
-            let token = mint(&ring, Kind::Access);
+            let token = mint(&ring, TokenKind::Access);
             let mut altered = token.clone().into_bytes();
             let at = at % altered.len();
             altered[at] = byte;
             let altered = String::from_utf8_lossy(&altered);
-            prop_assert!(altered == token || ring.verify(Kind::Access, &altered, NOW).is_err(), "{at}: {altered}");
+            prop_assert!(altered == token || ring.verify(TokenKind::Access, &altered, NOW).is_err(), "{at}: {altered}");
         }
     }
 

@@ -28,4 +28,4 @@ pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductCh
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
 pub use text::Text;
 pub use timestamp::{LEEWAY_SECONDS, Timestamp};
-pub use user::{AccountName, AccountOrder, Actor, Caller, Email, Login, Role, User, Username};
+pub use user::{AccountName, AccountUpdate, Actor, Caller, Email, Login, Role, User, Username};

@@ -184,14 +184,14 @@ pub enum AccountName {
 
 /// What an operator decides about an account.
 #[derive(Debug)]
-pub struct AccountOrder {
+pub struct AccountUpdate {
     pub account: AccountName,
     /// `None` leaves it as it is, as it does for `is_active`. One of the two is set.
     pub role: Option<Role>,
     pub is_active: Option<bool>,
 }
 
-impl FromFields for AccountOrder {
+impl FromFields for AccountUpdate {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let user_id = fields.optional::<UserId>("user_id");
         let email = fields.optional::<Email>("email");

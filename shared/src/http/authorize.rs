@@ -8,53 +8,53 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     problem,
-    serve::{DEADLINE, Fatal, carry_out, start},
+    serve::{DEADLINE, carry_out, start},
 };
 use crate::{
     Error, Result,
-    app::{self, FromEnvironment},
-    auth::Grant,
+    app::{self, FromEnvironment, StartupError},
+    auth::TokenClaims,
     domain::Caller,
-    telemetry::{self, Kind, Work, note},
+    telemetry::{self, Kind, Work, record},
 };
 
-/// What the authorizer makes of a token.
+/// What the authorizer decides about a token.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Decision {
     /// A caller with a session.
-    Known(Caller),
+    Allow(Caller),
     /// A token that we issued and that is good no more, or cannot be checked now. The request is let through to its function
     /// without a caller, and the function answers this error: the gateway alone could only say 403.
-    Nobody(Error),
+    AllowUnauthenticated(Error),
     /// Not a token of ours: the gateway answers 403.
-    Denied,
+    Deny,
 }
 
-impl From<Grant> for Caller {
-    fn from(grant: Grant) -> Self {
-        Self { user_id: grant.user_id, role: grant.role, session_id: grant.session_id }
+impl From<TokenClaims> for Caller {
+    fn from(claims: TokenClaims) -> Self {
+        Self { user_id: claims.user_id, role: claims.role, session_id: claims.session_id }
     }
 }
 
-impl Verdict {
+impl Decision {
     /// What the client is answered because of it; 200 if it is let through.
     fn status(&self) -> u16 {
         match self {
-            Self::Known(_) => 200,
-            Self::Nobody(error) => problem::status(error),
-            Self::Denied => 403,
+            Self::Allow(_) => 200,
+            Self::AllowUnauthenticated(error) => problem::status(error),
+            Self::Deny => 403,
         }
     }
 
     /// What the functions find in `requestContext.authorizer.lambda`.
     fn context(&self) -> Option<HashMap<&'static str, String>> {
         match self {
-            Self::Known(caller) => Some(HashMap::from([
+            Self::Allow(caller) => Some(HashMap::from([
                 ("user_id", caller.user_id.to_string()),
                 ("role", caller.role.as_str().to_owned()),
                 ("session_id", caller.session_id.to_string()),
             ])),
-            Self::Nobody(error) => {
+            Self::AllowUnauthenticated(error) => {
                 let reason = match error {
                     Error::TokenExpired => "expired",
                     Error::TokenRevoked => "revoked",
@@ -62,7 +62,7 @@ impl Verdict {
                 };
                 Some(HashMap::from([("refused", reason.to_owned())]))
             }
-            Self::Denied => None,
+            Self::Deny => None,
         }
     }
 
@@ -89,7 +89,7 @@ impl Verdict {
 /// The part of the gateway's question (payload 2.0) that matters here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Question {
+struct AuthorizerEvent {
     /// The headers that template.yaml names as identity, here `Authorization`.
     #[serde(default)]
     identity_source: Vec<String>,
@@ -108,7 +108,7 @@ struct Context {
 /// The "simple response" of a Lambda authorizer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct AuthorizerResponse {
     is_authorized: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<HashMap<&'static str, String>>,
@@ -116,42 +116,44 @@ struct Answer {
 
 /// Runs `handler` for the bearer token of every request until Lambda stops the environment. A handler that fails, panics
 /// or takes too long lets nobody in.
-pub async fn authorize<A, F, Fut>(handler: F) -> Result<(), Fatal>
+pub async fn authorize<A, F, Fut>(handler: F) -> Result<(), StartupError>
 where
     A: FromEnvironment + Sync + 'static,
     F: Fn(&'static A, String) -> Fut,
-    Fut: Future<Output = Result<Verdict>>,
+    Fut: Future<Output = Result<Decision>>,
 {
     let (app, source) = start::<A>()?;
     let cached = app::authorizer_is_cached()?;
     let handler = &handler;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Question>| async move {
-        let Question { identity_source, route_key: route, request_context: Context { request_id } } = event.payload;
-        let judged = async {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<AuthorizerEvent>| async move {
+        let AuthorizerEvent { identity_source, route_key: route, request_context: Context { request_id } } = event.payload;
+        let decided = async {
             match bearer(&identity_source) {
                 // Boxed: the types of the futures below are nested deeper than the compiler follows.
-                Some(token) => {
-                    carry_out(handler(app, token.to_owned()), DEADLINE).boxed_local().await.unwrap_or_else(Verdict::Nobody)
-                }
-                None => Verdict::Denied,
+                Some(token) => carry_out(handler(app, token.to_owned()), DEADLINE)
+                    .boxed_local()
+                    .await
+                    .unwrap_or_else(Decision::AllowUnauthenticated),
+                None => Decision::Deny,
             }
         };
-        let noted = judged.inspect(|verdict| match verdict {
-            Verdict::Known(caller) => note(|tally| tally.user_id = Some(caller.user_id)),
-            Verdict::Nobody(error) => problem::report(error),
-            Verdict::Denied => {}
+        let reported = decided.inspect(|decision| match decision {
+            Decision::Allow(caller) => record(|metrics| metrics.user_id = Some(caller.user_id)),
+            Decision::AllowUnauthenticated(error) => problem::report(error),
+            Decision::Deny => {}
         });
         let work = Work { kind: Kind::Authorization, request_id, route, trace: event.context.xray_trace_id };
-        let verdict = telemetry::observe(source, work, noted, Verdict::status).await;
-        if let Verdict::Nobody(error) = &verdict
+        let decision = telemetry::instrument(source, work, reported, Decision::status).await;
+        if let Decision::AllowUnauthenticated(error) = &decision
             && cached
-            && verdict.status() >= 500
+            && decision.status() >= 500
         {
             return Err(not_to_be_cached(error));
         }
-        Ok(Answer { is_authorized: !matches!(verdict, Verdict::Denied), context: verdict.context() })
+        Ok(AuthorizerResponse { is_authorized: !matches!(decision, Decision::Deny), context: decision.context() })
     }))
-    .await
+    .await?;
+    Ok(())
 }
 
 /// Fails the function, which the gateway answers with a bare 500: an answer that it keeps would go on refusing a good token long
@@ -174,9 +176,9 @@ mod tests {
     use super::*;
     use crate::domain::Role;
 
-    fn read_back(verdict: &Verdict) -> Result<Caller> {
-        let context = verdict.context().unwrap_or_default();
-        Verdict::from_context(|name| context.get(name).map(String::as_str))
+    fn read_back(decision: &Decision) -> Result<Caller> {
+        let context = decision.context().unwrap_or_default();
+        Decision::from_context(|name| context.get(name).map(String::as_str))
     }
 
     #[test]
@@ -186,16 +188,16 @@ mod tests {
             role: Role::Admin,
             session_id: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e10".parse().unwrap(),
         };
-        assert_eq!(read_back(&Verdict::Known(caller)).unwrap(), caller);
-        assert!(matches!(read_back(&Verdict::Nobody(Error::TokenExpired)), Err(Error::TokenExpired)));
-        assert!(matches!(read_back(&Verdict::Nobody(Error::TokenRevoked)), Err(Error::TokenRevoked)));
-        assert!(matches!(read_back(&Verdict::Nobody(Error::Internal(String::new()))), Err(Error::Unavailable(_))));
-        assert!(matches!(read_back(&Verdict::Denied), Err(Error::Unauthenticated)));
+        assert_eq!(read_back(&Decision::Allow(caller)).unwrap(), caller);
+        assert!(matches!(read_back(&Decision::AllowUnauthenticated(Error::TokenExpired)), Err(Error::TokenExpired)));
+        assert!(matches!(read_back(&Decision::AllowUnauthenticated(Error::TokenRevoked)), Err(Error::TokenRevoked)));
+        assert!(matches!(read_back(&Decision::AllowUnauthenticated(Error::Internal(String::new()))), Err(Error::Unavailable(_))));
+        assert!(matches!(read_back(&Decision::Deny), Err(Error::Unauthenticated)));
 
-        let whole = Verdict::Known(caller).context().unwrap();
+        let whole = Decision::Allow(caller).context().unwrap();
         for missing in whole.keys() {
             let part = |name| whole.get(name).map(String::as_str).filter(|_| name != *missing);
-            assert!(matches!(Verdict::from_context(part), Err(Error::Unauthenticated)), "without {missing}");
+            assert!(matches!(Decision::from_context(part), Err(Error::Unauthenticated)), "without {missing}");
         }
     }
 

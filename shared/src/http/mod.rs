@@ -10,7 +10,8 @@ mod response;
 mod serve;
 mod syntax;
 
-pub use authorize::{Verdict, authorize};
+pub use crate::app::StartupError;
+pub use authorize::{Decision, authorize};
 pub use page::{Cursor, PageRequest};
 pub use problem::code;
 pub(crate) use problem::{report, status};
@@ -19,5 +20,5 @@ pub use response::{
     File, Representation, Response, cacheable, created, file, no_content, ok, ok_unless_known, options, page, part, part_created,
     part_gone, plain, plainly_created,
 };
-pub use serve::{Fatal, serve};
+pub use serve::serve;
 pub(crate) use serve::{carry_out, start};

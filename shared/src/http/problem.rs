@@ -8,7 +8,7 @@ use crate::{
     Error,
     domain::ProductId,
     error::Fault,
-    telemetry::{Refusal, note},
+    telemetry::{Refusal, record},
 };
 
 /// What `Retry-After` says of a database that is away, in seconds.
@@ -61,7 +61,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::OrderNotDeletable { .. } => (StatusCode::CONFLICT, "order-not-deletable", "The order cannot be deleted"),
         Error::TooManyOpenOrders { .. } => (StatusCode::CONFLICT, "too-many-open-orders", "Too many open orders"),
         Error::TooManyItems => (StatusCode::CONFLICT, "too-many-items", "Too many items"),
-        Error::Stale => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
+        Error::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
         Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
         Error::NotDeclaredJson => {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
@@ -79,7 +79,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Unavailable(_) | Error::TookTooLong(_) | Error::Contended => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment")
         }
-        Error::Internal(_) | Error::AlreadyDone(_) => {
+        Error::Internal(_) | Error::IdempotentReplay(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
         }
     }
@@ -100,7 +100,7 @@ pub fn report(error: &Error) {
         Error::Contended => Some("conflicts_exhausted"),
         _ => None,
     };
-    note(|tally| tally.refusal = Some(Refusal { code, fault, metric }));
+    record(|metrics| metrics.refusal = Some(Refusal { code, fault, metric }));
 }
 
 /// The answer to a request that was not carried out. The text of a fault of ours goes to the log and no further.
@@ -112,7 +112,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
             "the database did not answer in time; the same request may be sent again".to_owned()
         }
         Error::TookTooLong(_) => format!("{error}; the same request may be sent again"),
-        Error::Internal(_) | Error::AlreadyDone(_) => {
+        Error::Internal(_) | Error::IdempotentReplay(_) => {
             format!("the fault is logged under the request id {request_id}")
         }
         refusal => refusal.to_string(),

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::{
-    authorize::Verdict,
+    authorize::Decision,
     event::Event,
     page::{Cursor, PageRequest},
     precondition::Tags,
@@ -18,7 +18,7 @@ use crate::{
     domain::{Caller, Fields, FromFields, SourceAddress, Timestamp},
     error::Fault,
     store::Idempotency,
-    telemetry::note,
+    telemetry::record,
 };
 
 /// Largest body that is read, in bytes.
@@ -67,8 +67,8 @@ impl Request {
     pub fn caller(&self) -> Result<Caller> {
         let authorizer = self.event.request_context.authorizer.as_ref();
         let said = authorizer.and_then(|authorizer| authorizer.lambda.as_ref()).ok_or(Error::Unauthenticated)?;
-        let caller = Verdict::from_context(|name| said.get(name)?.as_str())?;
-        note(|tally| tally.user_id = Some(caller.user_id));
+        let caller = Decision::from_context(|name| said.get(name)?.as_str())?;
+        record(|metrics| metrics.user_id = Some(caller.user_id));
         Ok(caller)
     }
 

@@ -14,16 +14,13 @@ use super::{
 };
 use crate::{
     Error, Result,
-    app::{self, FromEnvironment},
+    app::{self, FromEnvironment, StartupError},
     telemetry::{self, Kind, Source, Work},
 };
 
 // `carry_out` turns panics into answers, and without unwinding it cannot.
 #[cfg(not(panic = "unwind"))]
 compile_error!("functions must be built with `panic = \"unwind\"`");
-
-/// A function that could not start.
-pub type Fatal = lambda_http::Error;
 
 /// The longest that a request may take. Two database calls may each stay within their own limits and still be too long together.
 pub(super) const DEADLINE: Duration = Duration::from_millis(3_500);
@@ -33,7 +30,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Runs `handler` for every request until Lambda stops the environment.
 ///
 /// Whatever the handler does, the caller gets a response: errors, panics and requests that take too long become problems.
-pub async fn serve<A, F, Fut>(handler: F) -> Result<(), Fatal>
+pub async fn serve<A, F, Fut>(handler: F) -> Result<(), StartupError>
 where
     A: FromEnvironment + Sync + 'static,
     F: Fn(&'static A, Request) -> Fut,
@@ -53,13 +50,16 @@ where
         // Boxed: the types of the futures below are nested deeper than the compiler follows.
         let carried_out = carry_out(handler(app, request), DEADLINE).boxed_local();
         let answered = answer(carried_out, &request_id);
-        Ok::<_, Fatal>(event::answer(telemetry::observe(source, work, answered, |answer| answer.status().as_u16()).await))
+        Ok::<_, lambda_runtime::Error>(event::answer(
+            telemetry::instrument(source, work, answered, |answer| answer.status().as_u16()).await,
+        ))
     }))
-    .await
+    .await?;
+    Ok(())
 }
 
 /// What every function does first: its app and the source of its log lines, for as long as the process lives.
-pub(crate) fn start<A: FromEnvironment>() -> Result<(&'static A, &'static Source), Fatal> {
+pub(crate) fn start<A: FromEnvironment>() -> Result<(&'static A, &'static Source), StartupError> {
     // For what the libraries have to say; our own lines are made by `telemetry`.
     tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false).init();
     let started = A::from_environment().and_then(|app| Ok((app, app::source()?)));
@@ -79,7 +79,7 @@ pub(crate) async fn carry_out<T>(handler: impl Future<Output = Result<T>>, limit
 
 async fn answer(carried_out: impl Future<Output = Result<Response>>, request_id: &str) -> Response {
     let mut response = match carried_out.await {
-        Err(Error::AlreadyDone(kept)) => replay(&kept).unwrap_or_else(|error| problem::response(&error, request_id)),
+        Err(Error::IdempotentReplay(kept)) => replay(&kept).unwrap_or_else(|error| problem::response(&error, request_id)),
         Err(error) => problem::response(&error, request_id),
         Ok(response) => response,
     };

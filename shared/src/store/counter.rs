@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::{
     types::ConsumedCapacity,
 };
 
-use crate::telemetry::note;
+use crate::telemetry::record;
 
 /// Notes every attempt at a call, and the capacity units in its answer.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Intercept for Counter {
 
     fn read_before_execution(&self, _: &BeforeSerializationInterceptorContextRef<'_>, _: &mut ConfigBag) -> Result<(), BoxError> {
         // The first attempt is none of the retries.
-        note(|tally| tally.first_attempts += 1);
+        record(|metrics| metrics.first_attempts += 1);
         Ok(())
     }
 
@@ -39,7 +39,7 @@ impl Intercept for Counter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        note(|tally| tally.calls += 1);
+        record(|metrics| metrics.calls += 1);
         Ok(())
     }
 
@@ -65,9 +65,9 @@ impl Intercept for Counter {
         } else if let Some(output) = output.downcast_ref::<DeleteItemOutput>() {
             write = units(output.consumed_capacity());
         }
-        note(|tally| {
-            tally.read_units += read;
-            tally.write_units += write;
+        record(|metrics| {
+            metrics.read_units += read;
+            metrics.write_units += write;
         });
         Ok(())
     }

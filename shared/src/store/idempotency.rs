@@ -42,7 +42,7 @@ struct Row {
 ///
 /// # Errors
 ///
-/// [`Error::AlreadyDone`] with the answer of then, or [`Error::IdempotencyKeyReused`].
+/// [`Error::IdempotentReplay`] with the answer of then, or [`Error::IdempotencyKeyReused`].
 pub(super) async fn recall(table: &Table, idempotency: Option<&Idempotency>) -> Result {
     let Some(Idempotency { user_id, role, key, fingerprint, now, .. }) = idempotency else {
         return Ok(());
@@ -56,13 +56,13 @@ pub(super) async fn recall(table: &Table, idempotency: Option<&Idempotency>) -> 
 impl Row {
     /// What a request under the same key is told.
     fn told(self, fingerprint: &str) -> Error {
-        if self.fingerprint == fingerprint { Error::AlreadyDone(self.answer) } else { Error::IdempotencyKeyReused }
+        if self.fingerprint == fingerprint { Error::IdempotentReplay(self.answer) } else { Error::IdempotencyKeyReused }
     }
 }
 
 impl Transaction<'_> {
     /// Makes the transaction happen once per key. Added first, so that a repetition is told before anything it meets of its own effect.
-    pub fn once(self, idempotency: Option<&Idempotency>) -> Self {
+    pub fn idempotent(self, idempotency: Option<&Idempotency>) -> Self {
         let Some(Idempotency { user_id, role, key, fingerprint, answer, now }) = idempotency else {
             return self;
         };
@@ -70,7 +70,7 @@ impl Transaction<'_> {
         let asked = fingerprint.clone();
         let key = Key::Idempotency { user_id: *user_id, role: *role, key };
         self.put(key, &row, &Expression::absent_or_expired(now.seconds()), move |found| match found.map(from_item::<Row>) {
-            Some(Ok(before)) if before.fingerprint == asked => Error::AlreadyDone(before.answer),
+            Some(Ok(before)) if before.fingerprint == asked => Error::IdempotentReplay(before.answer),
             Some(Ok(_)) => Error::IdempotencyKeyReused,
             Some(Err(error)) => error,
             None => Error::Internal("an idempotency record was refused and not shown".into()),

@@ -24,7 +24,7 @@ use crate::{
         OrderItemId, OrderPolicy, ProductId, Quantity, Reason, Status, StatusChange, StockEffect, Timestamp, UserId, demand,
         take_step, total,
     },
-    telemetry::note,
+    telemetry::record,
 };
 
 /// Queries that one page of a filtered list may take, and orders that each looks at.
@@ -352,13 +352,13 @@ fn least_id(time: Timestamp) -> String {
 
 /// Places an order with all its lines and takes their stock, or does none of it.
 ///
-/// `remember` makes the record of the answer; it is asked again if prices change while the order is being placed.
+/// `save_response` makes the record of the answer; it is asked again if prices change while the order is being placed.
 pub async fn place(
     table: &Table,
     draft: &OrderDraft,
     actor: &Actor,
     policy: &OrderPolicy,
-    remember: impl Fn(&OrderDetails) -> Result<Option<Idempotency>>,
+    save_response: impl Fn(&OrderDetails) -> Result<Option<Idempotency>>,
 ) -> Result<OrderDetails> {
     table.raise_order_shards().await?;
     let products = draft.products();
@@ -376,7 +376,7 @@ pub async fn place(
     let mut backoff = Backoff::new();
     loop {
         let details = draft.priced(&sale.offers);
-        let once = remember(&details)?;
+        let idempotency = save_response(&details)?;
         let unknown = draft.unknown(&sale.offers);
         let refusal = match limit {
             Some(limit) if open >= u64::from(limit) => Some(Error::TooManyOpenOrders { limit }),
@@ -385,13 +385,13 @@ pub async fn place(
         };
         if let Some(refusal) = refusal {
             // A repetition is answered as the first time, whatever has changed since.
-            idempotency::recall(table, once.as_ref()).await?;
+            idempotency::recall(table, idempotency.as_ref()).await?;
             return Err(refusal);
         }
         let Order { order_id, customer_id, .. } = details.order;
         let now = details.order.created_at;
 
-        let mut transaction = Transaction::new(table).once(once.as_ref());
+        let mut transaction = Transaction::new(table).idempotent(idempotency.as_ref());
         if actor.user_id() != Some(customer_id) {
             let active = Expression::default().equal("is_active", true);
             transaction = transaction.check(Key::User(customer_id), &active, |_| Error::UnknownCustomer);
@@ -407,7 +407,7 @@ pub async fn place(
         }
         match transaction.attempt(&mut backoff).await? {
             Outcome::Done => {
-                note(|tally| tally.order(Status::Pending));
+                record(|metrics| metrics.order(Status::Pending));
                 return Ok(details);
             }
             Outcome::Refused(refusals) => sale.mend(table, refusals, &mut backoff).await?,
@@ -443,7 +443,7 @@ impl Sale {
     ) -> Transaction<'a> {
         let Some(Offer { price, shard }) = self.offers.get(&product_id).copied() else { return transaction };
         let source = Source { shard, moved: self.moved.get(&product_id).cloned().unwrap_or_default() };
-        stock::reserve(transaction, product_id, &source, quantity, price, now, pointer)
+        stock::reserve_at_price(transaction, product_id, &source, quantity, price, now, pointer)
     }
 
     /// Mends what stood in the way, all of it at once: takes over prices that have changed, and finds other shards.
@@ -505,7 +505,7 @@ pub async fn add_item(
     actor: &Actor,
     if_match: Option<&[u64]>,
     now: Timestamp,
-    remember: impl Fn(&Written) -> Result<Option<Idempotency>>,
+    save_response: impl Fn(&Written) -> Result<Option<Idempotency>>,
 ) -> Result<Written> {
     let product_id = wanted.product_id;
     let (mut head, mut offers) = (None, BTreeMap::new());
@@ -525,7 +525,7 @@ pub async fn add_item(
         let offer = sale.offers.get(&product_id).copied();
         let item = OrderItem::new(item_id, order_id, wanted, offer.unwrap_or(Offer { price: Money::ZERO, shard: 0 }), now);
         let written = (item, version + 1);
-        let once = remember(&written)?;
+        let idempotency = save_response(&written)?;
         let refusal = match &head {
             None => Err(Error::NotFound("order")),
             Some(_) => require_version(if_match, version),
@@ -533,20 +533,22 @@ pub async fn add_item(
         let known = offer.ok_or_else(|| Error::UnknownProduct(unknown("/product_id".into())));
         if let Err(refusal) = known.and(refusal) {
             // A repetition is answered as the first time, whatever has changed since.
-            idempotency::recall(table, once.as_ref()).await?;
+            idempotency::recall(table, idempotency.as_ref()).await?;
             return Err(refusal);
         }
         let (item, _) = &written;
         let room = editable(actor, pinned, now).below("item_count", Order::MAX_ITEMS as u64);
         let more = room.add("total", item.line_total.minor()).add("item_count", 1);
         let transaction = Transaction::new(table)
-            .once(once.as_ref())
+            .idempotent(idempotency.as_ref())
             .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor, true));
         let transaction = sale.reserve(transaction, product_id, wanted.quantity.get(), now, "/product_id".into());
         match insert_item(transaction, item).attempt(&mut backoff).await? {
             Outcome::Done => return Ok(written),
             // Only a pinned order can be another than was read, and then it is no more the one that the caller means.
-            Outcome::Refused(refusals) if matches!(refusals.first(), Some(Refusal::Changed)) => return Err(Error::Stale),
+            Outcome::Refused(refusals) if matches!(refusals.first(), Some(Refusal::Changed)) => {
+                return Err(Error::PreconditionFailed);
+            }
             Outcome::Refused(refusals) => sale.mend(table, refusals, &mut backoff).await?,
         }
     }
@@ -581,7 +583,7 @@ pub async fn change_item(
         let (product_id, shard) = (item.product_id, item.shard);
         if after > before {
             let source = Source { shard, moved: std::mem::take(&mut moved) };
-            transaction = stock::hold_more(transaction, product_id, &source, after - before, now);
+            transaction = stock::reserve(transaction, product_id, &source, after - before, now);
         } else {
             let less = release(before - after, now);
             transaction = transaction.update(Key::Stock(product_id, shard), &less, |_| stock::broken());
@@ -727,7 +729,7 @@ async fn step(
     if !with_stock(transaction, demand, stock, now).attempt(backoff).await?.done_or_changed()? {
         return Ok(None);
     }
-    note(|tally| tally.order(change.status));
+    record(|metrics| metrics.order(change.status));
     details.history.push(entry);
     Ok(Some(details))
 }

@@ -223,7 +223,7 @@ fn start_key(position: &str, prefix: &str) -> Result<Item> {
 pub async fn create(table: &Table, product: &Product, idempotency: Option<&Idempotency>) -> Result {
     let name = product.name.folded();
     let mut transaction = Transaction::new(table)
-        .once(idempotency)
+        .idempotent(idempotency)
         .insert(Key::ProductName(&name), &owned_by(product.product_id), |_| Error::NameTaken)
         .insert(Key::Product(product.product_id), &Row::from(product), |_| {
             Error::Internal("a new product has the id of another".into())
@@ -283,7 +283,7 @@ fn changed<'a>(
         Some(quantity) => Some(quantity.get()),
         None => (shards_after != shards_before).then(|| row.quantity + shards.iter().map(|shard| shard.quantity).sum::<u64>()),
     };
-    let redistribute = |expression: Expression, number: u32, has: &mut u64| {
+    let reshard = |expression: Expression, number: u32, has: &mut u64| {
         let Some(share) = pieces.map(|pieces| shards_after.share(pieces, number)) else { return expression };
         let had = std::mem::replace(has, share);
         match difference(share, had) {
@@ -324,7 +324,7 @@ fn changed<'a>(
         own = own.set("stock_shards", u64::from(shards_after.get()));
         row.stock_shards = Some(shards_after.get());
     }
-    own = redistribute(own, 0, &mut row.quantity);
+    own = reshard(own, 0, &mut row.quantity);
     let mut transaction = Transaction::new(table).update(Key::Product(id), &own, |_| Refusal::Changed);
     if let Some((before, after)) = renamed {
         transaction = transaction.insert(Key::ProductName(&after), &owned_by(id), |_| Error::NameTaken);
@@ -345,7 +345,7 @@ fn changed<'a>(
             expression = expression.set("price", price.minor());
             shard.price = price.minor();
         }
-        expression = redistribute(expression, number, &mut shard.quantity);
+        expression = reshard(expression, number, &mut shard.quantity);
         shard.version += 1;
         shard.updated_at = now.millis();
         transaction = transaction.update(Key::Stock(id, number), &expression, |_| Refusal::Changed);

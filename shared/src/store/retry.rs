@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Error, Result, telemetry::note};
+use crate::{Error, Result, telemetry::record};
 
 /// How long one operation may go on trying. It leaves a last attempt the time to be answered before the request's deadline.
 const PATIENCE: Duration = Duration::from_millis(2_800);
@@ -35,7 +35,7 @@ impl Backoff {
     /// time is over.
     pub async fn again(&mut self) -> bool {
         let again = self.pause().await.is_ok();
-        note(|tally| tally.conflicts += u32::from(again));
+        record(|metrics| metrics.conflicts += u32::from(again));
         again
     }
 

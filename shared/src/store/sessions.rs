@@ -23,7 +23,7 @@ use crate::{
     Error, Result,
     auth::PasswordHash,
     domain::{Login, Session, SessionId, SourceAddress, Timestamp, UserId},
-    telemetry::note,
+    telemetry::record,
 };
 
 /// One session, in the map of its account's.
@@ -115,7 +115,7 @@ pub async fn attempt<'a>(
     now: Timestamp,
 ) -> Result<LoginAttempt<'a>> {
     let owner = users::owner(table, login).await?;
-    note(|tally| tally.user_id = owner);
+    record(|metrics| metrics.user_id = owner);
     let user_id = owner.unwrap_or(stand_in);
     let mut attempts = LoginAttempts::new(owner.map_or(Attempted::Nobody(login), Attempted::Account), address, per_address);
 

@@ -150,14 +150,14 @@ impl Survey {
         let mut sources = Vec::new();
         let mut before = Vec::new();
         for (wanted, pieces) in self.0 {
-            let shard = wanted.shard.unwrap_or_else(|| best_shard(&pieces, wanted.pieces));
+            let shard = wanted.shard.unwrap_or_else(|| pick_shard(&pieces, wanted.pieces));
             let moved = missing(&pieces, shard, wanted.pieces);
             let product_id = wanted.product_id;
             if let Some(rest) = room.checked_sub(moved.len()) {
                 room = rest;
                 sources.push((product_id, Source { shard, moved }));
             } else {
-                before.push(gather(table, product_id, shard, moved));
+                before.push(consolidate(table, product_id, shard, moved));
                 sources.push((product_id, Source { shard, moved: Moved::new() }));
             }
         }
@@ -204,7 +204,7 @@ async fn pieces(table: &Table, product_id: ProductId) -> Result<Pieces> {
 
 /// A shard that has the wanted pieces, or else one that misses the fewest: one of them at random, so that those who look at the
 /// same time do not all find the same.
-fn best_shard(pieces: &Pieces, wanted: u64) -> u32 {
+fn pick_shard(pieces: &Pieces, wanted: u64) -> u32 {
     let most = pieces.values().copied().max().unwrap_or_default().min(wanted);
     let best: Vec<_> = pieces.iter().filter(|(_, pieces)| **pieces >= most).map(|(shard, _)| *shard).collect();
     fastrand::choice(best).unwrap_or_default()
@@ -230,7 +230,7 @@ fn missing(pieces: &Pieces, into: u32, wanted: u64) -> Moved {
 }
 
 /// Moves pieces into one shard. One attempt, which others may foil.
-async fn gather(table: &Table, product_id: ProductId, into: u32, moved: Moved) -> Result {
+async fn consolidate(table: &Table, product_id: ProductId, into: u32, moved: Moved) -> Result {
     // Neither a version nor a time: for whoever looks at the product, nothing has changed.
     let more = Expression::exists().add("quantity", signed(total(&moved)));
     let transaction = Transaction::new(table).update(Key::Stock(product_id, into), &more, |_| Refusal::Changed);
@@ -251,7 +251,7 @@ fn take_from<'a>(mut transaction: Transaction<'a>, product_id: ProductId, moved:
 }
 
 /// Moves pieces from the shelf to an order, at a price that must still be the product's.
-pub(super) fn reserve<'a>(
+pub(super) fn reserve_at_price<'a>(
     transaction: Transaction<'a>,
     product_id: ProductId,
     source: &Source,
@@ -269,7 +269,7 @@ pub(super) fn reserve<'a>(
 }
 
 /// Moves pieces from the shelf to a line that has its price already.
-pub(super) fn hold_more<'a>(
+pub(super) fn reserve<'a>(
     transaction: Transaction<'a>,
     product_id: ProductId,
     source: &Source,

@@ -177,7 +177,7 @@ impl Table {
 
 /// Refuses a version that the caller has not named; `None` names all.
 pub(super) fn require_version(if_match: Option<&[u64]>, version: u64) -> Result {
-    if if_match.is_none_or(|versions| versions.contains(&version)) { Ok(()) } else { Err(Error::Stale) }
+    if if_match.is_none_or(|versions| versions.contains(&version)) { Ok(()) } else { Err(Error::PreconditionFailed) }
 }
 
 /// An item as its row type. A failure means that somebody else wrote to the table.
