@@ -142,7 +142,7 @@ async fn every_problem_has_its_words() {
     409 username-taken: The username is taken | another account has this username
     412 precondition-failed: It has changed | it has changed since it was read
     413 body-too-large: The body is too large | the body is larger than 65536 bytes
-    415 unsupported-media-type: The body is not declared as JSON | the body must be sent as application/json, in UTF-8
+    415 unsupported-media-type: The body is not sent as plain JSON | the body must be sent as application/json, in UTF-8
     422 invalid-request: The request is not valid | fields of the request cannot be accepted
     422 weak-password: The password is too weak | the password is too easy to guess. This is a top-10 common password. Add another word or two. Uncommon words are better.
     422 invalid-cursor: The cursor is not valid | the cursor does not belong to this list

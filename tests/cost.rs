@@ -4,10 +4,8 @@ use std::time::{Duration, Instant};
 
 use shared::{
     auth::{Credentials, LogoutRequest, RefreshRequest, Registration},
-    domain::{
-        AccountUpdate, Expiry, Fields, FromFields, ItemChange, NewItem, NewOrder, NewProduct, ProductChange, Rotation,
-        StatusChange,
-    },
+    domain::{AccountUpdate, Expiry, ItemChange, NewItem, NewOrder, NewProduct, ProductChange, Rotation, StatusChange},
+    json::{Fields, FromFields},
 };
 
 /// As large as a body may be.

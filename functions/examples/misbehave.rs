@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use shared::{
-    Error, Result,
+    Error, Result, entry,
     http::{self, Request, Response},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::Fatal> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle((): &(), request: Request) -> Result<Response> {

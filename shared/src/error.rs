@@ -1,6 +1,6 @@
 //! Everything that can keep a request from being answered as asked, in the shop's own words.
 
-use crate::domain::{ProductId, Status};
+use crate::{domain::Refusal, fault::Fault, json::Unreadable};
 
 /// Shorthand for what almost every function here returns.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
@@ -8,6 +8,10 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// Why a request was not carried out. `http::problem` gives each variant its status and code.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The shop's rules say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+
     /// The body is not JSON; the text says where it stops being JSON.
     #[error("the body is not valid JSON: {0}")]
     MalformedJson(String),
@@ -28,10 +32,6 @@ pub enum Error {
     #[error("the body is larger than {limit} bytes")]
     BodyTooLarge { limit: usize },
 
-    /// One or more fields of the request cannot be accepted.
-    #[error("{} of the request cannot be accepted", if .0.len() == 1 { "a field" } else { "fields" })]
-    Invalid(Vec<Fault>),
-
     /// The cursor was made for another list, or not by us.
     #[error("the cursor does not belong to this list")]
     InvalidCursor,
@@ -43,10 +43,6 @@ pub enum Error {
     /// The key was used before for something else.
     #[error("this idempotency key was used for another request in the last 24 hours")]
     IdempotencyKeyReused,
-
-    /// Not a refusal: the request was carried out before, and this is the answer it got.
-    #[error("the request was carried out before")]
-    IdempotentReplay(String),
 
     /// Nobody known is asking.
     #[error("this route needs an access token")]
@@ -60,14 +56,6 @@ pub enum Error {
     #[error("the session of this access token has ended")]
     TokenRevoked,
 
-    /// The caller is known and may not do this.
-    #[error("{0}")]
-    Forbidden(&'static str),
-
-    /// What was asked for does not exist, or not for this caller.
-    #[error("there is no such {0}")]
-    NotFound(&'static str),
-
     /// The path is one of ours, the method is not; the text lists those that are.
     #[error("this path answers {allowed} only")]
     MethodNotAllowed { allowed: String },
@@ -75,10 +63,6 @@ pub enum Error {
     /// Another product has this name.
     #[error("another product has this name")]
     NameTaken,
-
-    /// Orders hold stock of the product.
-    #[error("{reserved} of this product are reserved by orders")]
-    ProductInUse { reserved: u64 },
 
     /// Another account has this e-mail address.
     #[error("another account has this e-mail address")]
@@ -105,42 +89,6 @@ pub enum Error {
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
 
-    /// There is not as much of a product as is asked for.
-    #[error("{available} of this product are available")]
-    OutOfStock { product_id: ProductId, available: u64 },
-
-    /// A line names a product that there is not; the faults say which.
-    #[error("there is no such product")]
-    UnknownProduct(Vec<Fault>),
-
-    /// An order is for a customer that there is not, or whose account is closed.
-    #[error("there is no such active account")]
-    UnknownCustomer,
-
-    /// The customer has as many PENDING orders as the shop allows.
-    #[error("a customer may have {limit} orders that are PENDING at a time")]
-    TooManyOpenOrders { limit: u32 },
-
-    /// No order goes from the one status to the other.
-    #[error("an order does not go from {from} to {to}")]
-    IllegalTransition { from: Status, to: Status },
-
-    /// There is nothing on the order.
-    #[error("an order without items cannot be confirmed")]
-    EmptyOrder,
-
-    /// The order is past the point where its lines may change.
-    #[error("the items of an order that is {status} cannot be changed")]
-    OrderNotEditable { status: Status },
-
-    /// The order is past the point, or not yet at it, where it may be deleted.
-    #[error("an order that is {status} cannot be deleted")]
-    OrderNotDeletable { status: Status },
-
-    /// The order has as many lines as an order may have.
-    #[error("an order has at most {} items", crate::domain::Order::MAX_ITEMS)]
-    TooManyItems,
-
     /// What the caller saw is not what is there now.
     #[error("it has changed since it was read")]
     PreconditionFailed,
@@ -162,22 +110,17 @@ pub enum Error {
     Internal(String),
 }
 
-/// What is wrong with one field of a request.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Fault {
-    /// JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
-    pub pointer: String,
-    pub detail: String,
-}
-
-impl Fault {
-    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Refusal::from(fault).into()
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::Invalid(vec![fault])
+impl From<Unreadable> for Error {
+    fn from(body: Unreadable) -> Self {
+        match body {
+            Unreadable::Malformed(where_it_stops) => Self::MalformedJson(where_it_stops),
+            Unreadable::Invalid(faults) => Refusal::Invalid(faults).into(),
+        }
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! Each module may import only what stands above it in this list.
 
-pub mod error;
+pub mod fault;
+
+pub mod json;
 
 pub mod domain;
+
+pub mod error;
 
 pub mod telemetry;
 
@@ -22,7 +26,7 @@ pub mod app;
 
 pub mod http;
 
-pub mod operator;
+pub mod entry;
 
 pub use app::App;
 pub use error::{Error, Result};

@@ -43,7 +43,7 @@ pub struct Metrics {
     /// Which operator asked, if that is known.
     pub asked_by: Option<String>,
     /// Why the work was not done.
-    pub refusal: Option<Refusal>,
+    pub failure: Option<Failure>,
 }
 
 /// A change of an account, by the id of the account; `None` leaves something as it is.
@@ -56,7 +56,7 @@ pub struct AccountChange {
 
 /// The part of an error that a log may hold.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Failure {
     /// As the client sees it.
     pub code: &'static str,
     /// What went wrong, when it is ours to mend.
@@ -152,10 +152,10 @@ struct Line<'a> {
 impl Line<'_> {
     fn to_string(&self, now: Timestamp) -> String {
         let Self { source, work, status, metrics, .. } = self;
-        let refusal = metrics.refusal.as_ref();
+        let failure = metrics.failure.as_ref();
         let mut fields = Fields::default();
         fields.put("timestamp", now);
-        fields.put("level", if refusal.is_some_and(|refusal| refusal.fault.is_some()) { "ERROR" } else { "INFO" });
+        fields.put("level", if failure.is_some_and(|failure| failure.fault.is_some()) { "ERROR" } else { "INFO" });
         fields.put("stack", &source.stack);
         fields.put("function", &source.function);
         fields.put("request_id", &work.request_id);
@@ -167,9 +167,9 @@ impl Line<'_> {
             fields.put("route", &work.route);
         }
         fields.put("status", status);
-        if let Some(refusal) = refusal {
-            fields.put("code", refusal.code);
-            if let Some(fault) = &refusal.fault {
+        if let Some(failure) = failure {
+            fields.put("code", failure.code);
+            if let Some(fault) = &failure.fault {
                 fields.put("error", fault);
             }
         }
@@ -198,7 +198,7 @@ impl Line<'_> {
         fields.count("read_units", metrics.read_units);
         fields.count("write_units", metrics.write_units);
         fields.count("conflicts", f64::from(metrics.conflicts));
-        if let Some(metric) = refusal.and_then(|refusal| refusal.metric) {
+        if let Some(metric) = failure.and_then(|failure| failure.metric) {
             fields.count(metric, 1.0);
         }
         if work.kind == Kind::Authorization && *status >= 500 {
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn errors_are_counted_where_they_belong() {
         let failed = |metric| Metrics {
-            refusal: Some(Refusal { code: "unavailable", fault: Some("away".into()), metric }),
+            failure: Some(Failure { code: "unavailable", fault: Some("away".into()), metric }),
             ..Metrics::default()
         };
         let counted = |line: &Value| -> Vec<String> {
@@ -375,7 +375,7 @@ mod tests {
         let mut metrics = Metrics { calls: 1, conflicts: 1, read_units: 1.0, write_units: 1.0, ..Metrics::default() };
         metrics.order(Status::Confirmed);
         for (kind, metric) in [(Kind::Request, "logins_failed"), (Kind::Authorization, "conflicts_exhausted")] {
-            metrics.refusal = Some(Refusal { code: "unavailable", fault: None, metric: Some(metric) });
+            metrics.failure = Some(Failure { code: "unavailable", fault: None, metric: Some(metric) });
             let line = line(kind, 503, std::mem::take(&mut metrics));
             for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
                 let names = directive["Metrics"].as_array().unwrap().iter();

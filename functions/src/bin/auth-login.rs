@@ -5,13 +5,14 @@ use shared::{
     app::TokenApp,
     auth::Credentials,
     domain::Session,
+    entry,
     http::{self, Request, Response},
     store::sessions,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 /// Unknown, wrong and inactive take the same steps, the same time and the same answer.

@@ -3,13 +3,14 @@
 use shared::{
     App, Result,
     auth::LogoutRequest,
+    entry,
     http::{self, Request, Response},
     store::sessions,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {

@@ -1,14 +1,14 @@
 //! `GET /auth/me`: the caller sees their own account.
 
 use shared::{
-    App, Error, Result,
+    App, Error, Result, entry,
     http::{self, Request, Response},
     store::users,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {

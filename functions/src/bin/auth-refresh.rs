@@ -5,13 +5,14 @@ use shared::{
     app::TokenApp,
     auth::{RefreshRequest, TokenKind},
     domain::Freshness,
+    entry,
     http::{self, Request, Response},
     store::sessions,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(TokenApp { app, keys }: &TokenApp, request: Request) -> Result<Response> {

@@ -4,13 +4,14 @@ use shared::{
     App, Result,
     auth::Registration,
     domain::User,
+    entry,
     http::{self, Request, Response},
     store::{attempts, users},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {

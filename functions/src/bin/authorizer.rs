@@ -4,13 +4,14 @@ use shared::{
     Error, Result,
     app::TokenApp,
     auth::{Refused, TokenKind},
-    http::{self, Decision},
+    entry,
+    http::Decision,
     store::sessions,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::authorize(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::authorizer::serve(handle).await
 }
 
 async fn handle(TokenApp { app, keys }: &TokenApp, token: String) -> Result<Decision> {

@@ -1,7 +1,9 @@
 //! `GET /openapi.json`, `GET /docs` and `GET /docs/{file}`: the contract as a document, and a page to read it and try it on.
 
 use shared::{
-    Error, Result,
+    Result,
+    domain::{Refusal, Resource},
+    entry,
     http::{self, File, Representation, Request, Response},
 };
 
@@ -9,12 +11,12 @@ use shared::{
 const FILES: &[(&str, File)] = &include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle((): &(), request: Request) -> Result<Response> {
-    let (_, file) = FILES.iter().find(|(path, _)| *path == request.path()).ok_or(Error::NotFound("page"))?;
+    let (_, file) = FILES.iter().find(|(path, _)| *path == request.path()).ok_or(Refusal::NotFound(Resource::Page))?;
 
     http::file(&request, file)
 }

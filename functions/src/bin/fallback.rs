@@ -3,6 +3,8 @@
 
 use shared::{
     Error, Result,
+    domain::{Refusal, Resource},
+    entry,
     http::{self, Request, Response},
 };
 
@@ -10,8 +12,8 @@ use shared::{
 const ROUTES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/routes.rs"));
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle((): &(), request: Request) -> Result<Response> {
@@ -21,7 +23,7 @@ async fn handle((): &(), request: Request) -> Result<Response> {
     match known {
         Some((_, allowed)) if request.method() == "OPTIONS" => http::options(allowed),
         Some((_, allowed)) => Err(Error::MethodNotAllowed { allowed: (*allowed).to_owned() }),
-        None => Err(Error::NotFound("path")),
+        None => Err(Refusal::NotFound(Resource::Path).into()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use shared::{
     App, Error, Result,
     domain::Expiry,
-    http, operator,
+    entry,
     store::orders::{self, Walk},
 };
 
@@ -23,8 +23,8 @@ const MAX_UNANSWERED: usize = 3;
 const NAMED: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    operator::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::operator::serve(handle).await
 }
 
 /// What a run has done.

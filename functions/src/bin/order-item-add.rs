@@ -2,26 +2,27 @@
 
 use shared::{
     App, Result,
-    domain::NewItem,
+    domain::{NewItem, Resource},
+    entry,
     http::{self, Request, Response},
-    store::orders,
+    store::orders::{self, LinesOf, Written},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let caller = request.caller()?;
-    let order_id = request.path_id("order_id", "order")?;
+    let order_id = request.path_id("order_id", Resource::Order)?;
     let wanted: NewItem = request.json()?;
 
-    let (if_match, now, actor) = (request.if_match()?, app.now(), caller.into());
-    let save_response =
-        |(item, version): &orders::Written| request.idempotency(&caller, &http::part_created(item, *version)?, now);
-    let (item, version) =
-        orders::add_item(&app.table, order_id, app.new_id(), &wanted, &actor, if_match.as_deref(), now, save_response).await?;
+    let (if_match, actor) = (request.if_match()?, caller.into());
+    let of = LinesOf { order_id, actor: &actor, if_match: if_match.as_deref(), now: app.now() };
+    let respond = |(item, version): &Written| http::part_created(item, *version);
+    let idempotency = request.idempotency(&caller, of.now, respond)?;
+    let added = orders::add_item(&app.table, of, app.new_id(), &wanted, idempotency.as_ref()).await?;
 
-    http::part_created(&item, version)
+    http::idempotent(added, respond)
 }

@@ -2,22 +2,25 @@
 
 use shared::{
     App, Result,
+    domain::Resource,
+    entry,
     http::{self, Request, Response},
-    store::orders,
+    store::orders::{self, LinesOf},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let caller = request.caller()?;
-    let order_id = request.path_id("order_id", "order")?;
-    let item_id = request.path_id("item_id", "order item")?;
+    let order_id = request.path_id("order_id", Resource::Order)?;
+    let item_id = request.path_id("item_id", Resource::OrderItem)?;
 
-    let (if_match, now) = (request.if_match()?, app.now());
-    let version = orders::remove_item(&app.table, order_id, item_id, &caller.into(), if_match.as_deref(), now).await?;
+    let (if_match, actor) = (request.if_match()?, caller.into());
+    let of = LinesOf { order_id, actor: &actor, if_match: if_match.as_deref(), now: app.now() };
+    let version = orders::remove_item(&app.table, of, item_id).await?;
 
     http::part_gone(version)
 }

@@ -2,24 +2,26 @@
 
 use shared::{
     App, Result,
-    domain::ItemChange,
+    domain::{ItemChange, Resource},
+    entry,
     http::{self, Request, Response},
-    store::orders,
+    store::orders::{self, LinesOf},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let caller = request.caller()?;
-    let order_id = request.path_id("order_id", "order")?;
-    let item_id = request.path_id("item_id", "order item")?;
+    let order_id = request.path_id("order_id", Resource::Order)?;
+    let item_id = request.path_id("item_id", Resource::OrderItem)?;
     let ItemChange { quantity } = request.json()?;
 
-    let (if_match, now, actor) = (request.if_match()?, app.now(), caller.into());
-    let (item, version) = orders::change_item(&app.table, order_id, item_id, quantity, &actor, if_match.as_deref(), now).await?;
+    let (if_match, actor) = (request.if_match()?, caller.into());
+    let of = LinesOf { order_id, actor: &actor, if_match: if_match.as_deref(), now: app.now() };
+    let (item, version) = orders::change_item(&app.table, of, item_id, quantity).await?;
 
     http::part(&item, version)
 }

@@ -2,19 +2,20 @@
 
 use shared::{
     App, Result,
-    domain::StatusChange,
+    domain::{Resource, StatusChange},
+    entry,
     http::{self, Request, Response},
     store::orders,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let caller = request.caller()?;
-    let order_id = request.path_id("order_id", "order")?;
+    let order_id = request.path_id("order_id", Resource::Order)?;
     let change: StatusChange = request.json()?;
 
     let (if_match, now) = (request.if_match()?, app.now());

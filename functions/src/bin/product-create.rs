@@ -3,13 +3,14 @@
 use shared::{
     App, Result,
     domain::{NewProduct, Product},
+    entry,
     http::{self, Request, Response},
     store::products,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
@@ -18,9 +19,9 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let new: NewProduct = request.json()?;
 
     let product = Product::new(app.new_id(), new, app.now());
-    let answer = http::created(&format!("/products/{}", product.product_id), &product)?;
-    let idempotency = request.idempotency(&caller, &answer, app.now())?;
-    products::create(&app.table, &product, idempotency.as_ref()).await?;
+    let respond = |product: &Product| http::created(&format!("/products/{}", product.product_id), product);
+    let idempotency = request.idempotency(&caller, product.created_at, respond)?;
+    let created = products::create(&app.table, product, idempotency.as_ref()).await?;
 
-    Ok(answer)
+    http::idempotent(created, respond)
 }

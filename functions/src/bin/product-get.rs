@@ -2,17 +2,19 @@
 
 use shared::{
     App, Result,
+    domain::Resource,
+    entry,
     http::{self, Request, Response},
     store::products,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
-    let product_id = request.path_id("product_id", "product")?;
+    let product_id = request.path_id("product_id", Resource::Product)?;
 
     let product = products::find(&app.table, product_id).await?;
 

@@ -2,19 +2,20 @@
 
 use shared::{
     App, Result,
-    domain::ProductChange,
+    domain::{ProductChange, Resource},
+    entry,
     http::{self, Request, Response},
     store::products,
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    http::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
     request.caller()?.require_admin()?;
-    let product_id = request.path_id("product_id", "product")?;
+    let product_id = request.path_id("product_id", Resource::Product)?;
     let change: ProductChange = request.json()?;
 
     let product = products::update(&app.table, product_id, &change, request.if_match()?.as_deref(), app.now()).await?;

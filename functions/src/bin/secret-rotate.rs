@@ -4,11 +4,11 @@
 //! too, and twice in a row ends every session.
 
 use serde::Serialize;
-use shared::{Result, app::TokenApp, domain::Rotation, http, operator};
+use shared::{Result, app::TokenApp, domain::Rotation, entry};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), http::StartupError> {
-    operator::serve(handle).await
+async fn main() -> Result<(), entry::StartupError> {
+    entry::operator::serve(handle).await
 }
 
 /// What a run has done.

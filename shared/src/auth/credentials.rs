@@ -3,7 +3,10 @@
 use zeroize::Zeroizing;
 
 use super::Password;
-use crate::domain::{Email, Fields, Folded, FromFields, FromJson, Json, Login, Username};
+use crate::{
+    domain::{Email, Folded, Login, Username},
+    json::{Fields, FromFields, FromJson, Json},
+};
 
 /// What an account is made from.
 #[derive(Debug)]

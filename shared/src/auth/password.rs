@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 use super::strength;
 use crate::{
     Error, Result,
-    domain::{FromJson, Json},
-    error::Fault,
+    fault::Fault,
+    json::{FromJson, Json},
 };
 
 /// Argon2id as OWASP recommends it: 19 MiB of memory in KiB, two passes, one lane.

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::fields::{FromJson, Json};
+use crate::json::{FromJson, Json};
 
 /// The text is no UUID in the usual form of 36 characters.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,63 +2,56 @@
 //!
 //! [`LIFECYCLE`] is the one source: the functions act by it, the tests walk it, and the README's table is made from it.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
 use super::{
-    fields::{FromJson, Json},
-    order::StatusChange,
+    refusal::{Refusal, Result},
+    status::Status,
+    text::Text,
     user::Role,
 };
-use crate::{Error, Result, error::Fault};
+use crate::{
+    fault::Fault,
+    json::{Fields, FromFields, FromJson, Json},
+};
 
-/// Where an order is in its life. The order of the variants is the only direction it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Status {
-    Pending,
-    Confirmed,
-    Shipped,
-    Delivered,
-    Cancelled,
+/// A status to bring an order to.
+#[derive(Debug, Clone)]
+pub struct StatusChange {
+    pub status: Status,
+    pub reason: Option<Reason>,
+    /// Whether what comes back goes on the shelf again.
+    pub restock: bool,
 }
 
-impl Status {
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Confirmed, Self::Shipped, Self::Delivered, Self::Cancelled];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Confirmed => "CONFIRMED",
-            Self::Shipped => "SHIPPED",
-            Self::Delivered => "DELIVERED",
-            Self::Cancelled => "CANCELLED",
-        }
+impl FromFields for StatusChange {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let status = fields.required("status");
+        let reason = fields.optional("reason");
+        let restock = fields.optional("restock");
+        Some(Self { status: status?, reason: reason?, restock: restock?.unwrap_or_default() })
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+/// Why an order was brought to a status: text of 1 to 500 characters without surrounding space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason(Text);
+
+impl Reason {
+    pub const MAX_CHARS: usize = 500;
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Text::parse(text.trim(), 1..=Self::MAX_CHARS).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 }
 
-impl FromStr for Status {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(())
-    }
-}
-
-impl FromJson for Status {
+impl FromJson for Reason {
     fn from_json(json: Json<'_>) -> Result<Self, String> {
-        match json {
-            Json::String(text) => text.parse().ok(),
-            _ => None,
-        }
-        .ok_or_else(|| format!("must be one of {}", Self::ALL.map(Self::as_str).join(", ")))
+        Self::parse(&json.text()?)
     }
 }
 
@@ -131,15 +124,15 @@ pub fn take_step(
     if from == to {
         return Ok(None);
     }
-    let step = LIFECYCLE.iter().find(|step| (step.from, step.to) == (from, to)).ok_or(Error::IllegalTransition { from, to })?;
+    let step = LIFECYCLE.iter().find(|step| (step.from, step.to) == (from, to)).ok_or(Refusal::IllegalTransition { from, to })?;
     if step.who == Who::Admin && role != Role::Admin {
-        return Err(Error::Forbidden("only an admin may do this"));
+        return Err(Refusal::Forbidden("only an admin may do this"));
     }
     if to == Status::Confirmed && !customers_confirm && role != Role::Admin {
-        return Err(Error::Forbidden("only an admin confirms orders in this shop"));
+        return Err(Refusal::Forbidden("only an admin confirms orders in this shop"));
     }
     if step.needs == Needs::Line && item_count == 0 {
-        return Err(Error::EmptyOrder);
+        return Err(Refusal::EmptyOrder);
     }
     if step.needs == Needs::Reason && change.reason.is_none() {
         return Err(Fault::new("/reason", "is required to cancel an order that has left the shop").into());
@@ -180,7 +173,6 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::order::Reason;
 
     #[test]
     fn the_whole_lifecycle() {
@@ -197,11 +189,11 @@ mod tests {
                             Ok(Some(StockEffect::Released)) => "release",
                             Ok(Some(StockEffect::Shipped)) => "ship",
                             Ok(Some(StockEffect::Restocked)) => "restock",
-                            Err(Error::IllegalTransition { .. }) => "409",
-                            Err(Error::EmptyOrder) => "empty",
-                            Err(Error::Forbidden(_)) => "403",
-                            Err(Error::Invalid(faults)) if faults[0].pointer == "/reason" => "reason?",
-                            Err(Error::Invalid(_)) => "restock?",
+                            Err(Refusal::IllegalTransition { .. }) => "409",
+                            Err(Refusal::EmptyOrder) => "empty",
+                            Err(Refusal::Forbidden(_)) => "403",
+                            Err(Refusal::Invalid(faults)) if faults[0].pointer == "/reason" => "reason?",
+                            Err(Refusal::Invalid(_)) => "restock?",
                             Err(error) => panic!("{error}"),
                         };
                         table += &format!(" {outcome:8}");
@@ -243,7 +235,7 @@ mod tests {
     fn a_shop_may_leave_confirming_to_its_admins() {
         let confirm = StatusChange { status: Status::Confirmed, reason: None, restock: false };
         let asked = |role, customers_confirm| take_step(Status::Pending, &confirm, role, 1, customers_confirm);
-        assert!(matches!(asked(Role::Customer, false), Err(Error::Forbidden(_))));
+        assert!(matches!(asked(Role::Customer, false), Err(Refusal::Forbidden(_))));
         assert!(asked(Role::Admin, false).is_ok() && asked(Role::Customer, true).is_ok());
         // Whoever may not confirm may still cancel, and an order that is confirmed already stays so for everybody.
         let cancel = StatusChange { status: Status::Cancelled, ..confirm.clone() };

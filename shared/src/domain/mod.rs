@@ -2,30 +2,32 @@
 
 mod address;
 pub mod attempts;
-mod fields;
 mod folded;
 mod id;
 mod lifecycle;
 mod money;
 mod order;
 mod product;
+mod refusal;
 mod session;
+mod status;
 mod text;
 mod timestamp;
 mod user;
 
 pub use address::SourceAddress;
-pub use fields::{Fields, FromFields, FromJson, Json};
 pub use folded::Folded;
 pub use id::{OrderId, OrderItemId, ProductId, SessionId, UserId};
-pub use lifecycle::{Status, StockEffect, markdown, take_step};
+pub use lifecycle::{Reason, StatusChange, StockEffect, markdown, take_step};
 pub use money::Money;
 pub use order::{
-    Demand, EndedHolds, Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter,
-    OrderItem, OrderPolicy, Quantity, Reason, StatusChange, demand, total,
+    Demand, Edit, EndedHolds, Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter,
+    OrderItem, OrderPolicy, Quantity, demand, total,
 };
 pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Stock, StockShards};
+pub use refusal::{Refusal, Resource};
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
+pub use status::Status;
 pub use text::Text;
 pub use timestamp::{LEEWAY_SECONDS, Timestamp};
 pub use user::{AccountName, AccountUpdate, Actor, Caller, Email, Login, Role, User, Username};

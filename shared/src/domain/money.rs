@@ -5,7 +5,7 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
-use super::fields::{FromJson, Json};
+use crate::json::{FromJson, Json};
 
 /// An amount with two decimals, never negative. Written and stored exactly: no floating point anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

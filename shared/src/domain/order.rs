@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    fields::{Fields, FromFields, FromJson, Json, whole},
     id::{OrderId, OrderItemId, ProductId, UserId},
-    lifecycle::{Status, StockEffect},
+    lifecycle::StockEffect,
     money::Money,
     product::Offer,
-    text::Text,
+    refusal::{Refusal, Result},
+    status::Status,
     timestamp::Timestamp,
+    user::{Actor, Caller},
 };
-use crate::{Error, Result, error::Fault};
+use crate::{
+    fault::Fault,
+    json::{Fields, FromFields, FromJson, Json, whole},
+};
 
 /// An order, without its lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,6 +39,46 @@ impl Order {
     /// Lines that an order may have. A status change writes the order, each line's product and a record: all within the hundred
     /// actions of one transaction.
     pub const MAX_ITEMS: usize = 40;
+
+    /// What deleting it does to the stock: its owner may while it is PENDING, and an admin when it is CANCELLED too.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::OrderNotDeletable`].
+    pub fn deletion(&self, actor: &Actor) -> Result<StockEffect> {
+        match self.status {
+            Status::Pending => Ok(StockEffect::Released),
+            Status::Cancelled if actor.is_admin() => Ok(StockEffect::None),
+            status => Err(Refusal::OrderNotDeletable { status }),
+        }
+    }
+}
+
+/// A change of an order's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit {
+    /// One more line.
+    Add,
+    /// Another quantity, or one line less.
+    Change,
+}
+
+impl Edit {
+    /// Refuses a change of an order that has `item_count` lines: its customer and admins may change them, while it is PENDING.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`] for somebody else's order, [`Refusal::OrderNotEditable`], [`Refusal::TooManyItems`].
+    pub fn require_allowed(self, actor: &Actor, customer: UserId, status: Status, item_count: u64) -> Result {
+        actor.require_sight(customer)?;
+        match status {
+            Status::Pending if self == Self::Add && item_count >= Order::MAX_ITEMS as u64 => {
+                Err(Refusal::TooManyItems { max: Order::MAX_ITEMS })
+            }
+            Status::Pending => Ok(()),
+            status => Err(Refusal::OrderNotEditable { status }),
+        }
+    }
 }
 
 /// One line of an order.
@@ -194,6 +238,23 @@ pub struct NewOrder {
     pub items: Vec<NewItem>,
 }
 
+impl NewOrder {
+    /// The customer whose order it is to be.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Forbidden`] if it is somebody else's and the caller is no admin.
+    pub fn customer(&self, caller: &Caller) -> Result<UserId> {
+        match self.customer_id {
+            Some(customer) if customer != caller.user_id => {
+                caller.require_admin().map_err(|_| Refusal::Forbidden("only an admin may order for somebody else"))?;
+                Ok(customer)
+            }
+            _ => Ok(caller.user_id),
+        }
+    }
+}
+
 impl FromFields for NewOrder {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let customer_id = fields.optional("customer_id");
@@ -216,6 +277,12 @@ pub struct OrderPolicy {
 impl OrderPolicy {
     /// Times `hold_hours` that an order holds its stock at most, from when it was made and however often it is changed.
     const MAX_HOLDS: i64 = 3;
+
+    /// How many PENDING orders a customer may have if it is this actor who places one. Admins may go beyond the limit: they order
+    /// for others too.
+    pub fn open_orders_limit(&self, actor: &Actor) -> Option<u32> {
+        self.max_open_orders.filter(|_| !actor.is_admin())
+    }
 
     /// Which PENDING orders hold their stock no more at this time; `None` if none ever lets go of it.
     pub fn ended_holds(&self, now: Timestamp) -> Option<EndedHolds> {
@@ -266,19 +333,23 @@ impl OrderDraft {
         self.items.iter().map(|(_, item)| item.product_id).collect()
     }
 
-    /// The order at these prices; what has none is free.
-    pub fn priced(&self, offers: &BTreeMap<ProductId, Offer>) -> OrderDetails {
-        let priced = |(id, wanted): &(OrderItemId, NewItem)| {
-            let offer = offers.get(&wanted.product_id).copied().unwrap_or(Offer { price: Money::ZERO, shard: 0 });
-            OrderItem::new(*id, self.order_id, wanted, offer, self.now)
-        };
-        OrderDetails::place(self.order_id, self.customer_id, self.items.iter().map(priced).collect(), self.now)
-    }
-
-    /// The lines whose product has no price, because there is no such product.
-    pub fn unknown(&self, offers: &BTreeMap<ProductId, Offer>) -> Vec<Fault> {
-        let lines = self.items.iter().enumerate().filter(|(_, (_, item))| !offers.contains_key(&item.product_id));
-        lines.map(|(index, _)| Fault::new(format!("/items/{index}/product_id"), "is no product of this shop")).collect()
+    /// The order at these prices.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::UnknownProduct`] with all lines whose product has no price, because there is no such product.
+    pub fn priced(&self, offers: &BTreeMap<ProductId, Offer>) -> Result<OrderDetails> {
+        let (mut items, mut unknown) = (Vec::with_capacity(self.items.len()), Vec::new());
+        for (index, (id, wanted)) in self.items.iter().enumerate() {
+            match offers.get(&wanted.product_id) {
+                Some(offer) => items.push(OrderItem::new(*id, self.order_id, wanted, *offer, self.now)),
+                None => unknown.push(Fault::new(format!("/items/{index}/product_id"), "is no product of this shop")),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(Refusal::UnknownProduct(unknown));
+        }
+        Ok(OrderDetails::place(self.order_id, self.customer_id, items, self.now))
     }
 
     /// JSON pointer to the first line with a product.
@@ -297,24 +368,6 @@ pub struct ItemChange {
 impl FromFields for ItemChange {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         Some(Self { quantity: fields.required("quantity")? })
-    }
-}
-
-/// A status to bring an order to.
-#[derive(Debug, Clone)]
-pub struct StatusChange {
-    pub status: Status,
-    pub reason: Option<Reason>,
-    /// Whether what comes back goes on the shelf again.
-    pub restock: bool,
-}
-
-impl FromFields for StatusChange {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let status = fields.required("status");
-        let reason = fields.optional("reason");
-        let restock = fields.optional("restock");
-        Some(Self { status: status?, reason: reason?, restock: restock?.unwrap_or_default() })
     }
 }
 
@@ -349,7 +402,7 @@ impl OrderFilter {
         });
         match (status, customer_id) {
             (Ok(status), Ok(customer_id)) => Ok(Self { status, customer_id }),
-            (status, customer_id) => Err(Error::Invalid(status.err().into_iter().chain(customer_id.err()).collect())),
+            (status, customer_id) => Err(Refusal::Invalid(status.err().into_iter().chain(customer_id.err()).collect())),
         }
     }
 
@@ -358,7 +411,7 @@ impl OrderFilter {
         match self.customer_id {
             None => Ok(caller),
             Some(customer) if customer == caller => Ok(caller),
-            Some(_) => Err(Error::Forbidden("only an admin may see the orders of others")),
+            Some(_) => Err(Refusal::Forbidden("only an admin may see the orders of others")),
         }
     }
 
@@ -366,27 +419,5 @@ impl OrderFilter {
     pub fn name(&self, customer: Option<UserId>) -> String {
         let status = self.status.map_or("", Status::as_str);
         format!("orders {status} {}", customer.map_or(String::new(), |id| id.to_string()))
-    }
-}
-
-/// Why an order was brought to a status: text of 1 to 500 characters without surrounding space.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reason(Text);
-
-impl Reason {
-    pub const MAX_CHARS: usize = 500;
-
-    pub fn parse(text: &str) -> Result<Self, String> {
-        Text::parse(text.trim(), 1..=Self::MAX_CHARS).map(Self)
-    }
-
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl FromJson for Reason {
-    fn from_json(json: Json<'_>) -> Result<Self, String> {
-        Self::parse(&json.text()?)
     }
 }

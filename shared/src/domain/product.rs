@@ -3,14 +3,17 @@
 use serde::Serialize;
 
 use super::{
-    fields::{Fields, FromFields, FromJson, Json, whole},
     folded::Folded,
     id::ProductId,
     money::Money,
+    refusal::{Refusal, Result},
     text::Text,
     timestamp::Timestamp,
 };
-use crate::{Result, error::Fault};
+use crate::{
+    fault::Fault,
+    json::{Fields, FromFields, FromJson, Json, whole},
+};
 
 /// Something the shop sells, and how much of it there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +49,15 @@ impl Product {
             updated_at: now,
             version: 1,
         }
+    }
+
+    /// Refuses to delete a product of which orders hold pieces.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ProductInUse`].
+    pub fn require_deletable(reserved: u64) -> Result {
+        if reserved == 0 { Ok(()) } else { Err(Refusal::ProductInUse { reserved }) }
     }
 }
 

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::{
     address::SourceAddress,
-    fields::{Fields, FromFields},
     id::{SessionId, UserId},
     timestamp::Timestamp,
 };
+use crate::json::{Fields, FromFields};
 
 /// Seconds that an access token is good for.
 const ACCESS: i64 = 15 * 60;

@@ -7,12 +7,12 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    fields::{Fields, FromFields, FromJson, Json},
     folded::Folded,
     id::{SessionId, UserId},
+    refusal::{Refusal, Resource, Result},
     timestamp::Timestamp,
 };
-use crate::{Error, Result};
+use crate::json::{Fields, FromFields, FromJson, Json};
 
 /// An account, without its password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -207,11 +207,11 @@ impl FromFields for AccountUpdate {
                 return None;
             }
         };
-        let order = Self { account, role: role?, is_active: is_active? };
-        if order.role.is_none() && order.is_active.is_none() {
+        let update = Self { account, role: role?, is_active: is_active? };
+        if update.role.is_none() && update.is_active.is_none() {
             fields.fault("must set role or is_active");
         }
-        Some(order)
+        Some(update)
     }
 }
 
@@ -228,7 +228,7 @@ impl Caller {
     pub fn require_admin(&self) -> Result {
         match self.role {
             Role::Admin => Ok(()),
-            Role::Customer => Err(Error::Forbidden("only an admin may do this")),
+            Role::Customer => Err(Refusal::Forbidden("only an admin may do this")),
         }
     }
 }
@@ -271,9 +271,9 @@ impl Actor {
         self.role() == Role::Admin
     }
 
-    /// Whether an order of this customer exists for the actor.
-    pub fn may_see(&self, customer: UserId) -> bool {
-        self.is_admin() || self.user_id() == Some(customer)
+    /// Refuses an order of this customer that does not exist for the actor: it is somebody else's.
+    pub fn require_sight(&self, customer: UserId) -> Result {
+        if self.is_admin() || self.user_id() == Some(customer) { Ok(()) } else { Err(Refusal::NotFound(Resource::Order)) }
     }
 }
 

@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
 use serde::{Deserialize, Deserializer};
 
-use super::response::Response;
+use super::reply::Response;
 
 /// What the gateway hands to a function.
 #[derive(Debug, Deserialize)]
@@ -67,7 +67,7 @@ impl Event {
 }
 
 /// A response as the gateway wants it.
-pub fn answer(response: Response) -> ApiGatewayV2httpResponse {
+pub fn to_gateway(response: Response) -> ApiGatewayV2httpResponse {
     let (parts, body) = response.into_parts();
     let mut answer = ApiGatewayV2httpResponse::default();
     answer.status_code = i64::from(parts.status.as_u16());

@@ -3,12 +3,12 @@
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::response::{Response, json};
+use super::reply::{Response, json};
 use crate::{
     Error,
-    domain::ProductId,
-    error::Fault,
-    telemetry::{Refusal, record},
+    domain::{ProductId, Refusal},
+    fault::Fault,
+    telemetry::{Failure, record},
 };
 
 /// What `Retry-After` says of a database that is away, in seconds.
@@ -31,105 +31,156 @@ struct Problem<'a> {
     available: Option<u64>,
 }
 
-/// The stable name of an error, for programs.
-pub fn code(error: &Error) -> &'static str {
-    kind(error).1
+/// A kind of problem: the same for every request that it happens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProblemType {
+    /// Its stable name, for programs.
+    pub code: &'static str,
+    pub status: u16,
+    /// For people.
+    pub title: &'static str,
 }
 
-/// The status, the code for programs and the title for people.
-fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
+macro_rules! problem_types {
+    ($($name:ident = $status:literal, $code:literal, $title:literal;)*) => {
+        $(const $name: ProblemType = ProblemType { code: $code, status: $status, title: $title };)*
+
+        /// All kinds that there are.
+        pub const PROBLEMS: &[ProblemType] = &[$($name),*];
+    };
+}
+
+problem_types! {
+    MALFORMED_JSON = 400, "malformed-json", "The body is not JSON";
+    INVALID_IDEMPOTENCY_KEY = 400, "invalid-idempotency-key", "The idempotency key is not valid";
+    INVALID_HEADER = 400, "invalid-header", "A header is not valid";
+    UNAUTHENTICATED = 401, "unauthenticated", "An access token is needed";
+    TOKEN_EXPIRED = 401, "token-expired", "The access token has expired";
+    TOKEN_REVOKED = 401, "token-revoked", "The session has ended";
+    INVALID_CREDENTIALS = 401, "invalid-credentials", "The login failed";
+    INVALID_REFRESH_TOKEN = 401, "invalid-refresh-token", "The refresh token is not valid";
+    FORBIDDEN = 403, "forbidden", "Not allowed";
+    NOT_FOUND = 404, "not-found", "Not found";
+    METHOD_NOT_ALLOWED = 405, "method-not-allowed", "Method not allowed";
+    NAME_TAKEN = 409, "name-taken", "The name is taken";
+    EMAIL_TAKEN = 409, "email-taken", "The e-mail address is taken";
+    USERNAME_TAKEN = 409, "username-taken", "The username is taken";
+    PRODUCT_IN_USE = 409, "product-in-use", "The product is in use";
+    OUT_OF_STOCK = 409, "out-of-stock", "Out of stock";
+    ILLEGAL_TRANSITION = 409, "illegal-transition", "The order does not go there";
+    EMPTY_ORDER = 409, "empty-order", "The order is empty";
+    ORDER_NOT_EDITABLE = 409, "order-not-editable", "The order cannot be changed";
+    ORDER_NOT_DELETABLE = 409, "order-not-deletable", "The order cannot be deleted";
+    TOO_MANY_OPEN_ORDERS = 409, "too-many-open-orders", "Too many open orders";
+    TOO_MANY_ITEMS = 409, "too-many-items", "Too many items";
+    PRECONDITION_FAILED = 412, "precondition-failed", "It has changed";
+    BODY_TOO_LARGE = 413, "body-too-large", "The body is too large";
+    UNSUPPORTED_MEDIA_TYPE = 415, "unsupported-media-type", "The body is not sent as plain JSON";
+    INVALID_REQUEST = 422, "invalid-request", "The request is not valid";
+    UNKNOWN_PRODUCT = 422, "unknown-product", "There is no such product";
+    UNKNOWN_CUSTOMER = 422, "unknown-customer", "There is no such customer";
+    WEAK_PASSWORD = 422, "weak-password", "The password is too weak";
+    INVALID_CURSOR = 422, "invalid-cursor", "The cursor is not valid";
+    IDEMPOTENCY_KEY_REUSED = 422, "idempotency-key-reused", "The idempotency key was used before";
+    TOO_MANY_ATTEMPTS = 429, "too-many-attempts", "Too many attempts";
+    INTERNAL_ERROR = 500, "internal-error", "Something went wrong here";
+    UNAVAILABLE = 503, "unavailable", "Try again in a moment";
+}
+
+/// What kind of problem an error is.
+fn problem_type(error: &Error) -> ProblemType {
     match error {
-        Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON"),
-        Error::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid-idempotency-key", "The idempotency key is not valid"),
-        Error::InvalidHeader { .. } => (StatusCode::BAD_REQUEST, "invalid-header", "A header is not valid"),
-        Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed"),
-        Error::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The access token has expired"),
-        Error::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The session has ended"),
-        Error::InvalidCredentials => (StatusCode::UNAUTHORIZED, "invalid-credentials", "The login failed"),
-        Error::InvalidRefreshToken => (StatusCode::UNAUTHORIZED, "invalid-refresh-token", "The refresh token is not valid"),
-        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
-        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
-        Error::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
-        Error::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
-        Error::EmailTaken => (StatusCode::CONFLICT, "email-taken", "The e-mail address is taken"),
-        Error::UsernameTaken => (StatusCode::CONFLICT, "username-taken", "The username is taken"),
-        Error::ProductInUse { .. } => (StatusCode::CONFLICT, "product-in-use", "The product is in use"),
-        Error::OutOfStock { .. } => (StatusCode::CONFLICT, "out-of-stock", "Out of stock"),
-        Error::IllegalTransition { .. } => (StatusCode::CONFLICT, "illegal-transition", "The order does not go there"),
-        Error::EmptyOrder => (StatusCode::CONFLICT, "empty-order", "The order is empty"),
-        Error::OrderNotEditable { .. } => (StatusCode::CONFLICT, "order-not-editable", "The order cannot be changed"),
-        Error::OrderNotDeletable { .. } => (StatusCode::CONFLICT, "order-not-deletable", "The order cannot be deleted"),
-        Error::TooManyOpenOrders { .. } => (StatusCode::CONFLICT, "too-many-open-orders", "Too many open orders"),
-        Error::TooManyItems => (StatusCode::CONFLICT, "too-many-items", "Too many items"),
-        Error::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
-        Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
-        Error::NotDeclaredJson => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
-        }
-        Error::EncodedBody => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is encoded"),
-        Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid"),
-        Error::UnknownProduct(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-product", "There is no such product"),
-        Error::UnknownCustomer => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-customer", "There is no such customer"),
-        Error::WeakPassword(_) => (StatusCode::UNPROCESSABLE_ENTITY, "weak-password", "The password is too weak"),
-        Error::InvalidCursor => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-cursor", "The cursor is not valid"),
-        Error::IdempotencyKeyReused => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The idempotency key was used before")
-        }
-        Error::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts"),
-        Error::Unavailable(_) | Error::TookTooLong(_) | Error::Contended => {
-            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment")
-        }
-        Error::Internal(_) | Error::IdempotentReplay(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong here")
-        }
+        Error::Refused(refusal) => refused(refusal),
+        Error::MalformedJson(_) => MALFORMED_JSON,
+        Error::InvalidIdempotencyKey => INVALID_IDEMPOTENCY_KEY,
+        Error::InvalidHeader { .. } => INVALID_HEADER,
+        Error::Unauthenticated => UNAUTHENTICATED,
+        Error::TokenExpired => TOKEN_EXPIRED,
+        Error::TokenRevoked => TOKEN_REVOKED,
+        Error::InvalidCredentials => INVALID_CREDENTIALS,
+        Error::InvalidRefreshToken => INVALID_REFRESH_TOKEN,
+        Error::MethodNotAllowed { .. } => METHOD_NOT_ALLOWED,
+        Error::NameTaken => NAME_TAKEN,
+        Error::EmailTaken => EMAIL_TAKEN,
+        Error::UsernameTaken => USERNAME_TAKEN,
+        Error::PreconditionFailed => PRECONDITION_FAILED,
+        Error::BodyTooLarge { .. } => BODY_TOO_LARGE,
+        Error::NotDeclaredJson | Error::EncodedBody => UNSUPPORTED_MEDIA_TYPE,
+        Error::WeakPassword(_) => WEAK_PASSWORD,
+        Error::InvalidCursor => INVALID_CURSOR,
+        Error::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED,
+        Error::TooManyAttempts { .. } => TOO_MANY_ATTEMPTS,
+        Error::Unavailable(_) | Error::TookTooLong(_) | Error::Contended => UNAVAILABLE,
+        Error::Internal(_) => INTERNAL_ERROR,
     }
+}
+
+fn refused(refusal: &Refusal) -> ProblemType {
+    match refusal {
+        Refusal::Invalid(_) => INVALID_REQUEST,
+        Refusal::Forbidden(_) => FORBIDDEN,
+        Refusal::NotFound(_) => NOT_FOUND,
+        Refusal::ProductInUse { .. } => PRODUCT_IN_USE,
+        Refusal::OutOfStock { .. } => OUT_OF_STOCK,
+        Refusal::UnknownProduct(_) => UNKNOWN_PRODUCT,
+        Refusal::UnknownCustomer => UNKNOWN_CUSTOMER,
+        Refusal::TooManyOpenOrders { .. } => TOO_MANY_OPEN_ORDERS,
+        Refusal::IllegalTransition { .. } => ILLEGAL_TRANSITION,
+        Refusal::EmptyOrder => EMPTY_ORDER,
+        Refusal::OrderNotEditable { .. } => ORDER_NOT_EDITABLE,
+        Refusal::OrderNotDeletable { .. } => ORDER_NOT_DELETABLE,
+        Refusal::TooManyItems { .. } => TOO_MANY_ITEMS,
+    }
+}
+
+/// The stable name of an error, for programs.
+pub fn code(error: &Error) -> &'static str {
+    problem_type(error).code
 }
 
 /// The status of an error.
 pub fn status(error: &Error) -> u16 {
-    kind(error).0.as_u16()
+    problem_type(error).status
 }
 
 /// Tells the log why something was not done, and what went wrong when that is ours to mend.
 pub fn report(error: &Error) {
-    let (status, code, _) = kind(error);
-    let fault = status.is_server_error().then(|| error.to_string());
+    let ProblemType { code, status, .. } = problem_type(error);
+    let fault = (status >= 500).then(|| error.to_string());
     let metric = match error {
         // One that is refused before its password is looked at is an attempt all the same: an alarm must see a flood of them.
         Error::InvalidCredentials | Error::TooManyAttempts { .. } => Some("logins_failed"),
         Error::Contended => Some("conflicts_exhausted"),
         _ => None,
     };
-    record(|metrics| metrics.refusal = Some(Refusal { code, fault, metric }));
+    record(|metrics| metrics.failure = Some(Failure { code, fault, metric }));
 }
 
 /// The answer to a request that was not carried out. The text of a fault of ours goes to the log and no further.
-pub fn response(error: &Error, request_id: &str) -> Response {
+pub fn problem(error: &Error, request_id: &str) -> Response {
     report(error);
-    let (status, code, title) = kind(error);
+    let ProblemType { code, status, title } = problem_type(error);
     let detail = match error {
         Error::Unavailable(_) | Error::Contended => {
             "the database did not answer in time; the same request may be sent again".to_owned()
         }
         Error::TookTooLong(_) => format!("{error}; the same request may be sent again"),
-        Error::Internal(_) | Error::IdempotentReplay(_) => {
-            format!("the fault is logged under the request id {request_id}")
-        }
+        Error::Internal(_) => format!("the fault is logged under the request id {request_id}"),
         refusal => refusal.to_string(),
     };
     let (product_id, available) = match error {
-        Error::OutOfStock { product_id, available } => (Some(*product_id), Some(*available)),
+        Error::Refused(Refusal::OutOfStock { product_id, available }) => (Some(*product_id), Some(*available)),
         _ => (None, None),
     };
     let problem = Problem {
         r#type: format!("urn:problem:{code}"),
         title,
-        status: status.as_u16(),
+        status,
         detail,
         code,
         request_id,
         errors: match error {
-            Error::Invalid(faults) | Error::UnknownProduct(faults) => Some(faults),
+            Error::Refused(Refusal::Invalid(faults) | Refusal::UnknownProduct(faults)) => Some(faults),
             Error::WeakPassword(fault) => Some(std::slice::from_ref(fault)),
             _ => None,
         },
@@ -137,6 +188,7 @@ pub fn response(error: &Error, request_id: &str) -> Response {
         available,
     };
 
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, &problem);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

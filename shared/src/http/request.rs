@@ -6,17 +6,19 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::{
-    authorize::Decision,
     event::Event,
+    identity::Decision,
     page::{Cursor, PageRequest},
     precondition::Tags,
-    response::{Response, keep},
+    reply::Response,
+    saved::save,
     syntax::{parameter, split, trim, unquoted},
 };
 use crate::{
     Error, Result,
-    domain::{Caller, Fields, FromFields, SourceAddress, Timestamp},
-    error::Fault,
+    domain::{Caller, Refusal, Resource, SourceAddress, Timestamp},
+    fault::Fault,
+    json::{Fields, FromFields},
     store::Idempotency,
     telemetry::record,
 };
@@ -31,7 +33,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub(super) fn new(mut event: Event) -> Self {
+    pub fn new(mut event: Event) -> Self {
         Self { body: event.take_body(), event }
     }
 
@@ -73,9 +75,9 @@ impl Request {
     }
 
     /// An id in the path. One that is none cannot exist: no need to ask the database.
-    pub fn path_id<T: FromStr>(&self, parameter: &str, what: &'static str) -> Result<T> {
+    pub fn path_id<T: FromStr>(&self, parameter: &str, what: Resource) -> Result<T> {
         let text = self.event.path_parameters.get(parameter);
-        text.and_then(|text| text.parse().ok()).ok_or(Error::NotFound(what))
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| Refusal::NotFound(what).into())
     }
 
     /// A query parameter, decoded. One that is given twice could mean either value, and is a fault.
@@ -125,7 +127,7 @@ impl Request {
         if !self.header("content-type").is_some_and(is_json) {
             return Err(Error::NotDeclaredJson);
         }
-        Fields::parse(&self.body)
+        Ok(Fields::parse(&self.body)?)
     }
 
     /// The body as an input of the domain, or its default if there is no body at all.
@@ -159,8 +161,14 @@ impl Request {
         self.header("accept-encoding").is_some_and(accepts_gzip)
     }
 
-    /// What makes this request have its effect once, if it carries an `Idempotency-Key`; `answer` is remembered for repetitions.
-    pub fn idempotency(&self, caller: &Caller, answer: &Response, now: Timestamp) -> Result<Option<Idempotency>> {
+    /// What makes this request have its effect once, if it carries an `Idempotency-Key`. `respond` makes the response to what it
+    /// made, which is saved for repetitions.
+    pub fn idempotency<'a, T>(
+        &self,
+        caller: &Caller,
+        now: Timestamp,
+        respond: impl Fn(&T) -> Result<Response> + 'a,
+    ) -> Result<Option<Idempotency<'a, T>>> {
         let Some(value) = self.header("idempotency-key") else {
             return Ok(None);
         };
@@ -173,8 +181,8 @@ impl Request {
             role: caller.role,
             key: key.into_owned(),
             fingerprint: BASE64_URL_SAFE_NO_PAD.encode(hash.finalize()),
-            answer: keep(answer)?,
             now,
+            save_response: Box::new(move |made| save(&respond(made)?)),
         }))
     }
 

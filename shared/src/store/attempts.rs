@@ -1,16 +1,15 @@
 //! Attempts that are counted: failed logins, and registrations. Each window of them closes when it is full.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
 
 use serde::Deserialize;
 
 use super::{
-    Table,
     expression::Expression,
     key::{Attempted, Item, Key},
-    retry::Backoff,
-    table::from_item,
-    transaction::{Refusal, Transaction},
+    retry::{Round, until_done},
+    table::{Table, from_item},
+    transaction::{Cancellation, Transaction},
 };
 use crate::{
     Error, Result,
@@ -113,10 +112,7 @@ impl<'a> LoginAttempts<'a> {
 
     /// Refuses if any of the windows is closed.
     pub(super) fn require_open(&self, now: Timestamp) -> Result {
-        self.counters().filter(|counter| !counter.spared).try_for_each(|counter| match counter.standing(now) {
-            Standing::Closed(retry_after) => Err(Error::TooManyAttempts { retry_after }),
-            Standing::Open | Standing::Over => Ok(()),
-        })
+        require_open(self.counters(), now)
     }
 
     /// Counts a failed login. [`Error::TooManyAttempts`] if others have used a window up in the meantime.
@@ -147,37 +143,43 @@ pub async fn count_registration(table: &Table, address: &SourceAddress, limit: u
     }
 }
 
+/// Refuses if any of the windows is closed, but for those that are spared.
+fn require_open<'a>(mut counters: impl Iterator<Item = Counter<'a>>, now: Timestamp) -> Result {
+    counters.try_for_each(|counter| match counter.standing(now) {
+        Standing::Closed(retry_after) if !counter.spared => Err(Error::TooManyAttempts { retry_after }),
+        _ => Ok(()),
+    })
+}
+
 /// Counts one more of everything, or of nothing if a window is closed; those that are spared are left out when they are.
 async fn count(table: &Table, mut counters: Vec<Counter<'_>>, now: Timestamp) -> Result {
-    let mut backoff = Backoff::new();
-    loop {
+    require_open(counters.iter().copied(), now)?;
+    until_done(async |backoff| {
         // What stands against it, if there is anything: which counters, and how they are by now.
-        let found = Mutex::new(Vec::new());
+        let found = RefCell::new(Vec::new());
         let mut transaction = Transaction::new(table);
         for (index, counter) in counters.iter().enumerate() {
-            match counter.standing(now) {
-                Standing::Closed(_) if counter.spared => continue,
-                Standing::Closed(retry_after) => return Err(Error::TooManyAttempts { retry_after }),
-                Standing::Open | Standing::Over => {}
+            if matches!(counter.standing(now), Standing::Closed(_)) {
+                continue;
             }
             let found = &found;
             transaction = transaction.update(counter.key, &counter.one_more(now), move |item| {
-                found.lock().unwrap_or_else(PoisonError::into_inner).push((index, item));
-                Refusal::Changed
+                found.borrow_mut().push((index, item));
+                Cancellation::Changed
             });
         }
-        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
-            return Ok(());
-        }
-        for (index, item) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let round = transaction.attempt(backoff).await?.into_round()?;
+        for (index, item) in found.into_inner() {
             counters[index].saw(item)?;
         }
-        // Nothing to wait for if that was the last attempt that there was.
-        let closed = counters.iter().any(|counter| !counter.spared && matches!(counter.standing(now), Standing::Closed(_)));
-        if !closed {
-            backoff.at_once()?;
-        }
-    }
+        // Nothing to wait for if others have made the last attempt that there was.
+        require_open(counters.iter().copied(), now)?;
+        Ok(match round {
+            Round::Changed => Round::Told,
+            round => round,
+        })
+    })
+    .await
 }
 
 /// What a login is told that comes too late.

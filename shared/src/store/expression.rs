@@ -129,6 +129,14 @@ impl Expression {
         self
     }
 
+    /// Condition: one of two numbers is less than what stands beside it.
+    pub fn either_below(mut self, (one, max): (&str, i64), (other, other_max): (&str, i64)) -> Self {
+        let (one, max) = (self.name(one), self.value(max));
+        let (other, other_max) = (self.name(other), self.value(other_max));
+        self.conditions.push(format!("({one} < {max} OR {other} < {other_max})"));
+        self
+    }
+
     /// Condition: there is no item, or fewer than `max` attempts in a window that has not ended and ends by `latest`.
     pub fn in_open_window(mut self, now: i64, latest: i64, max: u64) -> Self {
         let (pk, attempts, expires_at) = (self.name("pk"), self.name("attempts"), self.name("expires_at"));

@@ -181,6 +181,11 @@ impl<'a> Key<'a> {
         pk.strip_prefix("ORDER#")?.parse().ok()
     }
 
+    /// The order whose item, or whose entry in an index, this is.
+    pub fn order_of_item(item: &Item) -> Option<OrderId> {
+        Self::order_of(item.get("pk")?.as_s().ok()?)
+    }
+
     /// The line that an `sk` names.
     pub fn order_item_of(sk: &str) -> Option<OrderItemId> {
         sk.strip_prefix(Self::ITEM_PREFIX)?.parse().ok()

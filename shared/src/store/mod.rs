@@ -8,6 +8,7 @@ mod key;
 mod order_shards;
 pub mod orders;
 pub mod products;
+mod query;
 mod retry;
 pub mod sessions;
 mod stock;
@@ -16,5 +17,6 @@ mod transaction;
 pub mod users;
 
 pub use counter::Counter;
-pub use idempotency::Idempotency;
+pub use idempotency::{Idempotency, Idempotent};
 pub use table::Table;
+pub use transaction::SavedResponse;

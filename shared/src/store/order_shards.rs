@@ -7,7 +7,11 @@ use std::sync::atomic::Ordering;
 
 use serde::Deserialize;
 
-use super::{Table, expression::Expression, key::Key, table::Write};
+use super::{
+    expression::Expression,
+    key::Key,
+    table::{Table, Write},
+};
 use crate::Result;
 
 /// What the table says; nothing for one part.

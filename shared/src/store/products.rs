@@ -1,23 +1,24 @@
 //! Products and their names.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Idempotency, Table,
     expression::Expression,
+    idempotency::{Idempotency, Idempotent},
     key::{GSI1, Item, Key, PRODUCTS},
-    retry::Backoff,
+    query::Query,
+    retry::until_done,
     stock::{self, Shard},
-    table::{from_item, require_version},
-    transaction::{Refusal, Transaction},
+    table::{Table, from_item, require_version},
+    transaction::{Cancellation, Transaction},
 };
 use crate::{
     Error, Result,
-    aws::fault,
     domain::{
-        Description, Folded, Money, NamePrefix, Product, ProductChange, ProductId, ProductName, Stock, StockShards, Timestamp,
+        Description, Folded, Money, NamePrefix, Product, ProductChange, ProductId, ProductName, Refusal, Resource, Stock,
+        StockShards, Timestamp,
     },
 };
 
@@ -136,7 +137,7 @@ pub async fn find(table: &Table, id: ProductId) -> Result<Product> {
 
 async fn read(table: &Table, id: ProductId) -> Result<Stored> {
     let (mut row, mut shards) = (None, Vec::new());
-    for item in table.collection(Key::Product(id)).await? {
+    for item in table.query(Query::of(Key::Product(id))).await?.items {
         let sk = Key::kind_of(&item);
         if sk.starts_with(Key::STOCK_PREFIX) {
             shards.push(from_item(item)?);
@@ -144,7 +145,7 @@ async fn read(table: &Table, id: ProductId) -> Result<Stored> {
             row = Some(from_item(item)?);
         }
     }
-    Ok(Stored { row: row.ok_or(Error::NotFound("product"))?, shards })
+    Ok(Stored { row: row.ok_or(Refusal::NotFound(Resource::Product))?, shards })
 }
 
 /// Reads up to `limit` products in the order of their folded names, starting after a position, and the position to go on
@@ -152,28 +153,15 @@ async fn read(table: &Table, id: ProductId) -> Result<Stored> {
 pub async fn list(table: &Table, prefix: &NamePrefix, limit: u16, after: Option<&str>) -> Result<(Vec<Product>, Option<String>)> {
     let limit = usize::from(limit);
     let prefix = prefix.as_str();
-    let mut request = table
-        .client
-        .query()
-        .table_name(&table.name)
-        .index_name(GSI1)
-        .key_condition_expression("gsi1pk = :products")
-        .expression_attribute_values(":products", AttributeValue::S(PRODUCTS.into()))
-        // One more than asked for tells whether there is a next page, so that no page is empty.
-        .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
-        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let start = after.map(|position| start_key(position, prefix)).transpose()?;
+    // One more than asked for tells whether there is a next page, so that no page is empty.
+    let mut query = Query::of_index(GSI1, PRODUCTS).after(start).limit(limit + 1);
     if !prefix.is_empty() {
-        request = request
-            .key_condition_expression("gsi1pk = :products AND begins_with(gsi1sk, :prefix)")
-            .expression_attribute_values(":prefix", AttributeValue::S(prefix.into()));
+        query = query.beginning_with(prefix);
     }
-    if let Some(position) = after {
-        request = request.set_exclusive_start_key(Some(start_key(position, prefix)?));
-    }
-
-    let output = request.send().await.map_err(fault)?;
-    let cut = output.last_evaluated_key.is_some();
-    let mut rows: Vec<Row> = output.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_>>()?;
+    let found = table.query(query).await?;
+    let cut = found.last.is_some();
+    let mut rows: Vec<Row> = found.items.into_iter().map(from_item).collect::<Result<_>>()?;
     let more = cut || rows.len() > limit;
     rows.truncate(limit);
     let before = rows.len();
@@ -220,12 +208,16 @@ fn start_key(position: &str, prefix: &str) -> Result<Item> {
 }
 
 /// Adds a product and takes its name, or does neither.
-pub async fn create(table: &Table, product: &Product, idempotency: Option<&Idempotency>) -> Result {
+pub async fn create(
+    table: &Table,
+    product: Product,
+    idempotency: Option<&Idempotency<'_, Product>>,
+) -> Result<Idempotent<Product>> {
     let name = product.name.folded();
     let mut transaction = Transaction::new(table)
-        .idempotent(idempotency)
+        .idempotent(idempotency, &product)?
         .insert(Key::ProductName(&name), &owned_by(product.product_id), |_| Error::NameTaken)
-        .insert(Key::Product(product.product_id), &Row::from(product), |_| {
+        .insert(Key::Product(product.product_id), &Row::from(&product), |_| {
             Error::Internal("a new product has the id of another".into())
         });
     for number in 1..product.stock_shards.get() {
@@ -234,7 +226,7 @@ pub async fn create(table: &Table, product: &Product, idempotency: Option<&Idemp
         let shard = new_shard(key, product.price.minor(), quantity, product.created_at);
         transaction = transaction.insert(key, &shard, |_| Error::Internal("a new product has the id of another".into()));
     }
-    transaction.commit().await
+    transaction.commit_idempotent(product).await
 }
 
 fn new_shard(key: Key<'_>, price: i64, quantity: u64, now: Timestamp) -> Shard {
@@ -251,16 +243,13 @@ pub async fn update(
     if_match: Option<&[u64]>,
     now: Timestamp,
 ) -> Result<Product> {
-    let mut backoff = Backoff::new();
-    loop {
+    let changed = until_done(async |backoff| {
         let stored = read(table, id).await?;
         require_version(if_match, stored.version())?;
         let (transaction, changed) = changed(table, id, stored, change, if_match.is_some(), now)?;
-        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
-            return changed.try_into();
-        }
-        backoff.after_change().await?;
-    }
+        Ok(transaction.attempt(backoff).await?.into_round()?.map(|()| changed))
+    });
+    changed.await?.try_into()
 }
 
 /// The transaction that makes a change, and the product after it.
@@ -325,7 +314,7 @@ fn changed<'a>(
         row.stock_shards = Some(shards_after.get());
     }
     own = reshard(own, 0, &mut row.quantity);
-    let mut transaction = Transaction::new(table).update(Key::Product(id), &own, |_| Refusal::Changed);
+    let mut transaction = Transaction::new(table).update(Key::Product(id), &own, |_| Cancellation::Changed);
     if let Some((before, after)) = renamed {
         transaction = transaction.insert(Key::ProductName(&after), &owned_by(id), |_| Error::NameTaken);
         transaction = free_name(transaction, id, &before);
@@ -348,13 +337,13 @@ fn changed<'a>(
         expression = reshard(expression, number, &mut shard.quantity);
         shard.version += 1;
         shard.updated_at = now.millis();
-        transaction = transaction.update(Key::Stock(id, number), &expression, |_| Refusal::Changed);
+        transaction = transaction.update(Key::Stock(id, number), &expression, |_| Cancellation::Changed);
     }
     let known = u32::try_from(shards.len()).unwrap_or(u32::MAX).saturating_add(1);
     for number in known..shards_after.get() {
         let key = Key::Stock(id, number);
         let shard = new_shard(key, row.price, pieces.map_or(0, |pieces| shards_after.share(pieces, number)), now);
-        transaction = transaction.insert(key, &shard, |_| Refusal::Changed);
+        transaction = transaction.insert(key, &shard, |_| Cancellation::Changed);
         shards.push(shard);
     }
     Ok((transaction, stored))
@@ -367,28 +356,23 @@ fn difference(after: u64, before: u64) -> i64 {
 
 /// Deletes a product that no order holds, and frees its name. `if_match`: only if it has one of these versions.
 pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> Result {
-    let mut backoff = Backoff::new();
-    loop {
+    until_done(async |backoff| {
         let stored = read(table, id).await?;
         require_version(if_match, stored.version())?;
-        if stored.reserved() > 0 {
-            return Err(Error::ProductInUse { reserved: stored.reserved() });
-        }
+        Product::require_deletable(stored.reserved())?;
         let Stored { row, shards } = stored;
         let name = Folded::new(&row.name);
         // No write has touched it since: then nothing is reserved, and there is no other shard.
         let unchanged = |version: u64| Expression::default().equal("version", version);
-        let transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Refusal::Changed);
+        let transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Cancellation::Changed);
         let mut transaction = free_name(transaction, id, &name);
         for shard in &shards {
             let key = Key::Stock(id, shard.number()?);
-            transaction = transaction.delete(key, &unchanged(shard.version), |_| Refusal::Changed);
+            transaction = transaction.delete(key, &unchanged(shard.version), |_| Cancellation::Changed);
         }
-        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
-            return Ok(());
-        }
-        backoff.after_change().await?;
-    }
+        transaction.attempt(backoff).await?.into_round()
+    })
+    .await
 }
 
 /// Gives up a product's name.

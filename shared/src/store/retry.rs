@@ -44,7 +44,7 @@ impl Backoff {
     /// # Errors
     ///
     /// [`Error::Contended`] when the time is over.
-    pub async fn after_change(&mut self) -> Result {
+    async fn after_change(&mut self) -> Result {
         if self.repeated {
             return self.pause().await;
         }
@@ -57,7 +57,7 @@ impl Backoff {
     /// # Errors
     ///
     /// [`Error::Contended`] when the time is over.
-    pub fn at_once(&self) -> Result {
+    fn at_once(&self) -> Result {
         if Instant::now() < self.until { Ok(()) } else { Err(Error::Contended) }
     }
 
@@ -68,5 +68,42 @@ impl Backoff {
         self.pauses += 1;
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
         Ok(())
+    }
+}
+
+/// What one round of an operation has come to.
+#[derive(Debug)]
+#[must_use]
+pub enum Round<T> {
+    Done(T),
+    /// Something is not as it was read: everything is read again.
+    Changed,
+    /// A failed condition has told what has changed: the same is tried with that, at once, before it changes again.
+    Told,
+}
+
+impl<T> Round<T> {
+    pub fn map<U>(self, done: impl FnOnce(T) -> U) -> Round<U> {
+        match self {
+            Self::Done(value) => Round::Done(done(value)),
+            Self::Changed => Round::Changed,
+            Self::Told => Round::Told,
+        }
+    }
+}
+
+/// Carries out an operation that reads, plans and writes, round by round, until it is done or refused.
+///
+/// # Errors
+///
+/// Whatever a round fails with; [`Error::Contended`] when the time is over.
+pub async fn until_done<T>(mut round: impl AsyncFnMut(&mut Backoff) -> Result<Round<T>>) -> Result<T> {
+    let mut backoff = Backoff::new();
+    loop {
+        match round(&mut backoff).await? {
+            Round::Done(value) => return Ok(value),
+            Round::Changed => backoff.after_change().await?,
+            Round::Told => backoff.at_once()?,
+        }
     }
 }

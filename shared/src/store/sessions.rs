@@ -1,22 +1,18 @@
 //! Logins, and sessions while they last. All sessions of an account are one item, so that they are counted, seen and ended in
 //! one call.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{cell::Cell, collections::BTreeMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Table,
     attempts::LoginAttempts,
     expression::Expression,
     key::{Attempted, Item, Key},
-    retry::Backoff,
-    table::{Write, from_item},
-    transaction::{Refusal, Transaction},
+    retry::{Round, until_done},
+    table::{Table, Write, from_item},
+    transaction::{Cancellation, Transaction},
     users::{self, Account},
 };
 use crate::{
@@ -121,7 +117,7 @@ pub async fn attempt<'a>(
 
     let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
     let keys: Vec<_> = [user, sessions].into_iter().chain(attempts.keys()).collect();
-    let mut found = table.batch(keys, &[]).await?;
+    let mut found = table.batch_get(keys, &[]).await?;
     let mut take = |key: &Key<'_>| {
         let position = found.iter().position(|item| is(item, key))?;
         Some(found.swap_remove(position))
@@ -164,11 +160,10 @@ pub async fn start(
 ) -> Result {
     let user = Key::User(account.user.user_id);
     let mut others = attempt.sessions.clone();
-    let mut backoff = Backoff::new();
     // Of many who log in at once, all would want to end the same session again and again: who has lost once takes another of the
     // oldest.
     let mut spared = 0;
-    loop {
+    until_done(async |backoff| {
         let unchanged = Expression::exists()
             .equal("is_active", true)
             .equal("password", account.password.as_phc())
@@ -179,22 +174,24 @@ pub async fn start(
             None => transaction.check(user, &unchanged, |_| Error::InvalidCredentials),
         };
         // The sessions as they are by now, if that is what stands against it.
-        let found = Mutex::new(None);
-        let transaction =
-            transaction.update(Key::Sessions(session.user_id), &added(session, others.as_deref(), spared, now)?, |item| {
-                *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(item);
-                Refusal::Changed
-            });
-        if transaction.attempt(&mut backoff).await?.done_or_changed()? {
-            return Ok(());
+        let found = Cell::new(None);
+        let added = added(session, others.as_deref(), spared, now)?;
+        let transaction = transaction.update(Key::Sessions(session.user_id), &added, |item| {
+            found.set(Some(item));
+            Cancellation::Changed
+        });
+        let round = transaction.attempt(backoff).await?.into_round()?;
+        if matches!(round, Round::Done(())) {
+            return Ok(round);
         }
-        if let Some(item) = found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(item) = found.into_inner() {
             let row = item.map(from_item::<Row>).transpose()?;
             others = row.map(|row| row.into_sessions(session.user_id)).transpose()?;
         }
         spared = fastrand::usize(..Session::MAX_PER_ACCOUNT / 2);
-        backoff.at_once()?;
-    }
+        Ok(Round::Told)
+    })
+    .await
 }
 
 /// Adds a session to `others`, in place of those that are over and of as many as are too many.
@@ -238,7 +235,7 @@ pub async fn find_with_account(
 ) -> Result<Option<(Session, Account)>> {
     let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
     let (mut account, mut session) = (None, None);
-    for item in table.batch([user, sessions], &[]).await? {
+    for item in table.batch_get([user, sessions], &[]).await? {
         if is(&item, &user) {
             account = Some(users::from_stored(item)?);
         } else {

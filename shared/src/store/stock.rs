@@ -8,23 +8,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Table,
     expression::Expression,
     key::{Item, Key},
+    query::Query,
     retry::Backoff,
-    table::from_item,
-    transaction::{Refusal, Transaction},
+    table::{Table, from_item},
+    transaction::{Cancellation, Transaction},
 };
 use crate::{
     Error, Result,
-    aws::fault,
-    domain::{Money, Offer, ProductId, Timestamp},
-    error::Fault,
+    domain::{Money, Offer, ProductId, Refusal, Timestamp},
 };
 
 /// A shard of a product's stock as it is stored. Its number is in the key.
@@ -48,18 +45,8 @@ impl Shard {
 
 /// The shards of a product, its own item not included.
 pub(super) async fn shards(table: &Table, product_id: ProductId) -> Result<Vec<Shard>> {
-    let output = table
-        .client
-        .query()
-        .table_name(&table.name)
-        .key_condition_expression("pk = :pk AND begins_with(sk, :stock)")
-        .expression_attribute_values(":pk", AttributeValue::S(Key::Product(product_id).pk()))
-        .expression_attribute_values(":stock", AttributeValue::S(Key::STOCK_PREFIX.into()))
-        .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .send()
-        .await
-        .map_err(fault)?;
-    output.items.unwrap_or_default().into_iter().map(from_item).collect()
+    let shards = Query::of(Key::Product(product_id)).beginning_with(Key::STOCK_PREFIX).eventually();
+    table.query(shards).await?.items.into_iter().map(from_item).collect()
 }
 
 /// What a sale needs to know of a product.
@@ -78,7 +65,7 @@ pub(super) async fn offers(table: &Table, products: &BTreeSet<ProductId>) -> Res
     if products.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let items = table.batch(products.iter().map(|id| Key::Product(*id)), &OFFER).await?;
+    let items = table.batch_get(products.iter().map(|id| Key::Product(*id)), &OFFER).await?;
     items.into_iter().map(offer).collect()
 }
 
@@ -127,7 +114,7 @@ impl Survey {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfStock`] for the first of which all shards together have too few.
+    /// [`Refusal::OutOfStock`] for the first of which all shards together have too few.
     pub async fn of(table: &Table, wanted: Vec<Wanted>) -> Result<Self> {
         let read = wanted.iter().map(|wanted| pieces(table, wanted.product_id));
         let read: Vec<Pieces> = stream::iter(read).buffered(SIDE_BY_SIDE).try_collect().await?;
@@ -135,7 +122,7 @@ impl Survey {
         for (Wanted { product_id, pieces: wanted, .. }, pieces) in &seen {
             let available = pieces.values().sum();
             if available < *wanted {
-                return Err(Error::OutOfStock { product_id: *product_id, available });
+                return Err(Refusal::OutOfStock { product_id: *product_id, available }.into());
             }
         }
         Ok(Self(seen))
@@ -197,7 +184,7 @@ type Pieces = BTreeMap<u32, u64>;
 
 /// The pieces in each shard, as they are after every write that was answered before.
 async fn pieces(table: &Table, product_id: ProductId) -> Result<Pieces> {
-    let items = table.collection(Key::Product(product_id)).await?;
+    let items = table.query(Query::of(Key::Product(product_id))).await?.items;
     let rows = items.into_iter().map(from_item::<StockRow>).collect::<Result<Vec<_>>>()?;
     Ok(rows.iter().map(|row| (Key::shard_of(&row.sk).unwrap_or(0), row.quantity)).collect())
 }
@@ -233,7 +220,7 @@ fn missing(pieces: &Pieces, into: u32, wanted: u64) -> Moved {
 async fn consolidate(table: &Table, product_id: ProductId, into: u32, moved: Moved) -> Result {
     // Neither a version nor a time: for whoever looks at the product, nothing has changed.
     let more = Expression::exists().add("quantity", signed(total(&moved)));
-    let transaction = Transaction::new(table).update(Key::Stock(product_id, into), &more, |_| Refusal::Changed);
+    let transaction = Transaction::new(table).update(Key::Stock(product_id, into), &more, |_| Cancellation::Changed);
     match take_from(transaction, product_id, &moved, 0).attempt(&mut Backoff::none()).await {
         Ok(_) | Err(Error::Contended) => Ok(()),
         Err(error) => Err(error),
@@ -244,7 +231,7 @@ async fn consolidate(table: &Table, product_id: ProductId, into: u32, moved: Mov
 fn take_from<'a>(mut transaction: Transaction<'a>, product_id: ProductId, moved: &Moved, wanted: u64) -> Transaction<'a> {
     for (shard, pieces) in moved {
         let less = Expression::default().at_least("quantity", *pieces).add("quantity", -signed(*pieces));
-        let depleted = move |_| Refusal::ShardDepleted { product_id, wanted };
+        let depleted = move |_| Cancellation::ShardDepleted { product_id, wanted };
         transaction = transaction.update(Key::Stock(product_id, *shard), &less, depleted);
     }
     transaction
@@ -310,7 +297,7 @@ pub(super) fn restock(quantity: u64, now: Timestamp) -> Expression {
 }
 
 /// Why pieces were not held, of which so many were to be `here`.
-fn why_not_held(old: Option<Item>, product_id: ProductId, wanted: u64, here: u64) -> Refusal {
+fn why_not_held(old: Option<Item>, product_id: ProductId, wanted: u64, here: u64) -> Cancellation {
     match old.map(from_item::<StockRow>) {
         Some(Ok(row)) if row.quantity < here => too_few(&row, product_id, wanted),
         None | Some(Ok(_)) => broken().into(),
@@ -319,30 +306,33 @@ fn why_not_held(old: Option<Item>, product_id: ProductId, wanted: u64, here: u64
 }
 
 /// Why pieces were not reserved, of which so many were to be `here`.
-fn why_not_reserved(old: Option<Item>, product_id: ProductId, wanted: u64, here: u64, price: Money, pointer: String) -> Refusal {
+fn why_not_reserved(
+    old: Option<Item>,
+    product_id: ProductId,
+    wanted: u64,
+    here: u64,
+    price: Money,
+    pointer: String,
+) -> Cancellation {
     let row = match old.map(from_item::<StockRow>) {
-        None => return Error::UnknownProduct(unknown(pointer)).into(),
+        None => return Refusal::unknown_product(pointer).into(),
         Some(Err(error)) => return error.into(),
         Some(Ok(row)) => row,
     };
     match Money::from_minor(row.price) {
         _ if row.quantity < here => too_few(&row, product_id, wanted),
-        Some(new) if new != price => Refusal::PriceChanged { product_id, price: new },
+        Some(new) if new != price => Cancellation::PriceChanged { product_id, price: new },
         Some(_) => Error::Internal("a product was not reserved for no reason".into()).into(),
         None => Error::Internal(format!("{}: the stored price breaks its rules", row.sk)).into(),
     }
 }
 
-fn too_few(row: &StockRow, product_id: ProductId, wanted: u64) -> Refusal {
+fn too_few(row: &StockRow, product_id: ProductId, wanted: u64) -> Cancellation {
     if row.is_spread() {
-        Refusal::ShardDepleted { product_id, wanted }
+        Cancellation::ShardDepleted { product_id, wanted }
     } else {
-        Error::OutOfStock { product_id, available: row.quantity }.into()
+        Refusal::OutOfStock { product_id, available: row.quantity }.into()
     }
-}
-
-pub(super) fn unknown(pointer: String) -> Vec<Fault> {
-    vec![Fault::new(pointer, "is no product of this shop")]
 }
 
 pub(super) fn broken() -> Error {

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use aws_sdk_dynamodb::{
     Client,
     operation::{delete_item::DeleteItemError, update_item::UpdateItemError},
-    types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -67,26 +67,9 @@ impl Table {
         output.item.map(from_item).transpose()
     }
 
-    /// Reads all items that share the key's `pk`, in the order of their `sk`, as they are after every write that was answered
-    /// before.
-    pub(super) async fn collection(&self, key: Key<'_>) -> Result<Vec<Item>> {
-        let output = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(key.pk()))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(fault)?;
-        Ok(output.items.unwrap_or_default())
-    }
-
     /// Reads up to 100 items, in no order, as they are after every write that was answered before; those that there are not are
     /// left out. `projection` names the attributes that are wanted; none names all.
-    pub(super) async fn batch(&self, keys: impl IntoIterator<Item = Key<'_>>, projection: &[&str]) -> Result<Vec<Item>> {
+    pub(super) async fn batch_get(&self, keys: impl IntoIterator<Item = Key<'_>>, projection: &[&str]) -> Result<Vec<Item>> {
         let mut wanted = KeysAndAttributes::builder()
             .set_keys(Some(keys.into_iter().map(|key| key.attributes()).collect()))
             .consistent_read(true);
@@ -149,9 +132,7 @@ impl Table {
             }
         }
     }
-}
 
-impl Table {
     /// Deletes one item; one that is not there already stays so.
     pub(super) async fn delete(&self, key: Key<'_>) -> Result {
         let request = self

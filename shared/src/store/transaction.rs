@@ -1,4 +1,4 @@
-//! Writes that happen together or not at all, each with the refusal that its failed condition means.
+//! Writes that happen together or not at all, each with what its failed condition means.
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -13,13 +13,13 @@ use uuid::Uuid;
 use super::{
     expression::Expression,
     key::{Item, Key},
-    retry::Backoff,
+    retry::{Backoff, Round},
     table::{Table, to_item},
 };
 use crate::{
     Error, Result,
     aws::fault,
-    domain::{Money, ProductId},
+    domain::{Money, ProductId, Refusal},
 };
 
 /// The reason of a write whose condition did not hold.
@@ -27,9 +27,11 @@ const FAILED_CONDITION: &str = "ConditionalCheckFailed";
 
 /// What a failed condition means.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum Cancellation {
     /// The request is refused with this.
-    Final(Error),
+    Refused(Error),
+    /// The request was carried out before, and this response was saved.
+    Repeated(SavedResponse),
     /// The item is not as it was read: the operation starts over.
     Changed,
     /// The product's price is another than the one that was read.
@@ -38,11 +40,21 @@ pub enum Refusal {
     ShardDepleted { product_id: ProductId, wanted: u64 },
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for Cancellation {
     fn from(error: Error) -> Self {
-        Self::Final(error)
+        Self::Refused(error)
     }
 }
+
+impl From<Refusal> for Cancellation {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+/// The response to a request that was carried out, as `http` wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedResponse(pub String);
 
 /// What became of a transaction.
 #[derive(Debug)]
@@ -50,149 +62,127 @@ impl From<Error> for Refusal {
 pub enum Outcome {
     Done,
     /// Nothing was written. What every failed condition means, in the order in which the writes were added.
-    Refused(Vec<Refusal>),
+    Cancelled(Vec<Cancellation>),
 }
 
 impl Outcome {
-    /// Whether it was done; `false` if an item was not as it was read.
+    /// For an operation that reads everything again when an item is not as it was read.
     ///
     /// # Errors
     ///
-    /// The first refusal, if that is final.
-    pub fn done_or_changed(self) -> Result<bool> {
+    /// The first failed condition, if that refuses the request.
+    pub fn into_round(self) -> Result<Round<()>> {
         match self {
-            Self::Done => Ok(true),
-            Self::Refused(refusals) => match refusals.into_iter().next() {
-                Some(Refusal::Final(error)) => Err(error),
-                _ => Ok(false),
+            Self::Done => Ok(Round::Done(())),
+            Self::Cancelled(conditions) => match conditions.into_iter().next() {
+                Some(Cancellation::Refused(error)) => Err(error),
+                _ => Ok(Round::Changed),
             },
         }
     }
 }
 
 /// Tells from the item that made a condition fail (`None`: there was no item) what that means.
-type Reading<'a> = Box<dyn FnOnce(Option<Item>) -> Refusal + Send + 'a>;
+type Meaning<'a> = Box<dyn FnOnce(Option<Item>) -> Cancellation + 'a>;
 
 /// One `TransactWriteItems`, put together write by write.
 ///
-/// When several conditions fail, the refusal of the first such write in the order they were added counts most: add first what
-/// should be told first.
+/// When several conditions fail, the first such write in the order they were added counts most: add first what should be told
+/// first.
 pub struct Transaction<'a> {
     table: &'a Table,
-    writes: Result<Vec<TransactWriteItem>>,
-    readings: Vec<Reading<'a>>,
+    actions: Result<Vec<TransactWriteItem>>,
+    meanings: Vec<Meaning<'a>>,
+}
+
+/// What all four kinds of action have in common.
+macro_rules! action {
+    ($builder:expr, $table:expr, $expression:expr) => {
+        $builder
+            .table_name(&$table.name)
+            .set_condition_expression($expression.condition())
+            .set_expression_attribute_names($expression.names())
+            .set_expression_attribute_values($expression.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| Error::Internal(error.to_string()))
+    };
 }
 
 impl<'a> Transaction<'a> {
     pub fn new(table: &'a Table) -> Self {
-        Self { table, writes: Ok(Vec::new()), readings: Vec::new() }
+        Self { table, actions: Ok(Vec::new()), meanings: Vec::new() }
     }
 
-    /// Writes a new item; refused if there is one with its key.
-    pub fn insert<R: Into<Refusal>>(
+    /// Writes a new item; cancelled if there is one with its key.
+    pub fn insert<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         row: &impl Serialize,
-        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+        meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
-        self.put(key, row, &Expression::absent(), refusal)
+        self.put(key, row, &Expression::absent(), meaning)
     }
 
     /// Writes a whole item under conditions.
-    pub fn put<R: Into<Refusal>>(
+    pub fn put<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         row: &impl Serialize,
         expression: &Expression,
-        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+        meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
-        let write = to_item(row).and_then(|mut item| {
+        let put = to_item(row).and_then(|mut item| {
             item.extend(key.attributes());
-            Put::builder()
-                .table_name(&self.table.name)
-                .set_item(Some(item))
-                .set_condition_expression(expression.condition())
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values())
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .build()
-                .map(|put| TransactWriteItem::builder().put(put).build())
-                .map_err(|error| Error::Internal(error.to_string()))
+            action!(Put::builder().set_item(Some(item)), self.table, expression)
         });
-        self.with(write, refusal)
+        self.with(put.map(|put| TransactWriteItem::builder().put(put).build()), meaning)
     }
 
     /// Changes an item under conditions.
-    pub fn update<R: Into<Refusal>>(
+    pub fn update<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         expression: &Expression,
-        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+        meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
-        let write = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .update_expression(expression.update())
-            .set_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map(|update| TransactWriteItem::builder().update(update).build())
-            .map_err(|error| Error::Internal(error.to_string()));
-        self.with(write, refusal)
+        let update = Update::builder().set_key(Some(key.attributes())).update_expression(expression.update());
+        let update = action!(update, self.table, expression);
+        self.with(update.map(|update| TransactWriteItem::builder().update(update).build()), meaning)
     }
 
     /// Deletes an item under conditions.
-    pub fn delete<R: Into<Refusal>>(
+    pub fn delete<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         expression: &Expression,
-        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+        meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
-        let write = Delete::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .set_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map(|delete| TransactWriteItem::builder().delete(delete).build())
-            .map_err(|error| Error::Internal(error.to_string()));
-        self.with(write, refusal)
+        let delete = action!(Delete::builder().set_key(Some(key.attributes())), self.table, expression);
+        self.with(delete.map(|delete| TransactWriteItem::builder().delete(delete).build()), meaning)
     }
 
     /// Changes nothing, under conditions.
-    pub fn check<R: Into<Refusal>>(
+    pub fn check<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         expression: &Expression,
-        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+        meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
-        let write = ConditionCheck::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .set_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map(|check| TransactWriteItem::builder().condition_check(check).build())
-            .map_err(|error| Error::Internal(error.to_string()));
-        self.with(write, refusal)
+        let check = action!(ConditionCheck::builder().set_key(Some(key.attributes())), self.table, expression);
+        self.with(check.map(|check| TransactWriteItem::builder().condition_check(check).build()), meaning)
     }
 
-    fn with<R: Into<Refusal>>(
+    fn with<C: Into<Cancellation>>(
         mut self,
-        write: Result<TransactWriteItem>,
-        refusal: impl FnOnce(Option<Item>) -> R + Send + 'a,
+        action: Result<TransactWriteItem>,
+        meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
-        self.writes = self.writes.and_then(|mut writes| {
-            writes.push(write?);
-            Ok(writes)
+        self.actions = self.actions.and_then(|mut actions| {
+            actions.push(action?);
+            Ok(actions)
         });
-        self.readings.push(Box::new(|found| refusal(found).into()));
+        self.meanings.push(Box::new(|found| meaning(found).into()));
         self
     }
 
@@ -209,7 +199,7 @@ impl<'a> Transaction<'a> {
             .table
             .client
             .transact_write_items()
-            .set_transact_items(Some(self.writes?))
+            .set_transact_items(Some(self.actions?))
             .client_request_token(Uuid::now_v7().to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
 
@@ -222,9 +212,9 @@ impl<'a> Transaction<'a> {
                 _ => return Err(fault(error)),
             };
             if reasons.iter().any(|reason| reason.code() == Some(FAILED_CONDITION)) {
-                let read = self.readings.into_iter().zip(reasons);
-                let failed = read.filter(|(_, reason)| reason.code() == Some(FAILED_CONDITION));
-                return Ok(Outcome::Refused(failed.map(|(reading, reason)| reading(reason.item().cloned())).collect()));
+                let meant = self.meanings.into_iter().zip(reasons);
+                let failed = meant.filter(|(_, reason)| reason.code() == Some(FAILED_CONDITION));
+                return Ok(Outcome::Cancelled(failed.map(|(meaning, reason)| meaning(reason.item().cloned())).collect()));
             }
             if !reasons.iter().all(passes_by_itself) {
                 return Err(fault(error));
@@ -235,16 +225,17 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Carries out what needs no second plan.
+    /// Carries out what is based on nothing that was read.
     ///
     /// # Errors
     ///
-    /// The first refusal; [`Error::Unavailable`] or [`Error::Contended`] as [`Transaction::attempt`] has them.
+    /// What the first failed condition refuses with; [`Error::Unavailable`] or [`Error::Contended`] as [`Transaction::attempt`]
+    /// has them.
     pub async fn commit(self) -> Result {
-        if self.attempt(&mut Backoff::new()).await?.done_or_changed()? {
-            return Ok(());
+        match self.attempt(&mut Backoff::new()).await?.into_round()? {
+            Round::Done(()) => Ok(()),
+            _ => Err(Error::Internal("a write that was based on no read met a change".into())),
         }
-        Err(Error::Internal("a write that was based on no read met a change".into()))
     }
 }
 

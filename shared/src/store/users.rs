@@ -3,16 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Table,
     expression::Expression,
     key::{Item, Key},
-    table::{Write, from_item},
+    table::{Table, Write, from_item},
     transaction::Transaction,
 };
 use crate::{
     Error, Result,
     auth::PasswordHash,
-    domain::{Email, Login, Role, Timestamp, User, UserId, Username},
+    domain::{Email, Login, Refusal, Resource, Role, Timestamp, User, UserId, Username},
 };
 
 /// An account as it is stored. Its id is in the key.
@@ -110,6 +109,6 @@ pub async fn administer(table: &Table, id: UserId, role: Option<Role>, is_active
     }
     match table.update::<Row>(Key::User(id), &expression).await? {
         Write::Done(row) => Ok(Account::try_from(row)?.user),
-        Write::Refused(_) => Err(Error::NotFound("account")),
+        Write::Refused(_) => Err(Refusal::NotFound(Resource::Account).into()),
     }
 }

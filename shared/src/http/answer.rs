@@ -2,18 +2,21 @@
 
 use lambda_http::{
     Body,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{page::Cursor, request::Request};
+use super::{
+    page::Cursor,
+    reply::{Response, at_version, empty, etag, json},
+    request::Request,
+    saved::replay,
+};
 use crate::{
     Error, Result,
     domain::{OrderDetails, Product},
+    store::Idempotent,
 };
-
-/// What a handler answers.
-pub type Response = lambda_http::Response<Body>;
 
 /// An entity that is answered with a strong `ETag`.
 pub trait Versioned {
@@ -58,6 +61,14 @@ pub fn created<T: Serialize + Versioned>(path: &str, entity: &T) -> Result<Respo
     let location = HeaderValue::from_str(path).map_err(|_| Error::Internal(format!("{path:?} is no path")))?;
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
+}
+
+/// The response to what was done now, or the one that was saved when it was done before.
+pub fn idempotent<T>(outcome: Idempotent<T>, respond: impl Fn(&T) -> Result<Response>) -> Result<Response> {
+    match outcome {
+        Idempotent::Done(made) => respond(&made),
+        Idempotent::Repeated(response) => replay(&response),
+    }
 }
 
 /// 200 with a part of an entity, and the `ETag` of the whole.
@@ -159,76 +170,6 @@ pub fn page<T: Serialize>(request: &Request, name: &'static str, entries: &[T], 
     Ok(response)
 }
 
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    // Our own types always have a JSON form; an empty body would show at once if one had not.
-    let text = serde_json::to_string(value).unwrap_or_default();
-    let mut response = Response::new(Body::Text(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
 fn tagged<T: Serialize + Versioned>(status: StatusCode, entity: &T) -> Response {
     at_version(json(status, entity), entity.version())
-}
-
-fn at_version(mut response: Response, version: u64) -> Response {
-    response.headers_mut().insert(header::ETAG, etag(version));
-    response
-}
-
-fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = status;
-    response
-}
-
-/// Versions are never used twice under one path, so that they serve as strong validators (RFC 9110, 8.8.3).
-fn etag(version: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
-/// An answer as an idempotency record keeps it.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    etag: Option<String>,
-    body: String,
-}
-
-/// The text under which an answer is remembered.
-pub(super) fn keep(response: &Response) -> Result<String> {
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let kept = Kept {
-        status: response.status().as_u16(),
-        location: header(header::LOCATION),
-        etag: header(header::ETAG),
-        body: match response.body() {
-            Body::Text(text) => text.clone(),
-            _ => String::new(),
-        },
-    };
-    serde_json::to_string(&kept).map_err(|error| Error::Internal(error.to_string()))
-}
-
-/// The answer that was remembered, marked as a repetition.
-pub(super) fn replay(kept: &str) -> Result<Response> {
-    let broken = |error: &dyn std::fmt::Display| Error::Internal(format!("a remembered answer cannot be read: {error}"));
-    let kept: Kept = serde_json::from_str(kept).map_err(|error| broken(&error))?;
-    let mut response = Response::new(Body::Text(kept.body));
-    *response.status_mut() = StatusCode::from_u16(kept.status).map_err(|error| broken(&error))?;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    for (name, value) in [(header::LOCATION, kept.location), (header::ETAG, kept.etag)] {
-        if let Some(value) = value {
-            headers.insert(name, HeaderValue::from_str(&value).map_err(|error| broken(&error))?);
-        }
-    }
-    Ok(response)
 }

@@ -7,11 +7,13 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::runtime::{carry_out, start};
 use crate::{
     Error, Result,
     app::{FromEnvironment, StartupError},
-    domain::{Fields, FromFields, Timestamp},
+    domain::{Refusal, Timestamp},
     http,
+    json::{Fields, FromFields},
     telemetry::{self, Kind, Work, record},
 };
 
@@ -25,7 +27,7 @@ where
     I: FromFields,
     O: Serialize,
 {
-    let (app, source) = http::start::<A>()?;
+    let (app, source) = start::<A>()?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let (payload, context) = event.into_parts();
@@ -37,7 +39,7 @@ where
             record(|metrics| metrics.asked_by = asked_by);
             let input = Fields::parse(payload.get().as_bytes())?;
             // Boxed: the types of the futures below are nested deeper than the compiler follows.
-            http::carry_out(handler(app, input), limit).boxed_local().await
+            carry_out(handler(app, input), limit).boxed_local().await
         };
         let reported = carried_out.inspect_err(http::report);
         let status = |outcome: &Result<O>| outcome.as_ref().map_or_else(http::status, |_| 200);
@@ -67,7 +69,7 @@ fn asked_by(context: &Context) -> Option<String> {
 
 fn failure(error: Error) -> Diagnostic {
     let error_message = match &error {
-        Error::Invalid(faults) => {
+        Error::Refused(Refusal::Invalid(faults)) => {
             faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect::<Vec<_>>().join("; ")
         }
         error => error.to_string(),

@@ -1,0 +1,102 @@
+//! What the shop's rules say no to.
+
+use std::fmt;
+
+use super::{id::ProductId, status::Status};
+use crate::fault::Fault;
+
+/// Shorthand for what a rule returns.
+pub type Result<T = (), E = Refusal> = std::result::Result<T, E>;
+
+/// Why something is not done that was asked for in a way that could be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// One or more fields of the request cannot be accepted.
+    #[error("{} of the request cannot be accepted", if .0.len() == 1 { "a field" } else { "fields" })]
+    Invalid(Vec<Fault>),
+
+    /// The caller is known and may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+
+    /// What was asked for does not exist, or not for this caller.
+    #[error("there is no such {0}")]
+    NotFound(Resource),
+
+    /// Orders hold stock of the product.
+    #[error("{reserved} of this product are reserved by orders")]
+    ProductInUse { reserved: u64 },
+
+    /// There is not as much of a product as is asked for.
+    #[error("{available} of this product are available")]
+    OutOfStock { product_id: ProductId, available: u64 },
+
+    /// A line names a product that there is not; the faults say which.
+    #[error("there is no such product")]
+    UnknownProduct(Vec<Fault>),
+
+    /// An order is for a customer that there is not, or whose account is closed.
+    #[error("there is no such active account")]
+    UnknownCustomer,
+
+    /// The customer has as many PENDING orders as the shop allows.
+    #[error("a customer may have {limit} orders that are PENDING at a time")]
+    TooManyOpenOrders { limit: u32 },
+
+    /// No order goes from the one status to the other.
+    #[error("an order does not go from {from} to {to}")]
+    IllegalTransition { from: Status, to: Status },
+
+    /// There is nothing on the order.
+    #[error("an order without items cannot be confirmed")]
+    EmptyOrder,
+
+    /// The order is past the point where its lines may change.
+    #[error("the items of an order that is {status} cannot be changed")]
+    OrderNotEditable { status: Status },
+
+    /// The order is past the point, or not yet at it, where it may be deleted.
+    #[error("an order that is {status} cannot be deleted")]
+    OrderNotDeletable { status: Status },
+
+    /// The order has as many lines as an order may have.
+    #[error("an order has at most {max} items")]
+    TooManyItems { max: usize },
+}
+
+impl Refusal {
+    /// The line at `pointer` is of a product that the shop does not have.
+    pub fn unknown_product(pointer: impl Into<String>) -> Self {
+        Self::UnknownProduct(vec![Fault::new(pointer, "is no product of this shop")])
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(vec![fault])
+    }
+}
+
+/// A kind of thing that is asked for by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    Account,
+    Order,
+    OrderItem,
+    Page,
+    Path,
+    Product,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Account => "account",
+            Self::Order => "order",
+            Self::OrderItem => "order item",
+            Self::Page => "page",
+            Self::Path => "path",
+            Self::Product => "product",
+        })
+    }
+}

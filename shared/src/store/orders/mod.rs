@@ -1,0 +1,13 @@
+//! Orders with their lines and history, and the stock they hold.
+
+mod lines;
+mod list;
+mod place;
+mod row;
+mod sale;
+mod status;
+
+pub use lines::{LinesOf, Written, add_item, change_item, remove_item};
+pub use list::{Walk, ended, find, list_all, list_of_customer};
+pub use place::place;
+pub use status::{change_status, delete, expire};

@@ -1,0 +1,79 @@
+//! Placing an order.
+
+use futures_util::future::try_join;
+
+use super::{
+    super::{
+        expression::Expression,
+        idempotency::{Idempotency, Idempotent, refuse_unless_repeated},
+        key::Key,
+        retry::{Round, until_done},
+        stock,
+        table::Table,
+        transaction::{Outcome, Transaction},
+    },
+    list::count_open,
+    row::{Row, insert_item},
+    sale::Sale,
+};
+use crate::{
+    Error, Result,
+    domain::{Actor, Order, OrderDetails, OrderDraft, OrderPolicy, Refusal, Status},
+    telemetry::record,
+};
+
+/// Places an order with all its lines and takes their stock, or does none of it.
+pub async fn place(
+    table: &Table,
+    draft: &OrderDraft,
+    actor: &Actor,
+    policy: &OrderPolicy,
+    idempotency: Option<&Idempotency<'_, OrderDetails>>,
+) -> Result<Idempotent<OrderDetails>> {
+    table.raise_order_shards().await?;
+    let products = draft.products();
+    let limit = policy.open_orders_limit(actor);
+    let open = async {
+        match limit {
+            Some(max) => count_open(table, draft.customer_id, policy.oldest_pending(draft.now), max.into()).await,
+            None => Ok(0),
+        }
+    };
+    let (offers, open) = try_join(stock::offers(table, &products), open).await?;
+    if let Some(limit) = limit.filter(|limit| open >= u64::from(*limit)) {
+        return refuse_unless_repeated(table, idempotency, Refusal::TooManyOpenOrders { limit }).await;
+    }
+    // The order, the record, the customer and the lines are in the transaction beside the stock.
+    let mut sale = Sale::new(offers, 3 + draft.items.len());
+    until_done(async |backoff| {
+        sale.find_depleted(table).await?;
+        let details = match draft.priced(&sale.offers) {
+            Ok(details) => details,
+            Err(unknown) => return refuse_unless_repeated(table, idempotency, unknown).await.map(Round::Done),
+        };
+        let Order { order_id, customer_id, created_at: now, .. } = details.order;
+
+        let mut transaction = Transaction::new(table).idempotent(idempotency, &details)?;
+        if actor.user_id() != Some(customer_id) {
+            let active = Expression::default().equal("is_active", true);
+            transaction = transaction.check(Key::User(customer_id), &active, |_| Refusal::UnknownCustomer);
+        }
+        transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details.order), |_| {
+            Error::Internal("a new order has the id of another".into())
+        });
+        for ((product_id, _), quantity) in details.demand() {
+            transaction = sale.reserve(transaction, product_id, quantity, now, draft.pointer(product_id));
+        }
+        for item in &details.items {
+            transaction = insert_item(transaction, item);
+        }
+        match transaction.attempt(backoff).await? {
+            Outcome::Done => {
+                record(|metrics| metrics.order(Status::Pending));
+                Ok(Round::Done(Idempotent::Done(details)))
+            }
+            Outcome::Cancelled(conditions) => sale.learn(table, conditions).await,
+        }
+    })
+    .await
+}
