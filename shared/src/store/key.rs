@@ -1,21 +1,4 @@
-//! The only place that spells a key.
-//!
-//! | item | `pk` | `sk` | `gsi1pk` / `gsi1sk` | `gsi2pk` / `gsi2sk` |
-//! |---|---|---|---|---|
-//! | product | `PRODUCT#<product id>` | `PRODUCT` | `PRODUCTS` / `<folded name>` | |
-//! | stock of a product, but for shard 0 | `PRODUCT#<product id>` | `STOCK#<shard>` | | |
-//! | product name | `PRODUCT_NAME#<folded name>` | `OWNER` | | |
-//! | order | `ORDER#<order id>` | `ORDER` | `CUSTOMER#<user id>` / `<order id>` | `ORDERS#<status>#<shard>` / `<order id>` |
-//! | order item | `ORDER#<order id>` | `ITEM#<order item id>` | | |
-//! | order history | `ORDER#<order id>` | `HISTORY#<version>` | | |
-//! | user | `USER#<user id>` | `USER` | | |
-//! | e-mail address, username | `EMAIL#<folded>`, `USERNAME#<folded>` | `OWNER` | | |
-//! | sessions of a user | `SESSIONS#<user id>` | `SESSIONS` | | |
-//! | failed logins of an account, in total and from one address | `ATTEMPTS#<user id>` | `TOTAL`, `FROM#<address>` | | |
-//! | failed logins with a name that nobody has | `ATTEMPTS#EMAIL#<folded>`, `ATTEMPTS#USERNAME#<folded>` | `TOTAL`, `FROM#<address>` | | |
-//! | failed logins and registrations from one address | `ADDRESS#<address>` | `LOGINS`, `REGISTRATIONS` | | |
-//! | parts of the admins' list, if more than one | `SETTINGS` | `ORDER_SHARDS` | | |
-//! | idempotency record | `IDEMPOTENCY#<user id>#<role>#<key>` | `IDEMPOTENCY` | | |
+//! The keys of items, as [`schema`](super::schema) spells them.
 //!
 //! | question | answered by |
 //! |---|---|
@@ -35,6 +18,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::schema::{self, ItemKind};
 use crate::domain::{Folded, Login, OrderId, OrderItemId, ProductId, Role, SourceAddress, Status, UserId};
 
 /// An item as DynamoDB hands it over.
@@ -45,9 +29,6 @@ pub const GSI1: &str = "gsi1";
 
 /// Index of orders by status.
 pub const GSI2: &str = "gsi2";
-
-/// `gsi1pk` of all products: their collection is sorted by folded name.
-pub const PRODUCTS: &str = "PRODUCTS";
 
 /// Whose failed logins are counted.
 #[derive(Debug, Clone, Copy)]
@@ -96,19 +77,24 @@ pub enum Key<'a> {
 
 impl<'a> Key<'a> {
     /// `sk` of an order's own item.
-    pub const ORDER: &'static str = "ORDER";
-    pub const STOCK_PREFIX: &'static str = "STOCK#";
-    pub const ITEM_PREFIX: &'static str = "ITEM#";
-    pub const HISTORY_PREFIX: &'static str = "HISTORY#";
+    pub const ORDER: &'static str = schema::ORDER.sk.prefix();
+    pub const STOCK_PREFIX: &'static str = schema::STOCK.sk.prefix();
+    pub const ITEM_PREFIX: &'static str = schema::ORDER_ITEM.sk.prefix();
+    pub const HISTORY_PREFIX: &'static str = schema::HISTORY.sk.prefix();
+
+    /// `gsi1pk` of all products: their collection is sorted by folded name.
+    pub fn products() -> String {
+        schema::PRODUCT.gsi1.map_or(String::new(), |(pk, _)| pk.with(&[]))
+    }
 
     /// `gsi1pk` of a customer's orders.
     pub fn orders_of(customer: UserId) -> String {
-        format!("CUSTOMER#{customer}")
+        schema::ORDER.gsi1.map_or(String::new(), |(pk, _)| pk.with(&[&customer]))
     }
 
     /// `gsi2pk` of the orders with a status, or of the part of them in one shard.
     pub fn orders_in(status: Status, shard: u32) -> String {
-        format!("ORDERS#{status}#{shard}")
+        schema::ORDER.gsi2.map_or(String::new(), |(pk, _)| pk.with(&[&status, &shard]))
     }
 
     /// The item that says whose e-mail address or username it is.
@@ -119,66 +105,74 @@ impl<'a> Key<'a> {
         }
     }
 
-    pub fn pk(&self) -> String {
+    pub fn kind(&self) -> &'static ItemKind {
         match self {
-            Self::Product(id) | Self::Stock(id, _) => format!("PRODUCT#{id}"),
-            Self::ProductName(name) => format!("PRODUCT_NAME#{name}"),
-            Self::Order(id) | Self::OrderItem(id, _) | Self::History(id, _) => format!("ORDER#{id}"),
-            Self::User(id) => format!("USER#{id}"),
-            Self::Sessions(id) => format!("SESSIONS#{id}"),
-            Self::Email(email) => format!("EMAIL#{email}"),
-            Self::Username(username) => format!("USERNAME#{username}"),
-            Self::FailuresInTotal(Attempted::Account(id)) | Self::FailuresFrom(Attempted::Account(id), _) => {
-                format!("ATTEMPTS#{id}")
-            }
-            Self::FailuresInTotal(Attempted::Nobody(login)) | Self::FailuresFrom(Attempted::Nobody(login), _) => {
-                format!("ATTEMPTS#{}", Self::owner(login).pk())
-            }
-            Self::LoginsFrom(address) | Self::RegistrationsFrom(address) => format!("ADDRESS#{address}"),
-            Self::OrderShards => "SETTINGS".to_owned(),
-            Self::Idempotency { user_id, role, key } => format!("IDEMPOTENCY#{user_id}#{}#{key}", role.as_str()),
+            Self::Product(_) | Self::Stock(_, 0) => &schema::PRODUCT,
+            Self::Stock(..) => &schema::STOCK,
+            Self::ProductName(_) => &schema::PRODUCT_NAME,
+            Self::Order(_) => &schema::ORDER,
+            Self::OrderItem(..) => &schema::ORDER_ITEM,
+            Self::History(..) => &schema::HISTORY,
+            Self::User(_) => &schema::USER,
+            Self::Email(_) => &schema::EMAIL,
+            Self::Username(_) => &schema::USERNAME,
+            Self::Sessions(_) => &schema::SESSIONS,
+            Self::FailuresInTotal(_) => &schema::FAILURES_IN_TOTAL,
+            Self::FailuresFrom(..) => &schema::FAILURES_FROM,
+            Self::LoginsFrom(_) => &schema::LOGINS_FROM,
+            Self::RegistrationsFrom(_) => &schema::REGISTRATIONS_FROM,
+            Self::OrderShards => &schema::ORDER_SHARDS,
+            Self::Idempotency { .. } => &schema::IDEMPOTENCY,
+        }
+    }
+
+    pub fn pk(&self) -> String {
+        let pattern = self.kind().pk;
+        match self {
+            Self::Product(id) | Self::Stock(id, _) => pattern.with(&[id]),
+            Self::Order(id) | Self::OrderItem(id, _) | Self::History(id, _) => pattern.with(&[id]),
+            Self::User(id) | Self::Sessions(id) => pattern.with(&[id]),
+            Self::ProductName(folded) | Self::Email(folded) | Self::Username(folded) => pattern.with(&[folded]),
+            Self::FailuresInTotal(who) | Self::FailuresFrom(who, _) => match who {
+                Attempted::Account(id) => pattern.with(&[id]),
+                Attempted::Nobody(login) => pattern.with(&[&Self::owner(login).pk()]),
+            },
+            Self::LoginsFrom(address) | Self::RegistrationsFrom(address) => pattern.with(&[address]),
+            Self::OrderShards => pattern.with(&[]),
+            Self::Idempotency { user_id, role, key } => pattern.with(&[user_id, &role.as_str(), key]),
         }
     }
 
     pub fn sk(&self) -> String {
+        let pattern = self.kind().sk;
         match self {
-            Self::Product(_) | Self::Stock(_, 0) => "PRODUCT",
-            Self::Stock(_, shard) => return format!("{}{shard:02}", Self::STOCK_PREFIX),
-            Self::ProductName(_) | Self::Email(_) | Self::Username(_) => "OWNER",
-            Self::Order(_) => Self::ORDER,
-            Self::OrderItem(_, id) => return format!("{}{id}", Self::ITEM_PREFIX),
             // With leading zeros, so that texts sort as numbers do.
-            Self::History(_, version) => return format!("{}{version:010}", Self::HISTORY_PREFIX),
-            Self::User(_) => "USER",
-            Self::Sessions(_) => "SESSIONS",
-            Self::FailuresInTotal(_) => "TOTAL",
-            Self::FailuresFrom(_, address) => return format!("FROM#{address}"),
-            Self::LoginsFrom(_) => "LOGINS",
-            Self::RegistrationsFrom(_) => "REGISTRATIONS",
-            Self::OrderShards => "ORDER_SHARDS",
-            Self::Idempotency { .. } => "IDEMPOTENCY",
+            Self::Stock(_, shard @ 1..) => pattern.with(&[&format_args!("{shard:02}")]),
+            Self::History(_, version) => pattern.with(&[&format_args!("{version:010}")]),
+            Self::OrderItem(_, id) => pattern.with(&[id]),
+            Self::FailuresFrom(_, address) => pattern.with(&[address]),
+            _ => pattern.with(&[]),
         }
-        .to_owned()
     }
 
-    /// The `sk` of an item, which tells what kind of item it is.
-    pub fn kind_of(item: &Item) -> &str {
+    /// The `sk` of an item, which tells what kind of item it is within its collection.
+    pub fn sk_of(item: &Item) -> &str {
         item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str)
     }
 
     /// The product that a `pk` names.
     pub fn product_of(pk: &str) -> Option<ProductId> {
-        pk.strip_prefix("PRODUCT#")?.parse().ok()
+        schema::PRODUCT.pk.part(pk)?.parse().ok()
     }
 
     /// The shard that an `sk` names; `None` for the product's own item.
     pub fn shard_of(sk: &str) -> Option<u32> {
-        sk.strip_prefix(Self::STOCK_PREFIX)?.parse().ok()
+        schema::STOCK.sk.part(sk)?.parse().ok()
     }
 
     /// The order that a `pk` names.
     pub fn order_of(pk: &str) -> Option<OrderId> {
-        pk.strip_prefix("ORDER#")?.parse().ok()
+        schema::ORDER.pk.part(pk)?.parse().ok()
     }
 
     /// The order whose item, or whose entry in an index, this is.
@@ -188,17 +182,17 @@ impl<'a> Key<'a> {
 
     /// The line that an `sk` names.
     pub fn order_item_of(sk: &str) -> Option<OrderItemId> {
-        sk.strip_prefix(Self::ITEM_PREFIX)?.parse().ok()
+        schema::ORDER_ITEM.sk.part(sk)?.parse().ok()
     }
 
     /// The version that an `sk` of an order's history names.
     pub fn version_of(sk: &str) -> Option<u64> {
-        sk.strip_prefix(Self::HISTORY_PREFIX)?.parse().ok()
+        schema::HISTORY.sk.part(sk)?.parse().ok()
     }
 
     /// The user that a `pk` names.
     pub fn user_of(pk: &str) -> Option<UserId> {
-        pk.strip_prefix("USER#")?.parse().ok()
+        schema::USER.pk.part(pk)?.parse().ok()
     }
 
     /// The two key attributes, as every call wants them.

@@ -10,6 +10,7 @@ pub mod orders;
 pub mod products;
 mod query;
 mod retry;
+pub mod schema;
 pub mod sessions;
 mod stock;
 mod table;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     expression::Expression,
     idempotency::{Idempotency, Idempotent},
-    key::{GSI1, Item, Key, PRODUCTS},
+    key::{GSI1, Item, Key},
     query::Query,
     retry::until_done,
     stock::{self, Shard},
@@ -64,7 +64,7 @@ impl From<&Product> for Row {
         let shards = product.stock_shards;
         Self {
             pk: Key::Product(product.product_id).pk(),
-            gsi1pk: PRODUCTS.to_owned(),
+            gsi1pk: Key::products(),
             gsi1sk: product.name.folded().to_string(),
             name: product.name.as_str().to_owned(),
             description: product.description.as_deref().map(str::to_owned),
@@ -138,7 +138,7 @@ pub async fn find(table: &Table, id: ProductId) -> Result<Product> {
 async fn read(table: &Table, id: ProductId) -> Result<Stored> {
     let (mut row, mut shards) = (None, Vec::new());
     for item in table.query(Query::of(Key::Product(id))).await?.items {
-        let sk = Key::kind_of(&item);
+        let sk = Key::sk_of(&item);
         if sk.starts_with(Key::STOCK_PREFIX) {
             shards.push(from_item(item)?);
         } else {
@@ -155,7 +155,7 @@ pub async fn list(table: &Table, prefix: &NamePrefix, limit: u16, after: Option<
     let prefix = prefix.as_str();
     let start = after.map(|position| start_key(position, prefix)).transpose()?;
     // One more than asked for tells whether there is a next page, so that no page is empty.
-    let mut query = Query::of_index(GSI1, PRODUCTS).after(start).limit(limit + 1);
+    let mut query = Query::of_index(GSI1, Key::products()).after(start).limit(limit + 1);
     if !prefix.is_empty() {
         query = query.beginning_with(prefix);
     }
@@ -202,7 +202,7 @@ fn start_key(position: &str, prefix: &str) -> Result<Item> {
         return Err(Error::InvalidCursor);
     }
     let mut key = Key::Product(id).attributes();
-    key.insert("gsi1pk".into(), AttributeValue::S(PRODUCTS.into()));
+    key.insert("gsi1pk".into(), AttributeValue::S(Key::products()));
     key.insert("gsi1sk".into(), AttributeValue::S(folded.into()));
     Ok(key)
 }

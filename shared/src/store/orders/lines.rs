@@ -50,7 +50,7 @@ pub async fn add_item(
     let (mut head, mut offers) = (None, BTreeMap::new());
     let attributes = [&stock::OFFER[..], &Head::ATTRIBUTES].concat();
     for item in table.batch_get([Key::Order(order_id), Key::Product(product_id)], &attributes).await? {
-        match Key::kind_of(&item) {
+        match Key::sk_of(&item) {
             Key::ORDER => head = Some(from_item::<Head>(item)?),
             _ => offers.extend([stock::offer(item)?]),
         }
@@ -188,7 +188,7 @@ async fn find_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId) -> Resu
     let LinesOf { order_id, actor, if_match, .. } = of;
     let (mut head, mut line) = (None, None);
     for item in table.batch_get([Key::Order(order_id), Key::OrderItem(order_id, item_id)], &[]).await? {
-        match Key::kind_of(&item) {
+        match Key::sk_of(&item) {
             Key::ORDER => head = Some(from_item::<Head>(item)?),
             _ => line = Some(from_item::<ItemRow>(item)?),
         }

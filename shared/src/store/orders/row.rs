@@ -182,7 +182,7 @@ impl TryFrom<HistoryRow> for HistoryEntry {
 pub(super) fn details(items: Vec<Item>) -> Result<Option<OrderDetails>> {
     let (mut order, mut lines, mut history) = (None, Vec::new(), Vec::new());
     for item in items {
-        let sk = Key::kind_of(&item);
+        let sk = Key::sk_of(&item);
         if sk.starts_with(Key::ITEM_PREFIX) {
             lines.push(OrderItem::try_from(from_item::<ItemRow>(item)?)?);
         } else if sk.starts_with(Key::HISTORY_PREFIX) {

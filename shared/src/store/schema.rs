@@ -1,0 +1,208 @@
+//! Every kind of item that is in the table, said once: keys, audit, console, ARCHITECTURE's table and the test of the partition
+//! keys in template.yaml read it here.
+
+use std::fmt::{Display, Write};
+
+/// A kind of item.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ItemKind {
+    /// What one of them is called.
+    pub name: &'static str,
+    /// And several.
+    pub plural: &'static str,
+    /// Number of its format: one more with every change of what its attributes are or mean, so that whoever reads a table or an
+    /// export of another day knows what they have before them.
+    pub version: u32,
+    pub pk: Pattern,
+    pub sk: Pattern,
+    /// Its entry in the index `gsi1`: partition and sort key.
+    pub gsi1: Option<(Pattern, Pattern)>,
+    /// Its entry in the index `gsi2`.
+    pub gsi2: Option<(Pattern, Pattern)>,
+    /// Whether it has an `expires_at`, after which it does not exist, whether or not DynamoDB has swept it.
+    pub expires: bool,
+}
+
+/// How a key is spelled, such as `ORDERS#<status>#<shard>`: the names in angle brackets stand for parts that differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pattern(pub &'static str);
+
+impl Pattern {
+    /// What stands before the first part that differs; all of it if none does.
+    pub const fn prefix(self) -> &'static str {
+        let bytes = self.0.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() && bytes[at] != b'<' {
+            at += 1;
+        }
+        self.0.split_at(at).0
+    }
+
+    const fn varies(self) -> bool {
+        self.prefix().len() < self.0.len()
+    }
+
+    /// The key with these parts, in their order.
+    pub fn with(self, parts: &[&dyn Display]) -> String {
+        let mut key = self.prefix().to_owned();
+        let mut rest = &self.0[key.len()..];
+        for part in parts {
+            // Writing to a text does not fail.
+            let _ = write!(key, "{part}");
+            let behind = rest.split_once('>').map_or("", |(_, behind)| behind);
+            let text = behind.split('<').next().unwrap_or_default();
+            key.push_str(text);
+            rest = &behind[text.len()..];
+        }
+        key
+    }
+
+    /// The part that differs of a key that has one, at its end.
+    pub fn part(self, key: &str) -> Option<&str> {
+        key.strip_prefix(self.prefix())
+    }
+
+    fn fits(self, key: &str) -> bool {
+        if self.varies() { self.part(key).is_some_and(|part| !part.is_empty()) } else { key == self.0 }
+    }
+}
+
+const fn item(name: &'static str, plural: &'static str, pk: &'static str, sk: &'static str) -> ItemKind {
+    ItemKind { name, plural, version: 1, pk: Pattern(pk), sk: Pattern(sk), gsi1: None, gsi2: None, expires: false }
+}
+
+/// Its stock, or the first shard of it, is in it.
+pub const PRODUCT: ItemKind = ItemKind {
+    gsi1: Some((Pattern("PRODUCTS"), Pattern("<folded name>"))),
+    ..item("product", "Products", "PRODUCT#<product id>", "PRODUCT")
+};
+pub const STOCK: ItemKind = item("stock of a product, but for shard 0", "Stock shards", "PRODUCT#<product id>", "STOCK#<shard>");
+pub const PRODUCT_NAME: ItemKind = item("product name", "Product names", "PRODUCT_NAME#<folded name>", "OWNER");
+pub const ORDER: ItemKind = ItemKind {
+    gsi1: Some((Pattern("CUSTOMER#<user id>"), Pattern("<order id>"))),
+    gsi2: Some((Pattern("ORDERS#<status>#<shard>"), Pattern("<order id>"))),
+    ..item("order", "Orders", "ORDER#<order id>", "ORDER")
+};
+pub const ORDER_ITEM: ItemKind = item("order item", "Order items", "ORDER#<order id>", "ITEM#<order item id>");
+pub const HISTORY: ItemKind = item("order history", "Order history", "ORDER#<order id>", "HISTORY#<version>");
+pub const USER: ItemKind = item("user", "Users", "USER#<user id>", "USER");
+pub const EMAIL: ItemKind = item("e-mail address", "E-mail addresses", "EMAIL#<folded address>", "OWNER");
+pub const USERNAME: ItemKind = item("username", "Usernames", "USERNAME#<folded username>", "OWNER");
+/// All sessions of a user, at most 20.
+pub const SESSIONS: ItemKind =
+    ItemKind { expires: true, ..item("sessions of a user", "Sessions", "SESSIONS#<user id>", "SESSIONS") };
+/// The account is a user's id, or the key of a name that nobody has.
+pub const FAILURES_IN_TOTAL: ItemKind =
+    ItemKind { expires: true, ..item("failed logins of an account", "Failed logins, in total", "ATTEMPTS#<account>", "TOTAL") };
+pub const FAILURES_FROM: ItemKind = ItemKind {
+    expires: true,
+    ..item("failed logins of an account from one address", "Failed logins, by address", "ATTEMPTS#<account>", "FROM#<address>")
+};
+pub const LOGINS_FROM: ItemKind = ItemKind {
+    expires: true,
+    ..item("failed logins from one address", "Failed logins of an address", "ADDRESS#<address>", "LOGINS")
+};
+pub const REGISTRATIONS_FROM: ItemKind = ItemKind {
+    expires: true,
+    ..item("registrations from one address", "Registrations of an address", "ADDRESS#<address>", "REGISTRATIONS")
+};
+/// There only if there is more than one.
+pub const ORDER_SHARDS: ItemKind = item("number of shards of orders", "Settings", "SETTINGS", "ORDER_SHARDS");
+pub const IDEMPOTENCY: ItemKind = ItemKind {
+    expires: true,
+    ..item("idempotency record", "Idempotency records", "IDEMPOTENCY#<user id>#<role>#<key>", "IDEMPOTENCY")
+};
+
+/// All kinds.
+pub const KINDS: [&ItemKind; 16] = [
+    &PRODUCT,
+    &STOCK,
+    &PRODUCT_NAME,
+    &ORDER,
+    &ORDER_ITEM,
+    &HISTORY,
+    &USER,
+    &EMAIL,
+    &USERNAME,
+    &SESSIONS,
+    &FAILURES_IN_TOTAL,
+    &FAILURES_FROM,
+    &LOGINS_FROM,
+    &REGISTRATIONS_FROM,
+    &ORDER_SHARDS,
+    &IDEMPOTENCY,
+];
+
+impl ItemKind {
+    /// The kind of an item with these keys.
+    pub fn of(pk: &str, sk: &str) -> Option<&'static Self> {
+        KINDS.into_iter().find(|kind| kind.pk.fits(pk) && kind.sk.fits(sk))
+    }
+}
+
+/// The table of all kinds, for ARCHITECTURE.
+pub fn markdown() -> String {
+    let code = |Pattern(text)| format!("`{text}`");
+    let index =
+        |entry: Option<(Pattern, Pattern)>| entry.map_or(String::new(), |(pk, sk)| format!("{} / {}", code(pk), code(sk)));
+    let mut table =
+        String::from("| item | version | `pk` | `sk` | `gsi1pk` / `gsi1sk` | `gsi2pk` / `gsi2sk` |\n|---|--:|---|---|---|---|\n");
+    for kind in KINDS {
+        let expires = if kind.expires { " (TTL)" } else { "" };
+        let (pk, sk, gsi1, gsi2) = (code(kind.pk), code(kind.sk), index(kind.gsi1), index(kind.gsi2));
+        table += &format!("| {}{expires} | {} | {pk} | {sk} | {gsi1} | {gsi2} |\n", kind.name, kind.version);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_spelled_and_read() {
+        let orders = Pattern("ORDERS#<status>#<shard>");
+        assert_eq!((orders.prefix(), orders.with(&[&"PENDING", &7])), ("ORDERS#", "ORDERS#PENDING#7".to_owned()));
+        assert_eq!(
+            (USER.pk.with(&[&"1"]), USER.pk.part("USER#1"), USER.pk.part("USERNAME#1")),
+            ("USER#1".into(), Some("1"), None)
+        );
+        assert_eq!((ORDER.sk.with(&[]), ORDER.sk.prefix()), ("ORDER".to_owned(), "ORDER"));
+    }
+
+    #[test]
+    fn every_key_is_of_one_kind() {
+        for kind in KINDS {
+            let example = |Pattern(text)| text.replace(['<', '>'], "");
+            assert_eq!(ItemKind::of(&example(kind.pk), &example(kind.sk)), Some(kind));
+        }
+        for (pk, sk) in [("ORDER#", "ORDER"), ("ORDER#1", "ORDERS"), ("ORDER#1", "ITEM#"), ("PRODUCT", "PRODUCT"), ("", "")] {
+            assert_eq!(ItemKind::of(pk, sk), None, "{pk} {sk}");
+        }
+    }
+
+    /// A partition key that no item has would be a right that is missing, or one for nothing.
+    #[test]
+    fn rights_are_for_partition_keys_that_there_are() {
+        let of_kind = |kind: &ItemKind| [Some(kind.pk), kind.gsi1.map(|(pk, _)| pk), kind.gsi2.map(|(pk, _)| pk)];
+        let known: Vec<_> = KINDS.into_iter().flat_map(of_kind).flatten().collect();
+        let template = include_str!("../../../template.yaml");
+        let lists = template.split("ForAllValues:StringLike\": {\"dynamodb:LeadingKeys\": [").skip(1);
+        let mut patterns = lists.flat_map(|text| text.split(']').next().unwrap_or_default().split(',')).peekable();
+        assert!(patterns.peek().is_some(), "template.yaml names partition keys");
+        for quoted in patterns {
+            let pattern = quoted.trim().trim_matches('"');
+            let is_known = match pattern.strip_suffix('*') {
+                Some(beginning) => known.iter().any(|pk| pk.varies() && beginning.starts_with(pk.prefix())),
+                None => known.iter().any(|pk| pk.0 == pattern),
+            };
+            assert!(is_known, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn architecture_shows_it() {
+        let architecture = include_str!("../../../ARCHITECTURE.md");
+        assert!(architecture.contains(&markdown()), "ARCHITECTURE.md should contain this table:\n{}", markdown());
+    }
+}
