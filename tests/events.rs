@@ -5,6 +5,7 @@ use std::{env, fmt::Write, net::TcpListener, path::PathBuf, process::Stdio, time
 use insta::assert_snapshot;
 use local::template::Template;
 use serde_json::Value;
+use shared::contract;
 use tokio::process::Command;
 
 use crate::app::{TestApp, binaries, workspace};
@@ -21,40 +22,17 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// In an order in which the later ones find what the earlier ones made.
-const EVENTS: [&str; 24] = [
-    "product-create",
-    "product-list",
-    "product-get",
-    "product-update",
-    "product-delete",
-    "order-create",
-    "order-list",
-    "order-get",
-    "order-update",
-    "order-delete",
-    "order-item-add",
-    "order-item-update",
-    "order-item-remove",
-    "order-expire",
-    "fallback",
-    "auth-register",
-    "auth-login",
-    "auth-me",
-    "auth-logout",
-    "auth-refresh",
-    "account-admin",
-    "authorizer",
-    "secret-rotate",
-    "docs",
-];
+/// All functions, in an order in which each finds what it needs.
+fn functions() -> impl Iterator<Item = &'static str> {
+    contract::session().map(|route| route.function).chain(contract::FUNCTIONS.iter().map(|function| function.name))
+}
 
 #[tokio::test]
 async fn every_event_is_answered_by_its_function() {
     let names: Vec<_> = binaries().into_keys().collect();
-    let mut events = EVENTS.map(str::to_owned);
-    events.sort();
-    assert_eq!(events.as_slice(), names, "an event for each function of template.yaml");
+    let mut events: Vec<_> = functions().collect();
+    events.sort_unstable();
+    assert_eq!(events, names, "an event for each function of template.yaml");
 
     let Some(emulator) = emulator() else {
         println!("skipped: AWS_LAMBDA_RIE does not name AWS's runtime interface emulator, and it is not on the path");
@@ -66,7 +44,7 @@ async fn every_event_is_answered_by_its_function() {
     let template = Template::read(&workspace().join("template.yaml"), &stack, &[].into()).unwrap();
 
     let mut outcomes = String::new();
-    for name in EVENTS {
+    for name in functions() {
         let function = template.functions.iter().find(|function| function.binary == name).unwrap();
         let (port, runtime_port) = (free_port(), free_port());
         let mut child = Command::new(&emulator)
@@ -93,30 +71,30 @@ async fn every_event_is_answered_by_its_function() {
         child.kill().await.unwrap();
     }
     assert_snapshot!(outcomes, @r#"
-    product-create 201
-    product-list 200
-    product-get 404
-    product-update 404
-    product-delete 404
-    order-create 422
-    order-list 200
-    order-get 404
-    order-update 404
-    order-delete 404
-    order-item-add 422
-    order-item-update 404
-    order-item-remove 404
-    order-expire {"cancelled":0,"spared":0}
-    fallback 404
     auth-register 201
     auth-login 200
     auth-me 401
-    auth-logout 204
+    product-list 200
+    product-create 201
+    product-get 404
+    product-update 404
+    order-create 422
+    order-list 200
+    order-get 404
+    order-item-add 422
+    order-item-update 404
+    order-item-remove 404
+    order-update 404
+    order-delete 404
+    product-delete 404
     auth-refresh 401
-    account-admin {"email":"ada@example.com","is_active":true,"role":"admin","username":"ada"}
+    auth-logout 204
     authorizer {"isAuthorized":false}
-    secret-rotate {"rotated":false}
+    fallback 404
     docs 200
+    order-expire {"cancelled":0,"spared":0}
+    secret-rotate {"rotated":false}
+    account-admin {"email":"ada@example.com","is_active":true,"role":"admin","username":"ada"}
     "#);
 }
 

@@ -28,5 +28,8 @@ pub mod http;
 
 pub mod entry;
 
+#[cfg(feature = "contract")]
+pub mod contract;
+
 pub use app::App;
 pub use error::{Error, Result};

@@ -1,0 +1,32 @@
+//! The functions that answer no route of the API, and what calls them.
+
+/// A function that answers no route of the API.
+pub struct Function {
+    pub name: &'static str,
+    pub invocation: Invocation,
+}
+
+/// What the example event of a function is.
+pub enum Invocation {
+    /// A request outside of the API: the key of its route, and its path.
+    Request { route: &'static str, path: &'static str },
+    /// The gateway asks whether a request for this route may pass.
+    Authorization { route: &'static str },
+    /// The function's schedule, in an event with this id.
+    Schedule { id: &'static str },
+    /// An operator sends this JSON.
+    Operator { payload: &'static str },
+}
+
+/// In an order in which each finds what it needs, after all of the routes.
+pub const FUNCTIONS: &[Function] = &[
+    Function { name: "authorizer", invocation: Invocation::Authorization { route: "POST /products" } },
+    Function { name: "fallback", invocation: Invocation::Request { route: "$default", path: "/nowhere" } },
+    Function { name: "docs", invocation: Invocation::Request { route: "GET /openapi.json", path: "/openapi.json" } },
+    Function { name: "order-expire", invocation: Invocation::Schedule { id: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa" } },
+    Function { name: "secret-rotate", invocation: Invocation::Schedule { id: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eab" } },
+    Function {
+        name: "account-admin",
+        invocation: Invocation::Operator { payload: r#"{"email": "ada@example.com", "role": "admin"}"# },
+    },
+];

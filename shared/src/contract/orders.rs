@@ -1,0 +1,288 @@
+//! Orders and their items.
+
+use serde_json::{Value, json};
+
+use super::{
+    Id, Link, Resource, Route,
+    conventions::{PRODUCT_ID, page, pieces, times},
+    schema::{field, input, merged, object, query, reference, with},
+    text::text_pattern,
+};
+use crate::domain::{Order, Quantity, Reason, Role, Status};
+
+pub(super) const ORDERS: Resource = Resource {
+    tag: "orders",
+    description: "Orders, their items, and the stock that they hold",
+    routes: ROUTES,
+    ids: &[
+        Id {
+            name: "order_id",
+            description: "The order",
+            example: "0197a2b4-7c1e-7d3a-9f00-6b7c8d9e0f1a",
+            made_by: "createOrder",
+            field: "order_id",
+        },
+        Id {
+            name: "item_id",
+            description: "The order item",
+            example: "0197a2b4-7c1e-7d3a-9f00-7c8d9e0f1a2b",
+            made_by: "addItem",
+            field: "order_item_id",
+        },
+    ],
+    parameters,
+    schemas,
+};
+
+const ROUTES: &[Route] = &[
+    Route {
+        key: "POST /orders",
+        function: "order-create",
+        operation_id: "createOrder",
+        summary: "Place an order",
+        description: "With lines or without. It takes the stock of all its lines or none; the price of each line is the product's at that instant. Only an admin may name another customer.",
+        who: "customer; admin for anyone",
+        what: "places an order, with or without lines; it takes all its stock or none",
+        caller: Some(Role::Customer),
+        parameters: &["Idempotency-Key"],
+        body: Some("NewOrder"),
+        success: (201, Some("OrderDetails")),
+        headers: &["Location", "ETag", "Idempotent-Replayed"],
+        problems: &[
+            "forbidden",
+            "out-of-stock",
+            "too-many-open-orders",
+            "invalid-request",
+            "unknown-product",
+            "unknown-customer",
+            "invalid-idempotency-key",
+            "idempotency-key-reused",
+        ],
+        link: Some(Link { name: "order", operation_id: "getOrder", id: "order_id" }),
+        idempotency_key: Some("0d1f6a52-6f0b-4b0a-9f0f-3f4c8a1e2b55"),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /orders",
+        function: "order-list",
+        operation_id: "listOrders",
+        summary: "List orders, newest first",
+        description: "A customer's own; for an admin everybody's, or one customer's.",
+        who: "customer: own; admin: all",
+        what: "newest first; `?status=`, `?customer_id=`",
+        caller: Some(Role::Customer),
+        parameters: &["status", "customer_id", "limit", "cursor"],
+        success: (200, Some("OrderPage")),
+        headers: &["Link"],
+        problems: &["forbidden", "invalid-request", "invalid-cursor"],
+        query: "status=PENDING&limit=10",
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /orders/{order_id}",
+        function: "order-get",
+        operation_id: "getOrder",
+        summary: "Get an order with its items and history",
+        description: "For its customer and for admins; for anybody else it does not exist.",
+        who: "owner, admin",
+        what: "an order with its lines and history",
+        caller: Some(Role::Customer),
+        parameters: &["If-None-Match"],
+        success: (200, Some("OrderDetails")),
+        headers: &["ETag"],
+        problems: &["invalid-header", "not-found"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "POST /orders/{order_id}/items",
+        function: "order-item-add",
+        operation_id: "addItem",
+        summary: "Add an item to an order",
+        description: "While it is PENDING. The same product may stand on several lines.",
+        who: "owner, admin",
+        what: "adds a line while the order is PENDING, as do the next two",
+        caller: Some(Role::Customer),
+        parameters: &["Idempotency-Key", "If-Match"],
+        body: Some("NewItem"),
+        success: (201, Some("OrderItem")),
+        headers: &["ETag", "Idempotent-Replayed"],
+        problems: &[
+            "not-found",
+            "order-not-editable",
+            "out-of-stock",
+            "too-many-items",
+            "precondition-failed",
+            "invalid-request",
+            "unknown-product",
+            "invalid-idempotency-key",
+            "idempotency-key-reused",
+        ],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /orders/{order_id}/items/{item_id}",
+        function: "order-item-update",
+        operation_id: "updateItem",
+        summary: "Change the quantity of an item",
+        description: "While the order is PENDING. Its price stays what it was. A quantity that it has already changes nothing.",
+        who: "owner, admin",
+        what: "changes a line's quantity",
+        caller: Some(Role::Customer),
+        parameters: &["If-Match"],
+        body: Some("ItemChange"),
+        success: (200, Some("OrderItem")),
+        headers: &["ETag"],
+        problems: &["not-found", "order-not-editable", "out-of-stock", "precondition-failed", "invalid-request"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "DELETE /orders/{order_id}/items/{item_id}",
+        function: "order-item-remove",
+        operation_id: "removeItem",
+        summary: "Remove an item from an order",
+        description: "While the order is PENDING.",
+        who: "owner, admin",
+        what: "removes a line",
+        caller: Some(Role::Customer),
+        parameters: &["If-Match"],
+        success: (204, None),
+        headers: &["ETag"],
+        problems: &["not-found", "order-not-editable", "precondition-failed"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /orders/{order_id}",
+        function: "order-update",
+        operation_id: "updateOrder",
+        summary: "Take an order one step on in its life",
+        description: "PENDING → CONFIRMED → SHIPPED → DELIVERED → CANCELLED, and CANCELLED may be reached early. Customers confirm and cancel what has not left the shop; the rest is for admins. Asking for the status that it has already changes nothing.",
+        who: "owner, admin",
+        what: "takes an order one step on in its life",
+        caller: Some(Role::Customer),
+        parameters: &["If-Match"],
+        body: Some("StatusChange"),
+        success: (200, Some("OrderDetails")),
+        headers: &["ETag"],
+        problems: &[
+            "invalid-header",
+            "forbidden",
+            "not-found",
+            "illegal-transition",
+            "empty-order",
+            "precondition-failed",
+            "invalid-request",
+        ],
+        // It can be deleted then.
+        request: Some(r#"{"status": "CANCELLED"}"#),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "DELETE /orders/{order_id}",
+        function: "order-delete",
+        operation_id: "deleteOrder",
+        summary: "Delete an order with its items",
+        description: "While it is PENDING; for an admin when it is CANCELLED as well. What it holds goes back on the shelf.",
+        who: "owner, admin",
+        what: "deletes an order while PENDING, or for an admin when CANCELLED",
+        caller: Some(Role::Admin),
+        parameters: &["If-Match"],
+        success: (204, None),
+        problems: &["invalid-header", "not-found", "order-not-deletable", "precondition-failed"],
+        ends: true,
+        ..Route::PLAIN
+    },
+];
+
+fn parameters() -> Value {
+    json!({
+        "status": query("status", reference("schemas", "Status"), "Only orders with this status"),
+        "customer_id": query("customer_id", reference("schemas", "Id"), "Only orders of this customer; another than the caller's own takes an admin"),
+    })
+}
+
+fn schemas() -> Value {
+    let order = || {
+        merged(
+            json!({
+                "order_id": field("Id", "The order"),
+                "customer_id": field("Id", "Whose it is"),
+                "status": reference("schemas", "Status"),
+                "total_price": field("Money", "The sum of all items"),
+                "item_count": pieces(Order::MAX_ITEMS as u64, 0, "How many items there are", 1),
+            }),
+            times(),
+        )
+    };
+    json!({
+        "Status": {"type": "string", "enum": Status::ALL.map(Status::as_str), "description": "Where an order is in its life"},
+        "Order": object(order(), &[]),
+        "OrderPage": page("orders", "Order"),
+        "OrderItem": object(
+            merged(
+                json!({
+                    "order_item_id": field("Id", "The item"),
+                    "order_id": field("Id", "The order it is on"),
+                    "product_id": field("Id", "The product"),
+                    "quantity": pieces(Quantity::MAX, 1, "Pieces", 2),
+                    "price": field("Money", "The product's price at the instant the item was written"),
+                    "line_total": field("Money", "Price times quantity"),
+                }),
+                times(),
+            ),
+            &[],
+        ),
+        "HistoryEntry": object(
+            json!({
+                "at": field("Time", "When"),
+                "by": {"type": ["string", "null"], "format": "uuid", "description": "Who did it; `null` is the shop itself, when an order expires"},
+                "from": reference("schemas", "Status"),
+                "to": reference("schemas", "Status"),
+                "reason": {"type": ["string", "null"], "description": "Why, if that was said"},
+                "stock": {"type": "string", "enum": ["none", "released", "shipped", "restocked"], "description": "What it did to the stock of the items' products"},
+                "not_restocked": {"type": "array", "items": reference("schemas", "Id"), "description": "Products that were to come back on the shelf and are no longer in the shop"},
+            }),
+            &["not_restocked"],
+        ),
+        "OrderDetails": object(
+            merged(
+                order(),
+                json!({
+                    "items": {"type": "array", "items": reference("schemas", "OrderItem"), "maxItems": Order::MAX_ITEMS, "description": "In the order in which they were added"},
+                    "history": {"type": "array", "items": reference("schemas", "HistoryEntry"), "description": "Every change of status, oldest first"},
+                }),
+            ),
+            &[],
+        ),
+        "NewItem": object(
+            json!({
+                "product_id": field("Id", "The product"),
+                "quantity": pieces(Quantity::MAX, 1, "Pieces", 2),
+            }),
+            &[],
+        ),
+        "NewOrder": with(
+            input(
+                json!({
+                    "customer_id": field("Id", "Whom it is for, if not the caller; takes an admin"),
+                    "items": {"type": "array", "items": reference("schemas", "NewItem"), "maxItems": Order::MAX_ITEMS, "description": "What to order"},
+                }),
+                &["customer_id", "items"],
+            ),
+            "examples",
+            json!([{"items": [{"product_id": PRODUCT_ID, "quantity": 2}]}]),
+        ),
+        "ItemChange": object(json!({"quantity": pieces(Quantity::MAX, 1, "Pieces", 3)}), &[]),
+        "StatusChange": with(
+            input(
+                json!({
+                    "status": reference("schemas", "Status"),
+                    "reason": {"type": "string", "minLength": 1, "maxLength": Reason::MAX_CHARS, "pattern": text_pattern(true), "description": "Why; needed to cancel what has left the shop", "examples": ["sent back"]},
+                    "restock": {"type": "boolean", "default": false, "description": "Whether what comes back goes on the shelf again; only for what has left the shop"},
+                }),
+                &["reason", "restock"],
+            ),
+            "examples",
+            json!([{"status": "CONFIRMED"}]),
+        ),
+    })
+}

@@ -1,0 +1,191 @@
+//! The catalogue.
+
+use serde_json::{Value, json};
+
+use super::{
+    Id, Link, Resource, Route,
+    conventions::{PRODUCT_ID, page, pieces, times},
+    schema::{field, input, merged, object, query, reference, with},
+    text::text_pattern,
+};
+use crate::domain::{Description, ProductName, Role, Stock, StockShards};
+
+pub(super) const PRODUCTS: Resource = Resource {
+    tag: "products",
+    description: "What the shop sells, and how much of it there is",
+    routes: ROUTES,
+    ids: &[Id {
+        name: "product_id",
+        description: "The product",
+        example: PRODUCT_ID,
+        made_by: "createProduct",
+        field: "product_id",
+    }],
+    parameters,
+    schemas,
+};
+
+const ROUTES: &[Route] = &[
+    Route {
+        key: "GET /products",
+        function: "product-list",
+        operation_id: "listProducts",
+        summary: "List the catalogue by name",
+        description: "In the order of the names after NFKC, case folding and collapsing of white space. A walk from page to page under concurrent writes meets everything that was there all along exactly once.",
+        what: "the catalogue by name; `?prefix=`, `?limit=`, `?cursor=`",
+        parameters: &["prefix", "limit", "cursor"],
+        success: (200, Some("ProductPage")),
+        headers: &["Link"],
+        problems: &["invalid-request", "invalid-cursor"],
+        query: "prefix=p&limit=2",
+        ..Route::PLAIN
+    },
+    Route {
+        key: "POST /products",
+        function: "product-create",
+        operation_id: "createProduct",
+        summary: "Add a product",
+        description: "Admins only.",
+        who: "admin",
+        what: "adds a product",
+        caller: Some(Role::Admin),
+        parameters: &["Idempotency-Key"],
+        body: Some("NewProduct"),
+        success: (201, Some("Product")),
+        headers: &["Location", "ETag", "Idempotent-Replayed"],
+        problems: &["forbidden", "name-taken", "invalid-request", "invalid-idempotency-key", "idempotency-key-reused"],
+        link: Some(Link { name: "product", operation_id: "getProduct", id: "product_id" }),
+        idempotency_key: Some("7f0c1c56-8d5e-4f0e-8a53-0f3d0a3d7b11"),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /products/{product_id}",
+        function: "product-get",
+        operation_id: "getProduct",
+        summary: "Get a product",
+        what: "one product",
+        parameters: &["If-None-Match"],
+        success: (200, Some("Product")),
+        headers: &["ETag"],
+        problems: &["invalid-header", "not-found"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /products/{product_id}",
+        function: "product-update",
+        operation_id: "updateProduct",
+        summary: "Change some or all fields of a product",
+        description: "Admins only. Fields that are left out keep their value.",
+        who: "admin",
+        what: "changes some or all of its fields",
+        caller: Some(Role::Admin),
+        parameters: &["If-Match"],
+        body: Some("ProductChange"),
+        success: (200, Some("Product")),
+        headers: &["ETag"],
+        problems: &["invalid-header", "forbidden", "not-found", "name-taken", "precondition-failed", "invalid-request"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "DELETE /products/{product_id}",
+        function: "product-delete",
+        operation_id: "deleteProduct",
+        summary: "Take a product out of the catalogue",
+        description: "Admins only, and not while orders hold stock of it. Its name is free again.",
+        who: "admin",
+        what: "takes it out of the catalogue",
+        caller: Some(Role::Admin),
+        parameters: &["If-Match"],
+        success: (204, None),
+        problems: &["invalid-header", "forbidden", "not-found", "product-in-use", "precondition-failed"],
+        ends: true,
+        ..Route::PLAIN
+    },
+];
+
+fn parameters() -> Value {
+    let prefix = json!({"type": "string", "maxLength": ProductName::MAX_CHARS});
+    json!({"prefix": query("prefix", prefix, "Only names that begin so, whatever the case")})
+}
+
+/// A field that an admin sets.
+struct Field {
+    name: &'static str,
+    schema: Value,
+    /// The JSON types that set it, where `null` is the same as leaving it out; `None` where `null` clears it.
+    types: Option<Value>,
+    /// Whether a new product must have it.
+    required: bool,
+}
+
+/// `shards`: what is said of how the stock is spread.
+fn fields(shards: &str) -> [Field; 5] {
+    let name = json!({
+        "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS, "pattern": text_pattern(true),
+        "description": "Unique in the catalogue after NFKC, case folding and collapsing of white space. Kept in NFC, without surrounding space. Control, private-use and invisible characters are refused, but for the joiners and variation selectors of scripts and emoji.",
+        "examples": ["Ruler"],
+    });
+    [
+        Field { name: "name", schema: name, types: Some(json!("string")), required: true },
+        Field { name: "description", schema: description(), types: None, required: false },
+        Field { name: "price", schema: reference("schemas", "Price"), types: Some(json!(["string", "number"])), required: true },
+        Field {
+            name: "quantity",
+            schema: pieces(Stock::MAX, 0, "Pieces on the shelf", 12),
+            types: Some(json!("integer")),
+            required: true,
+        },
+        Field { name: "stock_shards", schema: stock_shards(1, shards), types: Some(json!("integer")), required: false },
+    ]
+}
+
+fn description() -> Value {
+    json!({
+        "type": ["string", "null"], "maxLength": Description::MAX_CHARS, "pattern": text_pattern(false),
+        "description": "What there is to say about it; `null` for nothing. Of the same characters as a name.", "examples": ["30 cm, brass"],
+    })
+}
+
+/// A number of shards, from `min` up.
+fn stock_shards(min: u32, description: &str) -> Value {
+    json!({"type": "integer", "minimum": min, "maximum": StockShards::MAX, "description": description, "examples": [8]})
+}
+
+fn schemas() -> Value {
+    let new = fields("Over how many items of the table the stock is spread, so that many may buy at the same instant");
+    let change = fields("Over how many items of the table the stock is spread; may be changed while it is sold");
+    let properties =
+        |fields: &[Field]| fields.iter().map(|field| (field.name.to_owned(), field.schema.clone())).collect::<Value>();
+    // A change changes something.
+    let some: Vec<_> = change
+        .iter()
+        .map(|field| match &field.types {
+            Some(types) => json!({"required": [field.name], "properties": {field.name: {"type": types}}}),
+            None => json!({"required": [field.name]}),
+        })
+        .collect();
+    json!({
+        "Product": object(
+            merged(
+                json!({
+                    "product_id": field("Id", "The product"),
+                    "name": {"type": "string", "maxLength": ProductName::MAX_CHARS, "examples": ["Ruler"]},
+                    "description": description(),
+                    "price": field("Money", "What one piece costs"),
+                    "quantity": pieces(Stock::MAX * 2, 0, "Pieces that can still be sold", 12),
+                    "reserved": {"type": "integer", "minimum": 0, "description": "Pieces that PENDING and CONFIRMED orders hold", "examples": [3]},
+                    "stock_shards": stock_shards(2, "Left out where it is 1: over how many items of the table the stock is spread"),
+                }),
+                times(),
+            ),
+            &["stock_shards"],
+        ),
+        "ProductPage": page("products", "Product"),
+        "NewProduct": input(properties(&new), &new.iter().filter(|field| !field.required).map(|field| field.name).collect::<Vec<_>>()),
+        "ProductChange": with(
+            with(input(properties(&change), &change.each_ref().map(|field| field.name)), "anyOf", some.into()),
+            "examples",
+            json!([{"price": "17.90"}]),
+        ),
+    })
+}
