@@ -12,7 +12,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Actor, PASSWORD, TestApp, unique},
+    app::{Actor, PASSWORD, Product, TestApp, account, unique},
+    bodies::{by_email, by_username},
     tokens::claims_of,
 };
 
@@ -23,7 +24,7 @@ async fn an_account_from_its_first_day_to_its_last_token() {
     let username = unique("ada");
     let email = format!("{username}@example.com");
 
-    let registered = anyone.post("/auth/register", json!({"email": email, "username": username, "password": PASSWORD})).await;
+    let registered = anyone.post("/auth/register", account(&username).json()).await;
     assert_eq!(registered.status, 201, "{registered:?}");
     assert_json_snapshot!(registered.json, {
         ".user_id" => "[id]", ".email" => "[email]", ".username" => "[username]", ".created_at" => "[time]", ".updated_at" => "[time]",
@@ -39,7 +40,7 @@ async fn an_account_from_its_first_day_to_its_last_token() {
     }
     "#);
 
-    let login = anyone.post("/auth/login", json!({"email": email, "password": PASSWORD})).await;
+    let login = anyone.post("/auth/login", by_email(&email, PASSWORD)).await;
     assert_json_snapshot!(login.json, {".access_token" => "[jwt]", ".refresh_token" => "[jwt]"}, @r#"
     {
       "access_token": "[jwt]",
@@ -69,11 +70,11 @@ async fn an_account_from_its_first_day_to_its_last_token() {
 async fn an_account_is_stored_without_its_password() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let anyone = app.anyone();
-    let body = json!({"email": "Ada@Example.com", "username": "Ada", "password": PASSWORD});
+    let body = account("Ada").email("Ada@Example.com").json();
     anyone.post("/auth/register", body).await;
-    anyone.post("/auth/login", json!({"username": "ada", "password": "wrong"})).await;
-    anyone.post("/auth/login", json!({"email": "bob@example.com", "password": "wrong"})).await;
-    anyone.post("/auth/login", json!({"email": "ADA@example.COM", "password": PASSWORD})).await;
+    anyone.post("/auth/login", by_username("ada", "wrong")).await;
+    anyone.post("/auth/login", by_email("bob@example.com", "wrong")).await;
+    anyone.post("/auth/login", by_email("ADA@example.COM", PASSWORD)).await;
 
     let redact = |mut item: Value| {
         for (name, value) in item.as_object_mut().unwrap() {
@@ -125,7 +126,7 @@ async fn what_is_wrong_with_an_account_is_told() {
     let anyone = app.anyone();
     let register = async |change: Value| {
         let username = unique("ada");
-        let mut body = json!({"email": format!("{username}@example.com"), "username": username, "password": PASSWORD});
+        let mut body = account(&username).json();
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         anyone.post("/auth/register", body).await
     };
@@ -186,9 +187,7 @@ async fn names_of_accounts_are_unique_however_they_are_written() {
     let app = TestApp::start().await;
     let anyone = app.anyone();
     let (email, username) = app.register("ada").await;
-    let register = async |email: &str, username: &str| {
-        anyone.post("/auth/register", json!({"email": email, "username": username, "password": PASSWORD})).await
-    };
+    let register = async |email: &str, username: &str| anyone.post("/auth/register", account(username).email(email).json()).await;
 
     assert_eq!(register(&email.to_uppercase(), &unique("bob")).await.problem(), (409, "email-taken"));
     let other = format!("{}@example.com", unique("bob"));
@@ -201,7 +200,7 @@ async fn names_of_accounts_are_unique_however_they_are_written() {
     assert_eq!((registered.status, &registered["email"]), (201, &json!(ascii)));
     assert_eq!(register(&ascii, &unique("bob")).await.problem(), (409, "email-taken"));
     for spelling in [&unicode, &ascii, &unicode.to_uppercase()] {
-        let login = anyone.post("/auth/login", json!({"email": spelling, "password": PASSWORD})).await;
+        let login = anyone.post("/auth/login", by_email(spelling, PASSWORD)).await;
         assert_eq!(login.status, 200, "{spelling}");
     }
     assert_eq!(register(&other, &unique("bob")).await.status, 201, "a refused account takes no name");
@@ -211,11 +210,9 @@ async fn names_of_accounts_are_unique_however_they_are_written() {
 async fn of_many_accounts_with_one_address_at_once_one_is_opened() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let anyone = app.anyone();
-    let answers = join_all((0..20).map(|n| {
-        let body = json!({"email": "ada@example.com", "username": format!("ada{n}"), "password": PASSWORD});
-        anyone.post("/auth/register", body)
-    }))
-    .await;
+    let answers =
+        join_all((0..20).map(|n| anyone.post("/auth/register", account(format!("ada{n}")).email("ada@example.com").json())))
+            .await;
 
     let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
@@ -243,16 +240,16 @@ async fn a_failed_login_does_not_tell_why() {
     let mut bodies = Vec::new();
     let mut sets_of_headers = BTreeSet::new();
     for body in [
-        json!({"email": email, "password": "wrong"}),
-        json!({"username": username, "password": "wrong"}),
-        json!({"email": "nobody@example.com", "password": PASSWORD}),
-        json!({"email": "no address", "password": PASSWORD}),
-        json!({"username": "no", "password": PASSWORD}),
-        json!({"email": username, "password": PASSWORD}),
-        json!({"username": email, "password": PASSWORD}),
-        json!({"email": inactive, "password": PASSWORD}),
-        json!({"email": email, "password": PASSWORD.to_lowercase()}),
-        json!({"email": email, "password": format!("{PASSWORD} ")}),
+        by_email(&email, "wrong"),
+        by_username(&username, "wrong"),
+        by_email("nobody@example.com", PASSWORD),
+        by_email("no address", PASSWORD),
+        by_username("no", PASSWORD),
+        by_email(&username, PASSWORD),
+        by_username(&email, PASSWORD),
+        by_email(&inactive, PASSWORD),
+        by_email(&email, PASSWORD.to_lowercase()),
+        by_email(&email, format!("{PASSWORD} ")),
     ] {
         let refused = anyone.post("/auth/login", body.clone()).await;
         assert_eq!(refused.problem(), (401, "invalid-credentials"), "{body}");
@@ -264,11 +261,11 @@ async fn a_failed_login_does_not_tell_why() {
 
     for (body, pointer) in [
         (json!({"password": PASSWORD}), ""),
-        (json!({"email": email, "username": username, "password": PASSWORD}), ""),
+        (account(&username).email(&email).json(), ""),
         (json!({"email": email}), "/password"),
-        (json!({"email": email, "password": "x".repeat(129)}), "/password"),
-        (json!({"email": "x".repeat(255), "password": PASSWORD}), "/email"),
-        (json!({"email": "\u{fdfa}".repeat(250), "password": PASSWORD}), "/email"),
+        (by_email(&email, "x".repeat(129)), "/password"),
+        (by_email("x".repeat(255), PASSWORD), "/email"),
+        (by_email("\u{fdfa}".repeat(250), PASSWORD), "/email"),
         (json!({"email": email, "password": PASSWORD, "role": "admin"}), "/role"),
     ] {
         let refused = anyone.post("/auth/login", body.clone()).await;
@@ -303,7 +300,7 @@ async fn a_failed_login_takes_the_same_time_whatever_the_reason() {
                 ("inactive", inactive[known].clone(), PASSWORD),
             ] {
                 let start = Instant::now();
-                let refused = anyone.post("/auth/login", json!({"email": email, "password": password})).await;
+                let refused = anyone.post("/auth/login", by_email(&email, password)).await;
                 assert_eq!(refused.problem(), (401, "invalid-credentials"), "{kind}");
                 times.entry(kind).or_default().push(start.elapsed());
             }
@@ -379,18 +376,18 @@ async fn ten_failures_close_an_account_to_an_address_for_a_while() {
         }
     }
     let elsewhere = anyone.at_address("127.0.0.2");
-    let from_elsewhere = elsewhere.post("/auth/login", json!({"email": email, "password": "wrong"})).await;
+    let from_elsewhere = elsewhere.post("/auth/login", by_email(&email, "wrong")).await;
     assert_eq!(from_elsewhere.status, 401, "other addresses have ten of their own");
 
     // The window ends, swept or not.
     set(&app, "FROM#127.0.0.1", "expires_at", 1).await;
-    assert_eq!(login(json!({"email": email, "password": "wrong"})).await.status, 401);
-    assert_eq!(login(json!({"email": email, "password": PASSWORD})).await.status, 200);
+    assert_eq!(login(by_email(&email, "wrong")).await.status, 401);
+    assert_eq!(login(by_email(&email, PASSWORD)).await.status, 200);
     for _ in 0..10 {
-        let failed = login(json!({"email": email, "password": "wrong"})).await;
+        let failed = login(by_email(&email, "wrong")).await;
         assert_eq!(failed.status, 401, "a success forgets the failures before it");
     }
-    assert_eq!(login(json!({"email": email, "password": "wrong"})).await.status, 429);
+    assert_eq!(login(by_email(&email, "wrong")).await.status, 429);
 }
 
 #[tokio::test]
@@ -398,7 +395,7 @@ async fn a_hundred_failures_close_an_account_to_strangers() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, _) = app.register("ada").await;
     let at_home = app.anyone().at_address("127.0.0.9");
-    let login = async |who: &Actor, password: &str| who.post("/auth/login", json!({"email": email, "password": password})).await;
+    let login = async |who: &Actor, password: &str| who.post("/auth/login", by_email(&email, password)).await;
     let session = login(&at_home, PASSWORD).await;
     assert_eq!(session.status, 200);
 
@@ -440,14 +437,12 @@ async fn limited(limit: u64) -> Option<TestApp> {
 async fn one_address_may_fail_and_register_so_often_over_all_accounts() {
     let Some(app) = limited(12).await else { return };
     let (anyone, elsewhere) = (app.anyone(), app.anyone().at_address("127.0.0.2"));
-    let login = async |who: &Actor, email: &str, password: &str| {
-        who.post("/auth/login", json!({"email": email, "password": password})).await
-    };
+    let login = async |who: &Actor, email: &str, password: &str| who.post("/auth/login", by_email(email, password)).await;
     let mut emails = Vec::new();
     for _ in 0..12 {
         emails.push(app.register("ada").await.0);
     }
-    let more = |username: &str| json!({"email": format!("{username}@example.com"), "username": username, "password": PASSWORD});
+    let more = |username: &str| account(username).json();
     let refused = anyone.post("/auth/register", more("bob")).await;
     assert_eq!(refused.problem(), (429, "too-many-attempts"));
     assert!((1..=900).contains(&refused.header("retry-after").parse::<i64>().unwrap()));
@@ -475,7 +470,7 @@ async fn one_address_may_fail_and_register_so_often_over_all_accounts() {
 async fn a_window_from_the_future_gives_no_more_guesses() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, _) = app.register("ada").await;
-    let login = async |password: &str| app.anyone().post("/auth/login", json!({"email": email, "password": password})).await;
+    let login = async |password: &str| app.anyone().post("/auth/login", by_email(&email, password)).await;
     let now = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap();
     // In this order, because a live session from here spares the address the count of all.
     for counter in ["TOTAL", "FROM#127.0.0.1"] {
@@ -497,7 +492,7 @@ async fn guessing_in_parallel_gains_nothing() {
         let anyone = app.anyone();
         // The second time in a window that is over and was not swept: only one of those who begin the next is the first.
         for window in ["new", "over"] {
-            let guesses = (0..50).map(|n| anyone.post("/auth/login", json!({"email": email, "password": format!("guess {n}")})));
+            let guesses = (0..50).map(|n| anyone.post("/auth/login", by_email(&email, format!("guess {n}"))));
             let answers = join_all(guesses).await;
             let count = |status| answers.iter().filter(|answer| answer.status == status).count();
             assert_eq!((count(401), count(429)), (10, 40), "{email}, {window}");
@@ -511,7 +506,7 @@ async fn the_right_guess_comes_too_late_after_ten_wrong_ones() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, _) = app.register("ada").await;
     let anyone = app.anyone();
-    let guess = async |password: &str| anyone.post("/auth/login", json!({"email": email, "password": password})).await;
+    let guess = async |password: &str| anyone.post("/auth/login", by_email(&email, password)).await;
     assert_eq!(guess("wrong").await.status, 401);
 
     // Every answer comes late: after this login has looked at the attempts, nine more are counted before it begins its session.
@@ -542,7 +537,7 @@ async fn a_login_under_way_outlives_no_change_of_its_account() {
             let (email, _) = app.register("ada").await;
             change(&email, before.clone()).await;
             app.shop().inject(Some("delay=100%:60ms,seed=1".parse().expect("faults")));
-            let login = async { app.anyone().post("/auth/login", json!({"email": email, "password": PASSWORD})).await };
+            let login = async { app.anyone().post("/auth/login", by_email(&email, PASSWORD)).await };
             let changed = async {
                 tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
                 change(&email, after.clone()).await;
@@ -785,7 +780,7 @@ async fn an_operator_sets_role_and_activity() {
     assert_eq!(order(json!({"email": email.to_uppercase(), "role": "admin"})).await["role"], "admin");
     assert_eq!(ada.get("/auth/me").await.problem(), (401, "token-revoked"), "another role is another session");
     let ada = app.login(&email, PASSWORD).await;
-    assert_eq!(ada.post("/products", json!({"name": "Pen", "price": 1, "quantity": 1})).await.status, 201);
+    assert_eq!(ada.post("/products", Product::draft("Pen").json()).await.status, 201);
 
     assert_eq!(order(json!({"username": username, "is_active": false})).await["is_active"], false);
     assert_eq!(ada.get("/auth/me").await.problem(), (401, "token-revoked"));
@@ -843,12 +838,12 @@ async fn no_account_route_makes_more_calls_than_it_must() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let anyone = app.anyone();
     let calls = |answer: &crate::app::Answer| app.operations(answer).join(", ");
-    let body = json!({"email": "ada@example.com", "username": "ada", "password": PASSWORD});
+    let body = account("ada").json();
     assert_eq!(calls(&anyone.post("/auth/register", body).await), "TransactWriteItems");
 
-    let login = async |password: &str| anyone.post("/auth/login", json!({"username": "ada", "password": password})).await;
+    let login = async |password: &str| anyone.post("/auth/login", by_username("ada", password)).await;
     assert_eq!(calls(&login("wrong").await), "GetItem, BatchGetItem, TransactWriteItems");
-    let nobody = anyone.post("/auth/login", json!({"username": "nobody", "password": "wrong"})).await;
+    let nobody = anyone.post("/auth/login", by_username("nobody", "wrong")).await;
     assert_eq!(calls(&nobody), "GetItem, BatchGetItem, TransactWriteItems");
     let login = login(PASSWORD).await;
     assert_eq!(calls(&login), "GetItem, BatchGetItem, TransactWriteItems");

@@ -19,7 +19,10 @@ use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::openapi;
+use crate::{
+    bodies::{self, AccountDraft, ProductDraft, by_email},
+    openapi,
+};
 
 /// Strong enough, and unlike anything that belongs in a log.
 pub const PASSWORD: &str = "canary-Zwetschgenmus-7";
@@ -114,8 +117,7 @@ impl TestApp {
         let username = unique(name);
         let email = format!("{username}@example.com");
         self.secrets.lock().unwrap().extend([PASSWORD.to_owned(), email.clone()]);
-        let body = json!({"email": email, "username": username, "password": PASSWORD});
-        let answer = self.anyone().post("/auth/register", body).await;
+        let answer = self.anyone().post("/auth/register", account(&username).json()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         (email, username)
     }
@@ -140,7 +142,7 @@ impl TestApp {
 
     /// Logs in.
     pub async fn login(&self, email: &str, password: &str) -> Actor {
-        let answer = self.anyone().post("/auth/login", json!({"email": email, "password": password})).await;
+        let answer = self.anyone().post("/auth/login", by_email(email, password)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         self.holder_of(&answer)
     }
@@ -341,7 +343,7 @@ impl Actor {
 
     /// Adds a product with this name and stock. Admins only.
     pub async fn product(&self, name: &str, quantity: u64) -> Product {
-        let body = json!({"name": name, "price": "19.90", "quantity": quantity});
+        let body = Product::draft(name).price("19.90").quantity(quantity).json();
         let answer = self.post("/products", body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         Product::of(&answer)
@@ -370,6 +372,11 @@ pub struct Product {
 }
 
 impl Product {
+    /// The body of a new one.
+    pub fn draft(name: impl AsRef<str>) -> ProductDraft {
+        bodies::product(name)
+    }
+
     /// The one that was answered.
     pub fn of(answer: &Answer) -> Self {
         let id = answer["product_id"].as_str().expect("an id").to_owned();
@@ -379,13 +386,17 @@ impl Product {
 
 /// The body of an order for these products and quantities.
 pub fn lines<'a>(wanted: impl IntoIterator<Item = (&'a Product, u64)>) -> Value {
-    let items: Vec<_> = wanted.into_iter().map(|(product, quantity)| line(product, quantity)).collect();
-    json!({"items": items})
+    bodies::order(wanted.into_iter().map(|(product, quantity)| (product.id.as_str(), quantity)))
 }
 
 /// The body of one line.
 pub fn line(product: &Product, quantity: u64) -> Value {
-    json!({"product_id": product.id, "quantity": quantity})
+    bodies::line(&product.id, quantity)
+}
+
+/// The body of a registration with this name, and the address that goes with it.
+pub fn account(username: impl AsRef<str>) -> AccountDraft {
+    bodies::account(username, PASSWORD)
 }
 
 /// An order that a test placed.

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt::Write, future::Future};
 
 use serde_json::{Value, json};
 
-use crate::app::{Answer, Order, PASSWORD, TestApp, line, lines};
+use crate::{
+    app::{Answer, Order, PASSWORD, Product, TestApp, account, line, lines},
+    bodies::by_username,
+};
 
 const HEAD: &str = "\
 | request | calls | read units | least | write units | least |
@@ -82,7 +85,7 @@ async fn the_architecture_tells_what_each_route_costs() {
 
     book.row("list 2 products°", 1, anyone.get("/products")).await;
     book.row("get product°", 1, anyone.get(&pen)).await;
-    let nib = json!({"name": "Nib", "price": 1, "quantity": 1});
+    let nib = Product::draft("Nib").json();
     let created = book.row("create product", 0, admin.post("/products", nib)).await;
     let nib = created.header("location");
     book.row("update product", 1, admin.put(nib, json!({"price": 2}))).await;
@@ -106,9 +109,8 @@ async fn the_architecture_tells_what_each_route_costs() {
     let other = ada.order([(&pen, 1), (&ink, 1)]).await;
     book.row("delete order, 2 lines", 1, ada.delete(&other)).await;
 
-    let account = json!({"email": "bob@example.com", "username": "bob", "password": PASSWORD});
-    book.row("register°", 0, anyone.post("/auth/register", account)).await;
-    let credentials = json!({"username": "bob", "password": PASSWORD});
+    book.row("register°", 0, anyone.post("/auth/register", account("bob").json())).await;
+    let credentials = by_username("bob", PASSWORD);
     let login = book.row("log in°", 5, anyone.post("/auth/login", credentials)).await;
     let bob = app.holder_of(&login);
     book.row("me", 1, bob.get("/auth/me")).await;

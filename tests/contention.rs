@@ -15,7 +15,7 @@ fn contended(options: &mut Options) {
 /// Products whose stock is spread over as many shards, with so many pieces each.
 async fn spread(admin: &Actor, products: usize, shards: u32, pieces: u64) -> Vec<Product> {
     let made = (0..products).map(|_| async {
-        let body = json!({"name": unique("Set"), "price": "1", "quantity": pieces, "stock_shards": shards});
+        let body = Product::draft(unique("Set")).quantity(pieces).stock_shards(shards).json();
         let answer = admin.post("/products", body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         Product::of(&answer)

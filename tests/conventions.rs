@@ -4,7 +4,10 @@ use insta::assert_json_snapshot;
 use reqwest::{Method, header::HeaderValue};
 use serde_json::json;
 
-use crate::app::{Actor, Answer, TestApp, unique};
+use crate::{
+    app::{Actor, Answer, Product, TestApp, account, unique},
+    bodies::{self, by_username},
+};
 
 fn assert_common_headers(answer: &Answer) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
@@ -19,7 +22,7 @@ fn assert_common_headers(answer: &Answer) {
 async fn every_answer_carries_the_common_headers() {
     let app = TestApp::start().await;
     let (admin, anyone) = (app.admin().await, app.anyone());
-    let body = json!({"name": unique("Pen"), "price": "1", "quantity": 1});
+    let body = Product::draft(unique("Pen")).json();
     let created = admin.post("/products", body.clone()).await;
     let path = created.header("location").to_owned();
     let unchanged = anyone.send(anyone.request(Method::GET, &path).header("if-none-match", created.header("etag"))).await;
@@ -85,41 +88,39 @@ async fn a_problem_says_what_went_wrong() {
 async fn every_problem_has_its_words() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, customer, anyone) = (app.admin().await, app.customer("ada").await, app.anyone());
-    let pen = json!({"name": "Pen", "price": 1, "quantity": 1});
+    let pen = Product::draft("Pen").json();
     let product = admin.product("Pen", 1).await;
     let key = |value: &str, body: &serde_json::Value| {
         admin.request(Method::POST, "/products").header("idempotency-key", value).json(body)
     };
-    let other = json!({"name": "Ink", "price": 1, "quantity": 1});
+    let other = Product::draft("Ink").json();
     admin.send(key("used", &other)).await;
-    let account =
-        |email: &str, username: &str, password: &str| json!({"email": email, "username": username, "password": password});
-    anyone.post("/auth/register", account("bob@example.com", "bob", crate::app::PASSWORD)).await;
+    anyone.post("/auth/register", account("bob").json()).await;
     for _ in 0..10 {
-        anyone.post("/auth/login", json!({"username": "nobody", "password": "wrong"})).await;
+        anyone.post("/auth/login", by_username("nobody", "wrong")).await;
     }
     let text = |body: &'static str| admin.request(Method::POST, "/products").body(body);
 
     let answers = [
         admin.send(text("{").header("content-type", "application/json")).await,
         admin.send(key("", &pen)).await,
-        anyone.post("/auth/login", json!({"username": "bob", "password": "wrong"})).await,
+        anyone.post("/auth/login", by_username("bob", "wrong")).await,
         anyone.post("/auth/refresh", json!({"refresh_token": "x"})).await,
         customer.post("/products", pen.clone()).await,
         anyone.get("/nowhere").await,
         anyone.get("/products/none").await,
         anyone.delete("/products").await,
         admin.post("/products", pen.clone()).await,
-        anyone.post("/auth/register", account("bob@example.com", "bobby", crate::app::PASSWORD)).await,
-        anyone.post("/auth/register", account("bobby@example.com", "bob", crate::app::PASSWORD)).await,
+        anyone.post("/auth/register", account("bobby").email("bob@example.com").json()).await,
+        anyone.post("/auth/register", account("bob").email("bobby@example.com").json()).await,
         admin.send(admin.request(Method::DELETE, &product).header("if-match", "\"9\"")).await,
         admin.post("/products", json!({"name": "x".repeat(70_000)})).await,
         admin.send(text("{}")).await,
         admin.post("/products", json!({})).await,
-        anyone.post("/auth/register", account("eve@example.com", "eve", "password")).await,
+        anyone.post("/auth/register", bodies::account("eve", "password").json()).await,
         anyone.get("/products?cursor=x").await,
         admin.send(key("used", &pen)).await,
-        anyone.post("/auth/login", json!({"username": "nobody", "password": "wrong"})).await,
+        anyone.post("/auth/login", by_username("nobody", "wrong")).await,
     ];
     let lines: Vec<_> = answers
         .iter()
@@ -215,7 +216,7 @@ async fn a_body_must_be_json_and_say_so() {
         }
         admin.send(request).await
     };
-    let pen = || format!(r#"{{"name": "{}", "price": "1", "quantity": 1}}"#, unique("Pen")).into_bytes();
+    let pen = || Product::draft(unique("Pen")).json().to_string().into_bytes();
 
     for good in [
         "application/json",
@@ -285,7 +286,7 @@ async fn a_body_must_be_sent_as_it_is() {
         }
         admin.send(request).await
     };
-    let pen = || format!(r#"{{"name": "{}", "price": "1", "quantity": 1}}"#, unique("Pen")).into_bytes();
+    let pen = || Product::draft(unique("Pen")).json().to_string().into_bytes();
 
     for good in [&["identity"][..], &["Identity"], &["identity", "identity"]] {
         assert_eq!(send(good, pen()).await.status, 201, "{good:?}");
@@ -328,7 +329,7 @@ async fn headers_and_parameters_that_are_sent_twice_are_lists_or_refused() {
     let changed = twice(&admin, Method::PUT, &product.path, "if-match", ["\"other\"", &seen]).json(&json!({"price": "2"}));
     assert_eq!(admin.send(changed).await.status, 200);
 
-    let body = json!({"name": unique("Pen"), "price": "1", "quantity": 1}).to_string();
+    let body = Product::draft(unique("Pen")).json().to_string();
     let declared = twice(&admin, Method::POST, "/products", "content-type", ["application/json"; 2]).body(body);
     assert_eq!(admin.send(declared).await.problem(), (415, "unsupported-media-type"));
     let token = format!("Bearer {}", ada.token.as_deref().unwrap_or_default());

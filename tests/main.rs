@@ -10,6 +10,7 @@
 
 mod accounts;
 mod app;
+mod bodies;
 mod capacity;
 mod concurrency;
 mod contention;

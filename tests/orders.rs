@@ -9,7 +9,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{Actor, Answer, Order, TestApp, line, lines, unique};
+use crate::{
+    app::{Actor, Answer, Order, Product, TestApp, line, lines, unique},
+    bodies,
+};
 
 /// An admin, a customer, and nothing else in the shop.
 async fn people(app: &TestApp) -> (Actor, Actor) {
@@ -190,8 +193,7 @@ async fn what_is_wrong_with_an_order_is_told() {
     ] {
         assert_eq!(ada.post(order.items(), body).await.pointers()[0], pointer);
     }
-    let unknown = json!({"product_id": Uuid::now_v7(), "quantity": 1});
-    let refused = ada.post(order.items(), unknown).await;
+    let refused = ada.post(order.items(), bodies::line(Uuid::now_v7().to_string(), 1)).await;
     assert_eq!((refused.problem(), refused.pointers()), ((422, "unknown-product"), vec!["/product_id"]));
     for (body, pointer) in [
         (json!({}), "/status"),
@@ -638,7 +640,7 @@ async fn a_key_is_of_the_role_it_was_used_in() {
 async fn null_is_the_same_as_left_out() {
     let app = TestApp::start().await;
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
-    let pen = json!({"name": unique("Pen"), "price": "1", "quantity": 5, "description": "Blue", "stock_shards": null});
+    let pen = Product::draft(unique("Pen")).quantity(5).description("Blue").with("stock_shards", Value::Null).json();
     let created = admin.post("/products", pen).await;
     assert_eq!((created.status, created["stock_shards"].is_null()), (201, true), "{created:?}");
     let path = created.header("location");

@@ -16,7 +16,10 @@ use tokio::{
     sync::watch,
 };
 
-use crate::app::{Answer, TestApp};
+use crate::{
+    app::{Answer, Product, TestApp},
+    bodies::by_username,
+};
 
 /// How long a client may wait for the news.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -93,7 +96,7 @@ async fn a_database_that_is_away_is_told_in_time_and_forgiven() {
     app.tampered();
     let (admin, customer, anyone) = (app.admin().await, app.customer("ada").await, app.anyone());
     let product = admin.product("Pen", 3).await;
-    let body = || json!({"name": "Ink", "price": 1, "quantity": 1});
+    let body = || Product::draft("Ink").json();
 
     for way in [Way::BlackHole, Way::Closed] {
         wire.set(way);
@@ -110,7 +113,7 @@ async fn a_database_that_is_away_is_told_in_time_and_forgiven() {
             timed(Method::DELETE, product.as_ref(), json!({})),
             timed(Method::GET, "/auth/me", json!({})),
             timed(Method::POST, "/auth/logout", json!({})),
-            timed(Method::POST, "/auth/login", json!({"username": "nobody", "password": "whatever it is"})),
+            timed(Method::POST, "/auth/login", by_username("nobody", "whatever it is")),
             timed(Method::POST, "/auth/refresh", json!({"refresh_token": customer.refresh_token})),
         ])
         .await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::app::{Actor, Answer, Product, TestApp, lines, unique};
 
 fn pen(name: &str) -> Value {
-    json!({"name": name, "description": "Black, with a steel nib", "price": "19.90", "quantity": 12})
+    Product::draft(name).description("Black, with a steel nib").price("19.90").quantity(12).json()
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_product_is_stored_with_its_name() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
     let key = |request: reqwest::RequestBuilder| request.header("idempotency-key", "one");
-    let body = json!({"name": " Füllfederhalter ", "price": 5, "quantity": 1});
+    let body = Product::draft(" Füllfederhalter ").price(5).json();
     admin.send(key(admin.request(Method::POST, "/products")).json(&body)).await;
 
     let items = app.items().await;
@@ -777,7 +777,7 @@ async fn no_route_makes_more_calls_than_it_must() {
     assert_eq!(calls(&admin.delete(path).await), "GetItem, Query, TransactWriteItems");
 
     // Stock that is spread over several items costs its sales nothing, and whoever reads or changes it little.
-    let set = json!({"name": "Set", "price": 1, "quantity": 8, "stock_shards": 8});
+    let set = Product::draft("Set").quantity(8).stock_shards(8).json();
     let set = Product::of(&admin.post("/products", set).await);
     assert_eq!(calls(&anyone.get(&set).await), "Query");
     assert_eq!(calls(&anyone.get("/products").await), "Query, Query");

@@ -7,7 +7,7 @@ use local::audit::{Cause, Finding, Tear};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Actor, Answer, PASSWORD, TestApp, unique};
+use crate::app::{Actor, Answer, Product, TestApp, account, line, lines, unique};
 
 /// The items of a table by their keys.
 type Items = BTreeMap<(String, String), Value>;
@@ -117,16 +117,15 @@ async fn every_part_of_every_transaction_is_put_right() {
     };
     let mut torn = Torn { app: &app, items: Torn::items(&app).await, tears: BTreeSet::new(), unseen: false };
 
-    let account = json!({"email": "torn@example.com", "username": "torn", "password": PASSWORD});
-    torn.after("register", &app.anyone().post("/auth/register", account).await).await;
+    torn.after("register", &app.anyone().post("/auth/register", account("torn").json()).await).await;
 
-    let pen = keyed(&admin, "/products", json!({"name": "Pen", "price": "2", "quantity": 50})).await;
+    let pen = keyed(&admin, "/products", Product::draft("Pen").price("2").quantity(50).json()).await;
     torn.after("create a product", &pen).await;
-    let (pen_id, pen) = (pen["product_id"].clone(), format!("/products/{}", pen["product_id"].as_str().unwrap()));
+    let pen = Product::of(&pen);
     torn.after("rename a product", &admin.put(&pen, json!({"name": "Fountain pen"})).await).await;
-    let set = admin.post("/products", json!({"name": "Set", "price": "9", "quantity": 40, "stock_shards": 3})).await;
+    let set = admin.post("/products", Product::draft("Set").price("9").quantity(40).stock_shards(3).json()).await;
     torn.after("create a spread product", &set).await;
-    let set = format!("/products/{}", set["product_id"].as_str().unwrap());
+    let set = Product::of(&set);
     torn.after("change the price of a spread product", &admin.put(&set, json!({"price": "10"})).await).await;
     torn.unseen = true;
     torn.after("spread a product further", &admin.put(&set, json!({"stock_shards": 5})).await).await;
@@ -135,13 +134,13 @@ async fn every_part_of_every_transaction_is_put_right() {
     let ink = admin.product("Ink", 50).await;
     torn.items = Torn::items(&app).await;
 
-    let two = json!({"items": [{"product_id": pen_id, "quantity": 3}, {"product_id": ink.id, "quantity": 2}]});
+    let two = lines([(&pen, 3), (&ink, 2)]);
     let place = async || admin.post("/orders", two.clone()).await;
     let status = async |order: &str, status: &str| admin.put(order, json!({"status": status})).await;
     let placed = keyed(&admin, "/orders", two.clone()).await;
     torn.after("place an order", &placed).await;
     let order = placed.header("location").to_owned();
-    let line = keyed(&admin, &format!("{order}/items"), json!({"product_id": pen_id, "quantity": 1})).await;
+    let line = keyed(&admin, &format!("{order}/items"), line(&pen, 1)).await;
     torn.after("add a line", &line).await;
     let line = format!("{order}/items/{}", line["order_item_id"].as_str().unwrap());
     torn.after("raise a line", &admin.put(&line, json!({"quantity": 5})).await).await;

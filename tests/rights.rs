@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     accounts::{outdate_hash, set_session},
     app::{Actor, Order, PASSWORD, Product, TestApp, line, lines, unique, workspace},
+    bodies::{self, by_email, by_username},
     orders::{age, bring, expire},
     tokens::{claims_of, header, sign},
 };
@@ -212,18 +213,18 @@ async fn no_function_may_do_what_it_need_not() {
         let request = admin.request(Method::POST, path).header("idempotency-key", unique("key")).json(&body);
         async { admin.send(request).await }
     };
-    let nib = keyed("/products", json!({"name": "Nib", "price": 1, "quantity": 1})).await;
+    let nib = keyed("/products", Product::draft("Nib").json()).await;
     assert_eq!(admin.put(nib.header("location"), json!({"name": "Nibs"})).await.status, 200);
     assert_eq!(admin.delete(nib.header("location")).await.status, 204);
     assert_eq!(anyone.get("/products").await.status, 200);
     assert_eq!(anyone.get(&pen).await.status, 200);
 
     // Orders, for oneself and for a customer, of products that are there or not, and back again.
-    let for_ada = |product: &str| json!({"customer_id": ada_id, "items": [{"product_id": product, "quantity": 1}]});
+    let for_ada = |product: &str| json!({"customer_id": ada_id, "items": [bodies::line(product, 1)]});
     let order = Order { path: keyed("/orders", for_ada(&pen.id)).await.header("location").to_owned() };
     let nothing = "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f";
     assert_eq!(keyed("/orders", for_ada(nothing)).await.problem().1, "unknown-product");
-    assert_eq!(keyed(&order.items(), json!({"product_id": nothing, "quantity": 1})).await.problem().1, "unknown-product");
+    assert_eq!(keyed(&order.items(), bodies::line(nothing, 1)).await.problem().1, "unknown-product");
     let added = keyed(&order.items(), line(&ink, 5)).await;
     assert_eq!(ada.put(order.item(&added), json!({"quantity": 3})).await.status, 200);
     assert_eq!(ada.delete(order.item(&added)).await.status, 204);
@@ -242,7 +243,7 @@ async fn no_function_may_do_what_it_need_not() {
     assert_eq!(expire(&app).await["cancelled"], 1);
 
     // Stock that is spread over many items, and more at once than any of them has.
-    let set = json!({"name": "Set", "price": 1, "quantity": 12, "stock_shards": 4});
+    let set = Product::draft("Set").quantity(12).stock_shards(4).json();
     let set = Product::of(&keyed("/products", set).await);
     assert_eq!(admin.put(&set, json!({"price": 2, "stock_shards": 6})).await.status, 200);
     assert_eq!(anyone.get("/products").await.status, 200);
@@ -253,12 +254,12 @@ async fn no_function_may_do_what_it_need_not() {
     assert_eq!(admin.delete(&set).await.status, 204);
 
     // Accounts, by e-mail address and username, with a failure, an old hash, a stolen refresh token and every way out.
-    for name in [json!({"email": email, "password": "wrong"}), json!({"username": username, "password": "wrong"})] {
+    for name in [by_email(&email, "wrong"), by_username(&username, "wrong")] {
         assert_eq!(anyone.post("/auth/login", name).await.status, 401);
     }
     let stored = app.items().await.into_iter().find(|item| item["email"]["S"] == email.as_str()).unwrap();
     outdate_hash(&app, &stored).await;
-    let login = anyone.post("/auth/login", json!({"username": username, "password": PASSWORD})).await;
+    let login = anyone.post("/auth/login", by_username(&username, PASSWORD)).await;
     let mut session = app.holder_of(&login);
     let stolen = session.clone();
     session = app.holder_of(&session.refresh().await);

@@ -57,7 +57,7 @@ async fn stock_is_spread_and_brought_together_again() {
 async fn a_product_may_be_spread_from_the_first() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
-    let body = json!({"name": unique("Set"), "price": 5, "quantity": 5, "stock_shards": 3});
+    let body = Product::draft(unique("Set")).price(5).quantity(5).stock_shards(3).json();
     let created = admin.post("/products", body).await;
     assert_eq!((created.status, &created["quantity"], &created["stock_shards"]), (201, &json!(5), &json!(3)));
     let read = admin.get(created.header("location")).await;
@@ -147,7 +147,7 @@ async fn a_page_of_spread_products_takes_a_bounded_number_of_calls() {
     let mut names = Vec::new();
     for n in 0..25 {
         let name = format!("Set {n:02}");
-        let body = json!({"name": name, "price": 1, "quantity": 5, "stock_shards": if n % 5 == 0 { 1 } else { 2 }});
+        let body = Product::draft(&name).quantity(5).stock_shards(if n % 5 == 0 { 1 } else { 2 }).json();
         assert_eq!(admin.post("/products", body).await.status, 201);
         names.push(name);
     }

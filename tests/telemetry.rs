@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, Order, PASSWORD, TestApp, line, lines};
+use crate::{
+    app::{Answer, Order, PASSWORD, TestApp, line, lines},
+    bodies::{by_email, by_username},
+};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,7 +60,7 @@ async fn a_request_leaves_one_line_that_says_what_it_cost() {
         anyone.get(&pen).await,
         anyone.get("/nowhere").await,
         admin.put(&pen, json!({"name": "Pencil"})).await,
-        anyone.post("/auth/login", json!({"username": "nobody", "password": PASSWORD})).await,
+        anyone.post("/auth/login", by_username("nobody", PASSWORD)).await,
         ada.post("/orders", lines([(&pen, 1), (&ink, 2)])).await,
         ada.post("/orders", lines([(&ink, 1)])).await,
     ];
@@ -150,7 +153,7 @@ async fn failed_logins_tell_whose_and_are_counted_when_they_are_closed_too() {
     let ada_id = app.login(&email, PASSWORD).await.get("/auth/me").await["user_id"].clone();
     let mut told = Vec::new();
     for _ in 0..12 {
-        let answer = app.anyone().post("/auth/login", json!({"email": email, "password": "wrong"})).await;
+        let answer = app.anyone().post("/auth/login", by_email(&email, "wrong")).await;
         let (line, _) = lines_of(&app, &answer).await;
         assert_eq!(line["user_id"], ada_id, "{line}");
         assert_eq!(metrics(&line).get("logins_failed").map(ToString::to_string).as_deref(), Some("1"), "{line}");

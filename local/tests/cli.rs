@@ -22,6 +22,10 @@ use tokio::{
     task::JoinSet,
 };
 
+#[path = "../../tests/bodies.rs"]
+#[expect(dead_code, reason = "the tests of the API have more of them")]
+mod bodies;
+
 /// Long enough for the functions to be built from nothing.
 const READY_LIMIT: Duration = Duration::from_mins(15);
 
@@ -72,7 +76,7 @@ impl Running {
     }
 
     async fn admin(&self) -> String {
-        let body = json!({"email": "admin@example.com", "password": "keep-this-one-local"});
+        let body = bodies::by_email("admin@example.com", "keep-this-one-local");
         let answer = Client::new().post(format!("{}/auth/login", self.url)).json(&body).send().await.unwrap();
         let tokens: Value = answer.json().await.unwrap();
         tokens["access_token"].as_str().unwrap_or_else(|| panic!("{tokens}")).to_owned()
@@ -346,7 +350,7 @@ async fn what_was_acknowledged_survives_being_killed() {
             let client = Client::new();
             let mut acknowledged = Vec::new();
             for n in (worker..1000).step_by(16) {
-                let product = json!({"name": format!("Product {n}"), "price": "1.00", "quantity": n});
+                let product = bodies::product(format!("Product {n}")).quantity(n).json();
                 let sent = client.post(format!("{url}/products")).bearer_auth(&token).json(&product).send().await;
                 match sent {
                     Ok(answer) if answer.status() == 201 => {
@@ -504,7 +508,7 @@ async fn the_console_tells_what_happened_and_what_is_there() {
         answer.json().await.unwrap()
     };
     let seen = get("/requests").await["total"].as_u64().unwrap();
-    let product = json!({"name": "Pencil", "price": "0.80", "quantity": 5});
+    let product = bodies::product("Pencil").price("0.80").quantity(5).json();
     let made = client.post(format!("{}/products", running.url)).bearer_auth(&token).json(&product).send().await.unwrap();
     let id = made.headers()["apigw-requestid"].to_str().unwrap();
 

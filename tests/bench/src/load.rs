@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use local::cargo;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::plot::Lines;
 use crate::report::{Chapter, figure, table};
 use crate::scene::{Answer, Ask, Person, Scene};
 use crate::stats::{count, median, quantile};
-use crate::{Bench, Result};
+use crate::{Bench, Result, bodies};
 
 /// What a customer does, over and over: eight reads and two writes.
 const ROUND: [Kind; 10] = [
@@ -187,15 +186,15 @@ impl<'a> Client<'a> {
     /// A request, and the status that it must be answered with.
     fn ask(&self, kind: Kind) -> (u64, Ask) {
         let product = &self.products[self.turn % self.products.len()];
-        let line = json!({"product_id": product.trim_start_matches("/products/"), "quantity": 1});
+        let product_id = product.trim_start_matches("/products/");
         match kind {
             Kind::ListProducts => (200, Ask::get("/products").query("limit=20")),
             Kind::GetProduct => (200, Ask::get(product)),
             Kind::GetOrder => (200, Ask::get(&self.order)),
             Kind::ListOrders => (200, Ask::get("/orders").query("limit=20")),
             Kind::Me => (200, Ask::get("/auth/me")),
-            Kind::CreateOrder => (201, Ask::post("/orders", json!({"items": [line]}))),
-            Kind::AddLine => (201, Ask::post(format!("{}/items", self.order), line)),
+            Kind::CreateOrder => (201, Ask::post("/orders", bodies::order([(product_id, 1)]))),
+            Kind::AddLine => (201, Ask::post(format!("{}/items", self.order), bodies::line(product_id, 1))),
         }
     }
 

@@ -3,6 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
 
 mod binary;
+#[path = "../../bodies.rs"]
+#[expect(dead_code, reason = "the tests of the API say more of their bodies")]
+mod bodies;
 mod load;
 mod machine;
 mod parts;

@@ -12,7 +12,7 @@ use crate::plot::Lines;
 use crate::report::{Chapter, figure, table};
 use crate::scene::{Ask, Person, Scene};
 use crate::stats::{count, quantile};
-use crate::{Bench, Result};
+use crate::{Bench, Result, bodies};
 
 /// More buyers than any of these never wait for an environment, as they would not on AWS.
 const ENVIRONMENTS: usize = 160;
@@ -189,8 +189,7 @@ impl Shop {
 
     /// Buyers who come by chance, so many per second on average, and buy one piece each.
     async fn buy(&self, product: &str, buyers: u32, seconds: u32) -> Result<Vec<Bought>> {
-        let line = json!({"product_id": product.trim_start_matches("/products/"), "quantity": 1});
-        let order = Ask::post("/orders", json!({"items": [line]}));
+        let order = Ask::post("/orders", bodies::order([(product.trim_start_matches("/products/"), 1)]));
         let mut chance = Rng::with_seed(SEED);
         let mut comes = 0.0;
         let mut visits = Vec::new();

@@ -10,7 +10,7 @@ use local::{Options, Outcome, Shop};
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
 
-use crate::{Bench, Result};
+use crate::{Bench, Result, bodies};
 
 const PASSWORD: &str = "Zwetschgenmus mit Zimt";
 
@@ -99,7 +99,7 @@ impl Scene {
     /// What it takes to open an account.
     pub fn registration(&self, stem: &str) -> Value {
         let name = self.name(stem);
-        json!({"email": format!("{name}@example.com"), "username": name, "password": PASSWORD})
+        bodies::account(name, PASSWORD).json()
     }
 
     /// A new customer, logged in.
@@ -117,7 +117,7 @@ impl Scene {
     }
 
     pub fn credentials(email: &str) -> Value {
-        json!({"email": email, "password": PASSWORD})
+        bodies::by_email(email, PASSWORD)
     }
 
     pub async fn login(&self, email: &str) -> Result<Person> {
@@ -135,7 +135,7 @@ impl Scene {
     /// Adds a product with more than enough in stock; its path.
     pub async fn product(&self, admin: &Person) -> Result<String> {
         let name = self.name("Fountain pen");
-        let product = json!({"name": name, "description": "Black, with a steel nib", "price": "19.90", "quantity": 1_000_000});
+        let product = bodies::product(name).description("Black, with a steel nib").price("19.90").quantity(1_000_000).json();
         let made = self.expect(201, &Ask::post("/products", product), Some(admin)).await?;
         Ok(format!("/products/{}", made.text("/product_id")?))
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
-use crate::Result;
 use crate::scene::{Answer, Ask, Person, Scene};
+use crate::{Result, bodies};
 
 /// Access tokens live for 15 minutes.
 const LOGIN_AGAIN: Duration = Duration::from_mins(5);
@@ -57,7 +57,7 @@ impl Workload {
         for _ in 0..5 {
             let placed = workload.place(&workload.reader).await?;
             workload.order = order_path(&placed)?;
-            let line = json!({"product_id": workload.product_id(), "quantity": 1});
+            let line = bodies::line(workload.product_id(), 1);
             let add = Ask::post(format!("{}/items", workload.order), line);
             workload.scene.expect(201, &add, Some(&workload.reader)).await?;
         }
@@ -75,12 +75,12 @@ impl Workload {
             self.logged_in = Instant::now();
         }
         let odd = self.turn % 2 == 1;
-        let line = json!({"product_id": self.product_id(), "quantity": 1});
+        let line = bodies::line(self.product_id(), 1);
         let (status, ask, person) = match function {
             "product-get" | "floor-hello" | "floor-get-item" => (200, Ask::get(&self.product), None),
             "product-list" => (200, Ask::get("/products").query("limit=20"), None),
             "product-create" => {
-                let product = json!({"name": self.scene.name("Pencil"), "description": "HB", "price": "0.80", "quantity": 500});
+                let product = bodies::product(self.scene.name("Pencil")).description("HB").price("0.80").quantity(500).json();
                 (201, Ask::post("/products", product), Some(&self.admin))
             }
             "product-update" => {
@@ -90,7 +90,7 @@ impl Workload {
             "product-delete" => (204, Ask::delete(self.scene.product(&self.admin).await?), Some(&self.admin)),
             "order-list" => (200, Ask::get("/orders"), Some(&self.reader)),
             "order-get" => (200, Ask::get(&self.order), Some(&self.reader)),
-            "order-create" => (201, Ask::post("/orders", json!({"items": [line]})), Some(&self.buyer)),
+            "order-create" => (201, Ask::post("/orders", bodies::order([(self.product_id(), 1)])), Some(&self.buyer)),
             "order-update" => {
                 let order = order_path(&self.place(&self.buyer).await?)?;
                 (200, Ask::put(order, json!({"status": "CONFIRMED"})), Some(&self.buyer))
@@ -152,7 +152,7 @@ impl Workload {
 
     /// Places an order with one line.
     async fn place(&self, customer: &Person) -> Result<Answer> {
-        let lines = json!({"items": [{"product_id": self.product_id(), "quantity": 1}]});
+        let lines = bodies::order([(self.product_id(), 1)]);
         self.scene.expect(201, &Ask::post("/orders", lines), Some(customer)).await
     }
 
