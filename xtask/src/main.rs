@@ -1,4 +1,4 @@
-//! `cargo xtask generate` writes everything that is derived from `shared::contract`. With `--check` it writes nothing, and fails
+//! `cargo xtask generate` writes everything that is derived from `shared`: most of it from `shared::contract`. With `--check` it writes nothing, and fails
 //! when a file is not what it would write.
 
 mod events;
@@ -15,7 +15,7 @@ use std::{
     process::ExitCode,
 };
 
-use shared::contract::openapi;
+use shared::{contract::openapi, domain, store::schema};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -51,10 +51,18 @@ fn files() -> Result<BTreeMap<PathBuf, Option<String>>, Box<dyn Error>> {
     for (function, event) in events::all(&document)? {
         files.insert(Path::new("events").join(function).with_extension("json"), Some(event));
     }
-    let readme = fs::read_to_string(workspace().join("README.md"))?;
-    let readme = tables::replaced(&readme, "routes", &tables::routes())?;
-    let readme = tables::replaced(&readme, "lifecycle", &shared::domain::markdown())?;
-    files.insert("README.md".into(), Some(readme));
+    let tables = [
+        ("README.md", "routes", tables::routes()),
+        ("README.md", "lifecycle", domain::markdown()),
+        ("ARCHITECTURE.md", "items", schema::markdown()),
+    ];
+    for (name, table, rows) in tables {
+        let document = match files.remove(Path::new(name)) {
+            Some(document) => document,
+            None => kept(&workspace().join(name))?,
+        };
+        files.insert(name.into(), Some(tables::replaced(&document.unwrap_or_default(), table, &rows)?));
+    }
     files.insert("openapi.json".into(), Some(escaped(&serde_json::to_string_pretty(&document)?) + "\n"));
     files.insert("requests.http".into(), Some(requests::text(&document)?));
     Ok(files)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    ids, problems,
+    problems,
     schema::{field, object, query, reference, text, with},
 };
 
@@ -35,7 +35,7 @@ pub(super) fn parameters() -> Value {
     let header = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "header", "schema": schema, "description": description});
     // Any text may be a tag: what is none of ours matches nothing (RFC 9110, 13.1).
     let tags = json!({"type": "string", "pattern": "^[^,]*(,[^,]*){0,19}$", "examples": ["\"3\""]});
-    let mut parameters = json!({
+    json!({
         "limit": query(
             "limit",
             json!({"type": "integer", "minimum": 1, "default": 20}),
@@ -49,11 +49,7 @@ pub(super) fn parameters() -> Value {
             json!({"type": "string", "pattern": IDEMPOTENCY_KEY, "examples": ["7f0c1c56-8d5e-4f0e-8a53-0f3d0a3d7b11"]}),
             "Makes the request safe to send again: the caller's own name for it, best a random UUID, kept for 24 hours",
         ),
-    });
-    for id in ids() {
-        parameters[id.name] = json!({"name": id.name, "in": "path", "required": true, "schema": reference("schemas", "Id"), "description": id.description});
-    }
-    parameters
+    })
 }
 
 pub(super) fn headers() -> Value {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    RESOURCES, Resource, Route, conventions,
-    problems::{PROBLEMS, Problem},
+    RESOURCES, Resource, Route, conventions, ids,
+    problems::{Problem, problems},
     schema::{merged, reference},
 };
 
@@ -55,11 +55,21 @@ pub fn document() -> Value {
                     "description": "The access token of `login` or `refresh`, good for 15 minutes. Without one the gateway answers 401, with one that we never issued 403, both as `Message`; one that has expired or was revoked is a 401 problem.",
                 },
             },
-            "parameters": RESOURCES.iter().fold(conventions::parameters(), |all, resource| merged(all, (resource.parameters)())),
+            "parameters": parameters(),
             "headers": conventions::headers(),
             "schemas": RESOURCES.iter().fold(conventions::schemas(), |all, resource| merged(all, (resource.schemas)())),
         },
     })
+}
+
+fn parameters() -> Value {
+    let mut parameters = RESOURCES.iter().fold(conventions::parameters(), |all, resource| merged(all, (resource.parameters)()));
+    for id in ids() {
+        parameters[id.name] = json!({
+            "name": id.name, "in": "path", "required": true, "schema": reference("schemas", "Id"), "description": id.description,
+        });
+    }
+    parameters
 }
 
 /// The first example of a schema, put together from those of its properties if it has none of its own.
@@ -111,11 +121,11 @@ fn responses(route: &Route) -> Map<String, Value> {
         codes.extend(["malformed-json", "body-too-large", "unsupported-media-type"]);
     }
     // The gateway answers these by itself.
-    let mut by_status: BTreeMap<u16, Vec<&Problem>> = BTreeMap::from([(429, Vec::new())]);
+    let mut by_status: BTreeMap<u16, Vec<Problem>> = BTreeMap::from([(429, Vec::new())]);
     if closed {
         by_status.insert(403, Vec::new());
     }
-    for problem in PROBLEMS.iter().filter(|problem| codes.contains(&problem.code)) {
+    for problem in problems().filter(|problem| codes.contains(&problem.code)) {
         by_status.entry(problem.status).or_default().push(problem);
     }
     let mut responses: Map<_, _> =
@@ -144,7 +154,7 @@ fn success(route: &Route) -> Value {
 }
 
 /// One status that is no success: problems by their codes, and the gateway's own words where it may answer first.
-fn refusal(status: u16, problems: &[&Problem], closed: bool) -> Value {
+fn refusal(status: u16, problems: &[Problem], closed: bool) -> Value {
     let gateway = match status {
         401 if closed => Some("The gateway: there is no token"),
         403 if closed => Some("The gateway: the token is none of ours"),
@@ -175,7 +185,8 @@ fn refusal(status: u16, problems: &[&Problem], closed: bool) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{super::problems, *};
+    use super::*;
+    use crate::contract::{problems, routes};
 
     /// Every name that is referred to is there, every one that is there is referred to, and every example keeps to its schema.
     #[test]
@@ -205,13 +216,13 @@ mod tests {
     fn every_name_in_a_route_is_known() {
         let known: BTreeSet<_> = problems::codes().collect();
         let document = document();
-        for route in super::super::routes() {
+        for route in routes() {
             for code in route.problems {
                 assert!(known.contains(code), "{}: there is no problem {code}", route.key);
             }
             assert_eq!(route.ids().count(), route.path().matches('{').count(), "{}: an id that no resource has", route.key);
             if let Some(link) = &route.link {
-                let target = super::super::routes().find(|target| target.operation_id == link.operation_id);
+                let target = routes().find(|target| target.operation_id == link.operation_id);
                 let target = target.unwrap_or_else(|| panic!("{}: there is no {}", route.key, link.operation_id));
                 assert!(target.ids().any(|id| id.name == link.id), "{}: {} has no {}", route.key, target.key, link.id);
             }

@@ -1,6 +1,8 @@
-//! When each problem is answered.
+//! When each problem is answered. Its status stands in [`crate::http::PROBLEMS`].
 
-/// A problem of the API.
+use crate::http::{PROBLEMS, ProblemType};
+
+/// A problem that a route may answer.
 pub(super) struct Problem {
     pub code: &'static str,
     pub status: u16,
@@ -8,59 +10,74 @@ pub(super) struct Problem {
     pub when: &'static str,
 }
 
-const fn problem(code: &'static str, status: u16, when: &'static str) -> Problem {
-    Problem { code, status, when }
-}
-
-pub(super) const PROBLEMS: &[Problem] = &[
-    problem("malformed-json", 400, "The body is not JSON"),
-    problem("invalid-header", 400, "A header lists more than 20 entity tags"),
-    problem(
+/// The code, and when it is answered.
+const WHEN: &[(&str, &str)] = &[
+    ("malformed-json", "The body is not JSON"),
+    ("invalid-header", "A header lists more than 20 entity tags"),
+    (
         "invalid-idempotency-key",
-        400,
         "The Idempotency-Key is not 1 to 255 printable ASCII characters, bare or as one quoted string, or was sent twice",
     ),
-    problem("unauthenticated", 401, "The route needs an access token"),
-    problem("token-expired", 401, "The access token has expired: refresh it"),
-    problem("token-revoked", 401, "The session of the access token has ended: log in"),
-    problem("invalid-credentials", 401, "The account or the password is wrong, or the account is closed: which, is not told"),
-    problem("invalid-refresh-token", 401, "The refresh token is not ours, was replaced, or its session has ended"),
-    problem("forbidden", 403, "Known, and not allowed"),
-    problem("not-found", 404, "There is no such thing, or not for the caller"),
-    problem("name-taken", 409, "Another product has this name"),
-    problem("email-taken", 409, "Another account has this e-mail address"),
-    problem("username-taken", 409, "Another account has this username"),
-    problem("product-in-use", 409, "Orders hold stock of the product"),
-    problem(
-        "out-of-stock",
-        409,
-        "There is less of a product than is asked for; `product_id` and `available` tell of which, and how much",
-    ),
-    problem("illegal-transition", 409, "No order goes from the one status to the other"),
-    problem("empty-order", 409, "An order without items cannot be confirmed"),
-    problem("order-not-editable", 409, "The order is past the point where its items may change"),
-    problem("order-not-deletable", 409, "The order is past the point where it may be deleted"),
-    problem("too-many-open-orders", 409, "The customer has as many PENDING orders as the shop allows"),
-    problem("too-many-items", 409, "The order has as many items as an order may have"),
-    problem("precondition-failed", 412, "What the caller saw is not what is there now"),
-    problem("body-too-large", 413, "The body is over 64 KiB"),
-    problem("unsupported-media-type", 415, "The body is not declared as application/json in UTF-8, or has a content encoding"),
-    problem("invalid-request", 422, "Fields or parameters cannot be accepted; `errors` has all that are wrong"),
-    problem("unknown-product", 422, "A line names a product that there is not"),
-    problem("unknown-customer", 422, "There is no such active account"),
-    problem("weak-password", 422, "The password is too easily guessed"),
-    problem("invalid-cursor", 422, "The cursor was made for another list, or not by us"),
-    problem("idempotency-key-reused", 422, "The key was used for another request in the last 24 hours"),
-    problem(
+    ("unauthenticated", "The route needs an access token"),
+    ("token-expired", "The access token has expired: refresh it"),
+    ("token-revoked", "The session of the access token has ended: log in"),
+    ("invalid-credentials", "The account or the password is wrong, or the account is closed: which, is not told"),
+    ("invalid-refresh-token", "The refresh token is not ours, was replaced, or its session has ended"),
+    ("forbidden", "Known, and not allowed"),
+    ("not-found", "There is no such thing, or not for the caller"),
+    ("name-taken", "Another product has this name"),
+    ("email-taken", "Another account has this e-mail address"),
+    ("username-taken", "Another account has this username"),
+    ("product-in-use", "Orders hold stock of the product"),
+    ("out-of-stock", "There is less of a product than is asked for; `product_id` and `available` tell of which, and how much"),
+    ("illegal-transition", "No order goes from the one status to the other"),
+    ("empty-order", "An order without items cannot be confirmed"),
+    ("order-not-editable", "The order is past the point where its items may change"),
+    ("order-not-deletable", "The order is past the point where it may be deleted"),
+    ("too-many-open-orders", "The customer has as many PENDING orders as the shop allows"),
+    ("too-many-items", "The order has as many items as an order may have"),
+    ("precondition-failed", "What the caller saw is not what is there now"),
+    ("body-too-large", "The body is over 64 KiB"),
+    ("unsupported-media-type", "The body is not declared as application/json in UTF-8, or has a content encoding"),
+    ("invalid-request", "Fields or parameters cannot be accepted; `errors` has all that are wrong"),
+    ("unknown-product", "A line names a product that there is not"),
+    ("unknown-customer", "There is no such active account"),
+    ("weak-password", "The password is too easily guessed"),
+    ("invalid-cursor", "The cursor was made for another list, or not by us"),
+    ("idempotency-key-reused", "The key was used for another request in the last 24 hours"),
+    (
         "too-many-attempts",
-        429,
         "Too many logins have failed, or too many accounts were made, of this account or from this address; `Retry-After` says for how long",
     ),
-    problem("internal-error", 500, "A fault of ours, logged under the `request_id`"),
-    problem("unavailable", 503, "The database did not answer in time; the same request may be sent again"),
+    ("internal-error", "A fault of ours, logged under the `request_id`"),
+    ("unavailable", "The database did not answer in time; the same request may be sent again"),
 ];
 
-/// All codes: those of routes, and that of a path which has no such method.
+/// The codes of paths that have no such method, which is the answer of no route.
+const OF_NO_ROUTE: &[&str] = &["method-not-allowed"];
+
+/// All problems that routes may answer.
+pub(super) fn problems() -> impl Iterator<Item = Problem> {
+    WHEN.iter().filter_map(|(code, when)| {
+        let ProblemType { status, .. } = PROBLEMS.iter().find(|problem| problem.code == *code)?;
+        Some(Problem { code, status: *status, when })
+    })
+}
+
+/// All codes.
 pub(super) fn codes() -> impl Iterator<Item = &'static str> {
-    PROBLEMS.iter().map(|problem| problem.code).chain(["method-not-allowed"])
+    WHEN.iter().map(|(code, _)| *code).chain(OF_NO_ROUTE.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_problem_is_described() {
+        let there: BTreeSet<_> = PROBLEMS.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes().collect::<BTreeSet<_>>(), there);
+    }
 }

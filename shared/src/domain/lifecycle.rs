@@ -242,10 +242,4 @@ mod tests {
         assert!(take_step(Status::Confirmed, &cancel, Role::Customer, 1, false).is_ok());
         assert!(matches!(take_step(Status::Confirmed, &confirm, Role::Customer, 1, false), Ok(None)));
     }
-
-    #[test]
-    fn the_readme_shows_it() {
-        let readme = include_str!("../../../README.md");
-        assert!(readme.contains(&markdown()), "README.md should contain this table:\n{}", markdown());
-    }
 }
