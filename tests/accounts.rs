@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use emulator::Outcome;
 use futures_util::future::join_all;
 use insta::assert_json_snapshot;
-use local::Outcome;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -427,7 +427,7 @@ async fn a_hundred_failures_close_an_account_to_strangers() {
 
 /// A shop in which one address may fail and register this often.
 async fn limited(limit: u64) -> Option<TestApp> {
-    let with = |options: &mut local::Options| {
+    let with = |options: &mut emulator::Options| {
         options.parameters.insert("AttemptsPerAddress".into(), limit.to_string());
     };
     TestApp::start_local(with).await

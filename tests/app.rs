@@ -14,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-use local::{Options, Outcome, Shop, Store, template::Template};
+use emulator::{Options, Outcome, Store, template::Template};
+use local::Shop;
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -5,9 +5,9 @@ use std::{
     sync::Mutex,
 };
 
+use emulator::{Faults, Options};
 use fastrand::Rng;
 use futures_util::future::join_all;
-use local::{Faults, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 

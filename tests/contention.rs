@@ -1,7 +1,7 @@
 //! Many who want the same at one instant, as DynamoDB lets them: nobody is refused what is there for the taking.
 
+use emulator::{Contention, Options};
 use futures_util::future::join_all;
-use local::{Contention, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 

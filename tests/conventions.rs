@@ -413,7 +413,7 @@ fn from_page(app: &TestApp, method: Method, path: &str, origin: &str) -> reqwest
 #[tokio::test]
 async fn pages_of_one_origin_may_be_let_in() {
     const SHOP: &str = "https://shop.example.com";
-    let change = |options: &mut local::Options| {
+    let change = |options: &mut emulator::Options| {
         options.parameters.insert("CorsAllowOrigin".into(), SHOP.into());
     };
     let Some(app) = TestApp::start_local(change).await else { return };
@@ -446,7 +446,7 @@ async fn pages_of_one_origin_may_be_let_in() {
 
 #[tokio::test]
 async fn the_gateway_may_remember_who_somebody_is() {
-    let change = |options: &mut local::Options| {
+    let change = |options: &mut emulator::Options| {
         options.parameters.insert("AuthorizerCacheSeconds".into(), "60".into());
     };
     let Some(app) = TestApp::start_local(change).await else { return };

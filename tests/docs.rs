@@ -1,6 +1,6 @@
 //! The API about itself: its document, and the page to read and try it on.
 
-use local::Options;
+use emulator::Options;
 use reqwest::Method;
 use serde_json::json;
 

@@ -2,8 +2,8 @@
 
 use std::{env, fmt::Write, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 
+use emulator::template::Template;
 use insta::assert_snapshot;
-use local::template::Template;
 use serde_json::Value;
 use shared::contract;
 use tokio::process::Command;

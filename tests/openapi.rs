@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+use emulator::{gateway::Routes, template::Template};
 use jsonschema::Validator;
-use local::{routes::Routes, template::Template};
 use serde_json::{Value, json};
 use shared::contract::{openapi, routes};
 

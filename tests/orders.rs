@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use emulator::{Options, Outcome};
 use futures_util::future::join_all;
 use insta::{assert_json_snapshot, assert_snapshot};
-use local::{Options, Outcome};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -611,7 +611,7 @@ async fn a_key_is_of_the_role_it_was_used_in() {
     let (email, _) = app.register("eve").await;
     let role = async |role: &str| {
         let outcome = app.shop().invoke("account-admin", json!({"email": email, "role": role})).await.outcome;
-        assert!(matches!(outcome, local::Outcome::Payload(_)), "{outcome:?}");
+        assert!(matches!(outcome, emulator::Outcome::Payload(_)), "{outcome:?}");
         app.login(&email, crate::app::PASSWORD).await
     };
     let pen = admin.product("Pen", 9).await;
@@ -866,7 +866,7 @@ async fn more_shards_may_be_added_to_a_table_in_use() {
 
     // The same table with more shards: as after a deployment with another parameter.
     let change = |options: &mut Options| {
-        options.store = local::Store::Url(first.shop().dynamodb_url().to_owned());
+        options.store = emulator::Store::Url(first.shop().dynamodb_url().to_owned());
         options.stack = stack;
         options.parameters.insert("OrderShards".into(), "4".into());
     };

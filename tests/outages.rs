@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use emulator::Store;
 use futures_util::future::join_all;
-use local::Store;
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
@@ -154,7 +154,7 @@ async fn writes_that_meet_others_are_repeated_or_told_to_be() {
 #[tokio::test]
 async fn what_cannot_be_checked_now_is_not_remembered() {
     for (seconds, status) in [("0", 503), ("60", 500)] {
-        let cached = |options: &mut local::Options| {
+        let cached = |options: &mut emulator::Options| {
             options.parameters.insert("AuthorizerCacheSeconds".into(), seconds.into());
         };
         let Some(app) = TestApp::start_local(cached).await else { return };
@@ -207,7 +207,7 @@ Resources:
         assert!(!detail.contains("asked") && !detail.contains("stays in the log"), "{detail}");
         let id = answer.header("x-request-id");
         assert!(detail.contains(id));
-        let logged = |line: &local::LogLine| {
+        let logged = |line: &emulator::LogLine| {
             line.text.contains(id) && (line.text.contains("as it was asked to") || line.text.contains("stays in the log"))
         };
         let line = app.shop().log_line(PATIENCE, logged).await;

@@ -1,7 +1,7 @@
 //! Answers of DynamoDB that are lost, and calls that meet others: whatever is repeated behind a request, it has one effect and
 //! the answer that belongs to it.
 
-use local::FaultKind;
+use emulator::FaultKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 

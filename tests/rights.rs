@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use emulator::{Options, Outcome, template::Template};
 use insta::assert_snapshot;
-use local::{Options, Outcome, template::Template};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -286,13 +286,13 @@ async fn no_function_reads_or_drops_the_whole_table() {
     let table = json!({"TableName": app.table()});
     for function in &template.functions {
         for operation in ["Scan", "ExecuteStatement", "DescribeTable", "UpdateTable", "DeleteTable", "TransactGetItems"] {
-            let refusal = app.shop().refusal(&function.binary, operation, &table);
+            let refusal = app.shop().denial(&function.binary, operation, &table);
             assert!(refusal.is_some(), "{} may {operation}", function.binary);
         }
     }
     // As a check of the check.
     let own = json!({"TableName": app.table(), "Key": {"pk": {"S": "USER#1"}, "sk": {"S": "USER"}}});
-    assert_eq!(app.shop().refusal("auth-me", "GetItem", &own), None);
+    assert_eq!(app.shop().denial("auth-me", "GetItem", &own), None);
 }
 
 /// Every function tries to write to every kind of partition, in every way: none reaches further than its part of the shop.
@@ -342,7 +342,7 @@ async fn no_function_writes_to_another_part_of_the_shop() {
                 ("TransactWriteItems", json!({"TransactItems": [{"Put": {"TableName": table, "Item": key}}]})),
             ] {
                 let binary = &function.binary;
-                if app.shop().refusal(binary, operation, &body).is_none() {
+                if app.shop().denial(binary, operation, &body).is_none() {
                     allowed += 1;
                     assert!(part(binary).contains(&partition), "{binary} may {operation} in {partition}");
                 }
@@ -369,7 +369,7 @@ async fn a_right_that_is_missing_is_missed() {
         let refused = app.anyone().get(&pen).await;
         assert_eq!(refused.problem(), (500, "internal-error"), "{instead}");
         let id = refused.header("x-request-id");
-        let told = |line: &local::LogLine| line.text.contains(id) && line.text.contains("AccessDeniedException");
+        let told = |line: &emulator::LogLine| line.text.contains(id) && line.text.contains("AccessDeniedException");
         let line = app.shop().log_line(std::time::Duration::from_secs(5), told).await.expect("the log tells why");
         assert!(line.text.contains("is not authorized to perform: dynamodb:Query on resource"), "{}", line.text);
     }

@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn lines_of(app: &TestApp, answer: &Answer) -> (Value, Option<Value>) {
     let id = answer.header("x-request-id");
     let function = app.shop().request(id).and_then(|record| record.function).expect("a function answered");
-    let logged = |line: &local::LogLine| line.function == function && line.text.contains(id);
+    let logged = |line: &emulator::LogLine| line.function == function && line.text.contains(id);
     let own = app.shop().log_line(PATIENCE, logged).await.expect("a line under the request's id");
     // Before the function was asked, the authorizer had answered; its line may still be on its way.
-    let authorized = |line: &local::LogLine| line.function == "authorizer" && line.text.contains(id);
+    let authorized = |line: &emulator::LogLine| line.function == "authorizer" && line.text.contains(id);
     let asked = ["\"user_id\"", "\"token-revoked\""].iter().any(|sign| own.text.contains(sign));
     let wait = if asked { PATIENCE } else { Duration::ZERO };
     let authorizer = app.shop().log_line(wait, authorized).await;
-    let parse = |line: local::LogLine| serde_json::from_str(&line.text).unwrap_or_else(|_| panic!("no JSON: {}", line.text));
+    let parse = |line: emulator::LogLine| serde_json::from_str(&line.text).unwrap_or_else(|_| panic!("no JSON: {}", line.text));
     (parse(own), authorizer.map(parse))
 }
 
@@ -133,7 +133,7 @@ async fn operations_leave_a_line_too() {
     let refused = app.shop().invoke("account-admin", json!({"username": "nobody", "role": "admin"})).await;
     let mut told = String::new();
     for invocation in [done, refused] {
-        let logged = |line: &local::LogLine| line.text.contains(&invocation.request_id);
+        let logged = |line: &emulator::LogLine| line.text.contains(&invocation.request_id);
         let line: Value = serde_json::from_str(&app.shop().log_line(PATIENCE, logged).await.unwrap().text).unwrap();
         let counted: Vec<_> = metrics(&line).into_keys().collect();
         let (status, code, role) = (&line["status"], &line["code"], &line["role"]);
@@ -185,7 +185,7 @@ async fn the_trace_of_a_request_reaches_the_database() {
     let mut traces = Vec::new();
     for _ in 0..2 {
         let run = app.shop().invoke("order-expire", json!({})).await;
-        let [trace] = run.calls.traces.as_slice() else { panic!("one trace in {:?}", run.calls) };
+        let [trace] = run.usage.traces.as_slice() else { panic!("one trace in {:?}", run.usage) };
         assert!(trace.starts_with("Root=1-"), "{trace}");
         traces.push(trace.clone());
     }

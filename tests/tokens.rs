@@ -242,7 +242,7 @@ async fn the_secret_is_replaced_when_it_is_old_and_nobody_notices() {
     let event = std::fs::read(crate::app::workspace().join("events/secret-rotate.json")).unwrap();
     let scheduled: Value = serde_json::from_slice(&event).unwrap();
     let rotate = async |input: &Value| match app.shop().invoke("secret-rotate", input.clone()).await.outcome {
-        local::Outcome::Payload(report) => serde_json::from_slice::<Value>(&report).unwrap()["rotated"].clone(),
+        emulator::Outcome::Payload(report) => serde_json::from_slice::<Value>(&report).unwrap()["rotated"].clone(),
         other => panic!("{other:?}"),
     };
 

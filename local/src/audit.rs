@@ -2,6 +2,17 @@
 //!
 //! A restored or exported table may hold a part of a transaction. So each finding says whether half of one transaction could have
 //! left it, and what puts it right; `repair` carries that out.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `layout` | the kinds of items, and what their keys say |
+//! | `finding` | what is found, and what puts it right |
+//! | `items` | all items of a table, sorted |
+//! | `export` | reads an export of a table |
+//! | `source` | reads a table, or an export of one |
+//! | `owner` | whether unique names belong to what has them |
+//! | `order` | whether orders add up |
+//! | `product` | whether stock adds up |
 
 mod export;
 mod finding;

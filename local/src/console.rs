@@ -14,14 +14,13 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use emulator::guard::Guard;
+use emulator::{Log, LogLine, RequestRecord, price};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use crate::audit::source::Source;
 use crate::error::Result;
-use crate::guard::Guard;
-use crate::log::{Log, LogLine, RequestRecord};
-use crate::price;
 
 pub const PATH: &str = "/_local";
 
@@ -227,11 +226,11 @@ fn plain(value: &Value) -> Value {
 mod tests {
     use std::time::Duration;
 
+    use emulator::server;
     use reqwest::{Client, Method};
     use tokio_util::sync::{CancellationToken, DropGuard};
 
     use super::*;
-    use crate::server;
 
     /// A console without a database, beside an API that answers everything with `the API`.
     async fn console(log: &Arc<Log>) -> (String, DropGuard) {

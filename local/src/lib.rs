@@ -1,46 +1,26 @@
-//! The whole API on one machine, from template.yaml: gateway, functions, DynamoDB and secrets.
+//! This shop on one machine: the emulator with a console, demonstration data, and an audit of its table that can repair it.
+//!
+//! Each module imports only what stands above it in this table.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `error` | everything that can keep the shop from starting, or an audit from ending |
+//! | `audit` | whether a table, or an export of one, adds up |
+//! | `repair` | puts right what an audit finds |
+//! | `console` | a page that shows requests and items |
+//! | `shop` | the emulator and all of these |
+//! | `seed` | demonstration data |
+//! | `cargo` | builds the functions |
+//! | `watch` | builds them again when a source changes |
 
-#![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
-
-mod answer;
 pub mod audit;
-mod authorizer;
 pub mod cargo;
-mod connector;
 mod console;
-mod contention;
-mod cors;
-mod database;
-mod environment;
 mod error;
-mod event;
-mod faults;
-mod gateway;
-mod guard;
-mod ids;
-mod intrinsics;
-mod invoke;
-mod lambda;
-mod log;
-mod meter;
-pub mod price;
 pub mod repair;
-mod rights;
-pub mod routes;
-mod schedule;
-mod secrets;
 pub mod seed;
-mod server;
 mod shop;
-pub mod template;
 pub mod watch;
-mod yaml;
 
-pub use contention::{Contended, Contention};
-pub use database::{Database, Store};
 pub use error::{Error, Result};
-pub use faults::{FaultKind, Faults};
-pub use lambda::{Failure, Invocation, Outcome};
-pub use log::{LogLine, RequestRecord};
-pub use meter::Calls;
-pub use shop::{Options, Shop};
+pub use shop::{STACK, Shop};

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use emulator::template::Template;
+use emulator::{Contention, Database, Faults, Options, Store};
 use indicatif::ProgressBar;
 use local::audit::source::{Source, Table};
 use local::audit::{self, Finding};
-use local::template::Template;
-use local::{Contention, Database, Error, Faults, Options, Result, Shop, Store, cargo, repair, seed, watch};
+use local::{Error, Result, STACK, Shop, cargo, repair, seed, watch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +53,7 @@ struct Place {
     #[arg(long, value_name = "REGION", requires = "table", conflicts_with = "dynamodb")]
     region: Option<String>,
     /// The stack whose table it is, unless it is named
-    #[arg(long, value_name = "NAME", default_value_t = Options::default().stack)]
+    #[arg(long, value_name = "NAME", default_value = STACK)]
     stack: String,
 }
 
@@ -176,7 +177,7 @@ impl Place {
         let (url, served) = if let Some(url) = self.dynamodb {
             (url, None)
         } else {
-            let database = Database::look_into(&self.data, stop).await?;
+            let database = Database::open_existing(&self.data, stop).await.map_err(in_use)?;
             (database.url.clone(), Some(database))
         };
         let name = if let Some(name) = self.table {
@@ -187,6 +188,14 @@ impl Place {
             table.map_or_else(|| format!("{}-Table", self.stack), |table| table.name)
         };
         Ok((Table::at(&url, &name), served))
+    }
+}
+
+/// A file that a shop has open can be read through the shop.
+fn in_use(error: emulator::Error) -> Error {
+    match error {
+        emulator::Error::DatabaseInUse { path } => Error::DatabaseRunning { path },
+        other => other.into(),
     }
 }
 
@@ -208,6 +217,7 @@ async fn serve(cli: Serve) -> Result {
     let shop = Shop::start(Options {
         template: cli.template.unwrap_or_else(|| workspace.join("template.yaml")),
         binaries,
+        stack: STACK.to_owned(),
         parameters,
         address: cli.listen,
         port: cli.port,
@@ -243,9 +253,9 @@ async fn serve(cli: Serve) -> Result {
 
 /// Waits for Ctrl-C or SIGTERM.
 async fn interrupted() -> Result {
-    let mut terminated = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    let mut terminated = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed.map_err(Error::Runtime),
+        pressed = tokio::signal::ctrl_c() => pressed.map_err(Error::Signals),
         _ = terminated.recv() => Ok(()),
     }
 }

@@ -132,7 +132,7 @@ async fn carry_out(table: &Table, writes: &[Write]) -> Result<bool> {
 }
 
 fn transact(table: &Table, write: &Write) -> Result<TransactWriteItem> {
-    let fault = |reason: &str| Error::Database { at: table.at.clone(), reason: format!("{write}: {reason}") };
+    let fault = |reason: &str| Error::Table { at: table.at.clone(), reason: format!("{write}: {reason}") };
     let attribute = |value: &Value| source::from_json(value).ok_or_else(|| fault("an attribute that is neither text nor number"));
     let key = |pk: &str, sk: &str| {
         HashMap::from([("pk".to_owned(), AttributeValue::S(pk.to_owned())), ("sk".to_owned(), AttributeValue::S(sk.to_owned()))])

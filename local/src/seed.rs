@@ -1,10 +1,11 @@
 //! Something to look at in a new shop: two accounts and a few products, made through the API and the operator's function.
 
+use emulator::Outcome;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::{Outcome, Shop};
+use crate::shop::Shop;
 
 /// Of both accounts. Anybody can read it here, so that it is good for a shop on one's own machine only.
 pub const PASSWORD: &str = "keep-this-one-local";

@@ -6,9 +6,9 @@ use std::time::Duration;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-use crate::Shop;
 use crate::cargo;
 use crate::error::{Error, Result};
+use crate::shop::Shop;
 
 /// An editor touches several files at once; the build waits until it is done.
 const QUIET_FOR: Duration = Duration::from_millis(200);

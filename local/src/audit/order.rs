@@ -2,7 +2,7 @@
 
 use shared::domain::{Reason, Role, Status, StatusChange, StockEffect, take_step};
 
-use super::finding::{Finding, Remedy, Tear, Violation, Write};
+use super::finding::{Cause, Finding, Remedy, Tear, Violation, Write};
 use super::items::Held;
 use super::layout::{self, Item, Kind};
 
@@ -53,7 +53,7 @@ pub fn records_without_effect(subject: &str, items: &[Item], latest: u64) -> Vec
         !items.iter().any(|item| item.sk == record.text("effect")) && made + IN_FLIGHT >= latest / 1000
     });
     let finding = |record: &Item| Finding {
-        cause: super::Cause::Doubtful(Tear::RecordWithoutEffect),
+        cause: Cause::Doubtful(Tear::RecordWithoutEffect),
         violations: vec![Violation::of(record, "remembers that something was made which does not exist")],
         remedy: Remedy::write(vec![
             Write::delete(record, record.as_read(&["fingerprint", "expires_at"])),

@@ -13,6 +13,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use emulator::dynamodb::SHARED_ACCESS_KEY;
+use emulator::{REGION, innermost};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -20,10 +22,7 @@ use tokio::task::JoinSet;
 
 use super::export;
 use super::items::Take;
-use crate::database::innermost;
 use crate::error::{Error, Result};
-use crate::intrinsics::REGION;
-use crate::meter::SHARED_ACCESS_KEY;
 
 /// Segments that a table of an account is read in at once.
 const SEGMENTS: i32 = 8;
@@ -108,6 +107,7 @@ impl Table {
         segments.join_all().await.into_iter().collect()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "an audit reads everything that there is")]
     async fn segment(self, segment: i32, pages: mpsc::Sender<Vec<HashMap<String, AttributeValue>>>) -> Result {
         let mut start = None;
         loop {
@@ -142,7 +142,7 @@ impl Table {
             (Some(code), message) => format!("{code}: {}", message.unwrap_or_default()),
             (None, _) => innermost(&error),
         };
-        Error::Database { at: self.at.clone(), reason }
+        Error::Table { at: self.at.clone(), reason }
     }
 }
 

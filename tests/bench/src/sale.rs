@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use emulator::Contention;
 use fastrand::Rng;
 use futures_util::future::{join_all, try_join};
-use local::{Contention, cargo};
+use local::cargo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -123,11 +124,11 @@ impl Shop {
     async fn sale(&self, contention: Contention, shards: u32, buyers: u32, seconds: u32) -> Result<Sale> {
         let product = self.product(shards).await?;
         self.scene.shop.contend(Some(contention));
-        let before = self.scene.shop.contended();
+        let before = self.scene.shop.contention_counts();
         let started = Instant::now();
         let bought = self.buy(&product, buyers, seconds).await?;
         let took = started.elapsed().as_secs_f64();
-        let after = self.scene.shop.contended();
+        let after = self.scene.shop.contention_counts();
         self.scene.shop.contend(None);
 
         let sold: Vec<_> = bought.iter().filter(|(_, sold, _)| *sold).collect();

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use local::template::{Function, Template};
-use local::{Contention, price};
+use emulator::template::{Function, Template};
+use emulator::{Contention, price};
 
 use crate::report::{figure, table};
 use crate::start::Cost;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use local::routes::Routes;
-use local::template::{Function, Template};
-use local::{Options, Outcome, Shop};
+use emulator::gateway::Routes;
+use emulator::template::{Function, Template};
+use emulator::{Options, Outcome};
+use local::Shop;
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
 

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use emulator::template::Function;
 use local::cargo;
-use local::template::Function;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 

@@ -1,0 +1,406 @@
+//! Fault injection: what DynamoDB may answer any call with, made on purpose and in an order that a seed repeats.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Response, StatusCode};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+use super::errors;
+use super::request::targets;
+use crate::value::milliseconds;
+
+/// How long a delayed answer takes unless the specification says so.
+const DELAY: Duration = Duration::from_millis(100);
+
+/// What can go wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// Another transaction has the item. Happens to writes of single items and to transactions.
+    Conflict,
+    /// More calls than the table has capacity for.
+    Throttle,
+    /// DynamoDB fails before it has done anything.
+    Error,
+    /// DynamoDB has done it, and answers that it failed.
+    Lost,
+    /// DynamoDB has done it, and the connection ends before the answer.
+    Drop,
+    /// DynamoDB has done it, and answers late.
+    Delay,
+}
+
+impl FaultKind {
+    pub const ALL: [Self; 6] = [Self::Conflict, Self::Throttle, Self::Error, Self::Lost, Self::Drop, Self::Delay];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Throttle => "throttle",
+            Self::Error => "error",
+            Self::Lost => "lost",
+            Self::Drop => "drop",
+            Self::Delay => "delay",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Which faults the functions' calls meet, and how many of a hundred.
+///
+/// Written `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`. All parts may be left out; a share
+/// alone, such as `10%`, is spread over all kinds, and a later part overrides an earlier one. Without a seed, chance picks one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Faults {
+    pub seed: u64,
+    /// Percent of all calls. Together no more than a hundred: no call meets two faults.
+    shares: BTreeMap<FaultKind, f64>,
+    delay: Duration,
+}
+
+impl FromStr for Faults {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Half as long as it might be, because somebody will have to type it.
+        let mut faults = Self { seed: rand::random::<u32>().into(), shares: BTreeMap::new(), delay: DELAY };
+        for part in text.split(',') {
+            match part.split_once('=') {
+                None => {
+                    // Hundredths, so that what is printed can be typed again.
+                    let each = (percent(part)? / 6.0 * 100.0).floor() / 100.0;
+                    faults.shares = FaultKind::ALL.map(|kind| (kind, each)).into();
+                }
+                Some(("seed", seed)) => faults.seed = seed.parse().map_err(|_| format!("{seed:?} is no seed: a whole number"))?,
+                Some((name, value)) => {
+                    let kind = FaultKind::ALL
+                        .into_iter()
+                        .find(|kind| kind.name() == name)
+                        .ok_or_else(|| format!("{name:?} is none of seed, {}", FaultKind::ALL.map(FaultKind::name).join(", ")))?;
+                    let (share, length) = match value.split_once(':') {
+                        Some((share, length)) if kind == FaultKind::Delay => (share, Some(length)),
+                        _ => (value, None),
+                    };
+                    faults.delay = length.map_or(Ok(faults.delay), milliseconds)?;
+                    faults.shares.insert(kind, percent(share)?);
+                }
+            }
+        }
+        if faults.shares.values().sum::<f64>() > 100.0 {
+            return Err("more than 100% of the calls".to_owned());
+        }
+        Ok(faults)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed={}", self.seed)?;
+        for (kind, share) in &self.shares {
+            write!(f, ",{kind}={share}%")?;
+            if *kind == FaultKind::Delay {
+                write!(f, ":{}ms", self.delay.as_millis())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let share = text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|share| (0.0..=100.0).contains(share));
+    share.ok_or_else(|| format!("{text:?} is no share of all calls, such as 2%"))
+}
+
+/// What becomes of a call that has drawn a fault.
+#[derive(Debug)]
+pub enum Fault {
+    /// It does not reach DynamoDB and is answered this.
+    Reject(Response<Full<Bytes>>),
+    /// It is carried out and answered this, as if it had not been.
+    FalseFailure(Response<Full<Bytes>>),
+    /// It is carried out, and the connection ends without an answer.
+    DropConnection,
+    /// It is carried out and answered after so long.
+    Delay(Duration),
+}
+
+/// Draws the faults, one after the other, and counts them.
+#[derive(Default)]
+pub struct FaultInjector(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    faults: Option<(Faults, StdRng)>,
+    /// What the next calls of an operation meet, once, before any of the faults that are drawn.
+    next: Vec<(String, FaultKind)>,
+    counts: BTreeMap<FaultKind, u64>,
+}
+
+impl FaultInjector {
+    /// From now on these faults, from the beginning of their sequence; or none. The counts go on.
+    pub fn set(&self, faults: Option<Faults>) {
+        self.lock().faults = faults.map(|faults| {
+            let random = StdRng::seed_from_u64(faults.seed);
+            (faults, random)
+        });
+    }
+
+    /// The next call of this operation meets this fault; asked for twice, so does the one after it.
+    pub fn set_next(&self, operation: &str, kind: FaultKind) {
+        self.lock().next.push((operation.to_owned(), kind));
+    }
+
+    /// How many faults of each kind there have been.
+    pub fn counts(&self) -> BTreeMap<FaultKind, u64> {
+        self.lock().counts.clone()
+    }
+
+    /// What becomes of the next call, if it is to meet a fault. The same calls after the same seed meet the same faults.
+    pub fn draw(&self, operation: &str, body: &[u8]) -> Option<Fault> {
+        let mut state = self.lock();
+        if let Some(position) = state.next.iter().position(|(its, _)| its == operation) {
+            let (_, kind) = state.next.remove(position);
+            let fault = fault(kind, operation, body, 1, DELAY)?;
+            *state.counts.entry(kind).or_default() += 1;
+            return Some(fault);
+        }
+        let (faults, random) = state.faults.as_mut()?;
+        // Two for each call, whether they are used or not, so that no call changes what the next one draws.
+        let mut drawn = random.random_range(0.0..100.0);
+        let detail: u64 = random.random();
+        let kind = faults.shares.iter().find_map(|(kind, share)| {
+            drawn -= share;
+            (drawn < 0.0).then_some(*kind)
+        })?;
+        let fault = fault(kind, operation, body, detail, faults.delay)?;
+        *state.counts.entry(kind).or_default() += 1;
+        Some(fault)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing for faults that the operation never meets.
+fn fault(kind: FaultKind, operation: &str, body: &[u8], detail: u64, delay: Duration) -> Option<Fault> {
+    Some(match kind {
+        FaultKind::Conflict => Fault::Reject(conflict(operation, body, detail)?),
+        FaultKind::Throttle => Fault::Reject(throttle(operation, body, detail)?),
+        FaultKind::Error => Fault::Reject(errors::internal_error()),
+        FaultKind::Lost => Fault::FalseFailure(errors::internal_error()),
+        FaultKind::Drop => Fault::DropConnection,
+        FaultKind::Delay => Fault::Delay(delay),
+    })
+}
+
+/// Nothing for operations that never conflict.
+fn conflict(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<Bytes>>> {
+    match operation {
+        "TransactWriteItems" => Some(errors::canceled_by_conflict(&one_of(body, detail))),
+        "PutItem" | "UpdateItem" | "DeleteItem" => Some(errors::transaction_conflict()),
+        _ => None,
+    }
+}
+
+fn throttle(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<Bytes>>> {
+    Some(match detail % 3 {
+        0 => errors::throughput_exceeded(),
+        1 if operation == "TransactWriteItems" => errors::canceled_by_throttling(&one_of(body, detail / 3)),
+        // A batch that has no capacity for some of its items is a success that leaves them out.
+        1 if operation == "BatchGetItem" => unprocessed(body)?,
+        _ => errors::throttled(),
+    })
+}
+
+/// One of a transaction's actions.
+fn one_of(body: &[u8], detail: u64) -> Vec<bool> {
+    // What is no transaction at all is DynamoDB's to refuse; here it only must not end in a division by zero.
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let actions = targets("TransactWriteItems", &body).map_or(1, |targets| targets.len().max(1));
+    let at = usize::try_from(detail % actions as u64).unwrap_or_default();
+    (0..actions).map(|position| position == at).collect()
+}
+
+/// The answer to a batch of reads of which none was processed.
+fn unprocessed(body: &[u8]) -> Option<Response<Full<Bytes>>> {
+    let request: Value = serde_json::from_slice(body).ok()?;
+    Some(errors::answer(StatusCode::OK, json!({"Responses": {}, "UnprocessedKeys": request.get("RequestItems")?})))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    const TRANSACTION: &[u8] = br#"{"TransactItems": [{"Put": {}}, {"Update": {}}, {"Delete": {}}]}"#;
+
+    #[test]
+    fn specifications_are_read() {
+        for (text, expected) in [
+            (
+                "seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms",
+                "seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms",
+            ),
+            ("lost=0.5%,seed=1", "seed=1,lost=0.5%"),
+            ("delay=100%,seed=1", "seed=1,delay=100%:100ms"),
+            ("seed=1,12%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=2%,delay=2%:100ms"),
+            ("seed=1,12%,drop=0%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=0%,delay=2%:100ms"),
+            ("seed=1,10%", "seed=1,conflict=1.66%,throttle=1.66%,error=1.66%,lost=1.66%,drop=1.66%,delay=1.66%:100ms"),
+            ("seed=1", "seed=1"),
+        ] {
+            let faults: Faults = text.parse().unwrap();
+            assert_eq!(faults.to_string(), expected, "{text}");
+            assert_eq!(expected.parse::<Faults>().unwrap(), faults, "{text}");
+        }
+        assert!("100%".parse::<Faults>().is_ok());
+    }
+
+    #[test]
+    fn other_specifications_are_refused() {
+        for (text, says) in [
+            ("", "share"),
+            ("10", "share"),
+            ("%", "share"),
+            ("lost=2", "share"),
+            ("lost=-1%", "share"),
+            ("lost=NaN%", "share"),
+            ("101%", "share"),
+            ("lost=2%:50ms", "share"),
+            ("delay=2%:50", "time"),
+            ("seed=x,1%", "seed"),
+            ("fire=1%", "none of seed, conflict, throttle"),
+            ("lost=60%,drop=60%", "more than 100%"),
+            ("lost=2%,", "share"),
+        ] {
+            let reason = text.parse::<Faults>().unwrap_err();
+            assert!(reason.contains(says), "{text}: {reason}");
+        }
+    }
+
+    async fn show(fault: Option<Fault>) -> String {
+        let (word, response) = match fault {
+            Some(Fault::Reject(response)) => ("rejected", response),
+            Some(Fault::FalseFailure(response)) => ("false failure", response),
+            other => return format!("{other:?}"),
+        };
+        let (head, body) = response.into_parts();
+        assert_eq!(head.headers["content-type"], "application/x-amz-json-1.0");
+        assert_eq!(head.headers["x-amzn-requestid"].len(), 52);
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+        format!("{word} {} {body}", head.status.as_u16())
+    }
+
+    fn injector(faults: &str) -> FaultInjector {
+        let injector = FaultInjector::default();
+        injector.set(Some(faults.parse().unwrap()));
+        injector
+    }
+
+    #[tokio::test]
+    async fn faults_look_like_those_of_dynamodb() {
+        for (faults, operation, expected) in [
+            (
+                "conflict=100%",
+                "UpdateItem",
+                r#"rejected 400 {"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"Transaction is ongoing for the item"}"#,
+            ),
+            ("conflict=100%", "Query", "None"),
+            ("conflict=100%", "BatchWriteItem", "None"),
+            (
+                "error=100%",
+                "GetItem",
+                r#"rejected 500 {"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"Internal server error"}"#,
+            ),
+            (
+                "lost=100%",
+                "PutItem",
+                r#"false failure 500 {"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"Internal server error"}"#,
+            ),
+            ("drop=100%", "PutItem", "Some(DropConnection)"),
+            ("delay=100%:50ms", "PutItem", "Some(Delay(50ms))"),
+            ("lost=0%", "PutItem", "None"),
+        ] {
+            assert_eq!(show(injector(faults).draw(operation, b"{}")).await, expected, "{faults} {operation}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_is_cancelled_for_one_of_its_actions() {
+        let injector = injector("conflict=100%,seed=1");
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            seen.insert(show(injector.draw("TransactWriteItems", TRANSACTION)).await);
+        }
+        let first = r#"rejected 400 {"CancellationReasons":[{"Code":"None"},{"Code":"None"},{"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"}],"Message":"Transaction cancelled, please refer cancellation reasons for specific reasons [None, None, TransactionConflict]","__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException"}"#;
+        assert_eq!((seen.len(), seen.first().map(String::as_str)), (3, Some(first)));
+        assert!(show(injector.draw("TransactWriteItems", b"no JSON")).await.contains("[TransactionConflict]"));
+    }
+
+    #[tokio::test]
+    async fn a_batch_may_come_back_unprocessed() {
+        let injector = FaultInjector::default();
+        injector.set_next("BatchGetItem", FaultKind::Throttle);
+        assert!(injector.draw("GetItem", b"{}").is_none(), "it waits for its operation");
+        let answer = show(injector.draw("BatchGetItem", br#"{"RequestItems": {"t": {"Keys": []}}}"#)).await;
+        assert_eq!(answer, r#"rejected 200 {"Responses":{},"UnprocessedKeys":{"t":{"Keys":[]}}}"#);
+        assert!(injector.draw("BatchGetItem", b"{}").is_none(), "once");
+    }
+
+    #[tokio::test]
+    async fn calls_are_throttled_in_every_way_there_is() {
+        let injector = injector("throttle=100%,seed=1");
+        for (operation, ways) in [
+            ("Query", vec!["#ProvisionedThroughputExceededException", "#ThrottlingException"]),
+            (
+                "TransactWriteItems",
+                vec!["#ProvisionedThroughputExceededException", "#ThrottlingException", "#TransactionCanceledException"],
+            ),
+        ] {
+            let mut seen = Vec::new();
+            for _ in 0..100 {
+                seen.push(show(injector.draw(operation, TRANSACTION)).await);
+            }
+            for answer in &seen {
+                assert!(answer.starts_with("rejected 400"), "{answer}");
+                assert!(ways.iter().any(|way| answer.contains(way)), "{answer}");
+            }
+            for way in ways {
+                assert!(seen.iter().any(|answer| answer.contains(way)), "{operation} {way}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_seed_repeats_its_faults() {
+        let drawn = async |faults: &str| {
+            let injector = injector(faults);
+            let mut met = Vec::new();
+            for _ in 0..200 {
+                met.push(show(injector.draw("TransactWriteItems", TRANSACTION)).await);
+            }
+            (met, injector.counts())
+        };
+        let (met, counts) = drawn("seed=7,60%").await;
+        assert_eq!((met.clone(), counts.clone()), drawn("seed=7,60%").await);
+        assert_ne!(met, drawn("seed=8,60%").await.0);
+
+        assert_eq!(counts.len(), 6, "{counts:?}");
+        let faulty = met.iter().filter(|fault| *fault != "None").count() as u64;
+        assert_eq!(counts.values().sum::<u64>(), faulty);
+        assert!((90..150).contains(&faulty), "{faulty} of 200 are about 60%");
+    }
+}

@@ -1,0 +1,55 @@
+//! Makes the template's tables where they do not exist yet.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::client::{CallError, Client};
+use crate::error::{Error, Result};
+use crate::template::Table;
+
+/// How often a table of an external emulator is asked whether it is ready, and for how long.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+const ASK_TIMES: usize = 150;
+
+/// Creates the tables that do not exist, and waits until all can be used.
+pub async fn create(client: &Client, tables: &[Table]) -> Result {
+    let failed = |reason: CallError| Error::Database { at: client.url().to_owned(), reason: reason.to_string() };
+    for table in tables {
+        match client.call("CreateTable", &table.create).await {
+            Err(CallError::Refused { kind, .. }) if kind.contains("ResourceInUseException") => {}
+            created => drop(created.map_err(failed)?),
+        }
+        until_active(client, table).await?;
+        if let Some(attribute) = &table.expires {
+            expire(client, table, attribute).await.map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+async fn until_active(client: &Client, table: &Table) -> Result {
+    let failed = |reason: String| Error::Database { at: client.url().to_owned(), reason };
+    for _ in 0..ASK_TIMES {
+        let described = client.call("DescribeTable", &json!({"TableName": table.name})).await;
+        if described.map_err(|error| failed(error.to_string()))?["Table"]["TableStatus"] == "ACTIVE" {
+            return Ok(());
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+    Err(failed(format!("table {} does not become active", table.name)))
+}
+
+/// Turns expiry on, unless it is: DynamoDB refuses to turn it on twice.
+async fn expire(client: &Client, table: &Table, attribute: &str) -> Result<(), CallError> {
+    let described = client.call("DescribeTimeToLive", &json!({"TableName": table.name})).await?;
+    let status = described["TimeToLiveDescription"]["TimeToLiveStatus"].as_str();
+    if matches!(status, Some("ENABLED" | "ENABLING")) {
+        return Ok(());
+    }
+    let specification = json!({
+        "TableName": table.name,
+        "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": true},
+    });
+    client.call("UpdateTimeToLive", &specification).await.map(drop)
+}

@@ -1,0 +1,56 @@
+//! Runs any SAM template of one HTTP API, its functions and the AWS services that they call, on one machine.
+//!
+//! It knows AWS, templates, Lambda and DynamoDB, and nothing of what the functions are for. Each module imports only what stands
+//! above it in this table.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `price` | what AWS charges |
+//! | `error` | everything that can keep the emulator from starting |
+//! | `names` | the region, the account, and ARNs |
+//! | `ids` | ids that look like AWS's |
+//! | `value` | values as they are written in templates and options |
+//! | `guard` | who a port answers |
+//! | `server` | listening on a port |
+//! | `template` | the template, read for one machine |
+//! | `usage` | what functions use of DynamoDB |
+//! | `log` | what happened lately |
+//! | `iam` | who calls AWS, and what they may do |
+//! | `signature` | who has signed a request, and for which service |
+//! | `lambda` | functions and their execution environments, the Runtime API and the Invoke API |
+//! | `dynamodb` | the database, faults and contention |
+//! | `secrets` | Secrets Manager |
+//! | `endpoint` | the endpoint that stands for AWS's services |
+//! | `gateway` | API Gateway |
+//! | `scheduler` | EventBridge's schedules |
+//! | `emulator` | all of it, started and stopped as one |
+
+#![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
+
+pub mod dynamodb;
+mod emulator;
+mod endpoint;
+mod error;
+pub mod gateway;
+pub mod guard;
+mod iam;
+mod ids;
+pub mod lambda;
+mod log;
+mod names;
+pub mod price;
+mod scheduler;
+mod secrets;
+pub mod server;
+mod signature;
+pub mod template;
+mod usage;
+mod value;
+
+pub use dynamodb::{Contention, ContentionCounts, Database, FaultKind, Faults, Store};
+pub use emulator::{Emulator, Inside, Options};
+pub use error::{Error, Result, innermost};
+pub use lambda::{Failure, Invocation, Outcome};
+pub use log::{Log, LogLine, RequestRecord};
+pub use names::REGION;
+pub use usage::{Usage, consumed_units};

@@ -1,0 +1,100 @@
+//! A template as a whole: its file, its resources, and what must hold between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::api::Api;
+use super::error::TemplateError;
+use super::intrinsics::Scope;
+use super::model::Template;
+use super::reader::Reader;
+use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, RESOURCE, RESOURCE_TYPES_AWS_ONLY, SECTIONS, known};
+use super::{events, function, secret, table, yaml};
+use crate::error::{Error, Result};
+
+impl Template {
+    pub fn read(path: &Path, stack: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })?;
+        let document =
+            yaml::parse(&text).map_err(|error| Error::Yaml { path: path.into(), reason: error.without_snippet().to_string() })?;
+        Self::from_document(&document, stack, parameters).map_err(|error| Error::Template {
+            path: path.into(),
+            place: error.place,
+            reason: error.reason,
+        })
+    }
+
+    pub(super) fn from_document(
+        document: &Value,
+        stack: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Self, TemplateError> {
+        known(document, "the template", SECTIONS, &[])?;
+        if let Some(transform) = document.get("Transform")
+            && transform != "AWS::Serverless-2016-10-31"
+        {
+            return Err(TemplateError::new("Transform", format!("{transform} is not understood here")));
+        }
+        known(&document["Globals"], "Globals", &["Function", "HttpApi"], &[])?;
+        known(&document["Globals"]["Function"], "Globals.Function", FUNCTION, FUNCTION_AWS_ONLY)?;
+        let reader = Reader { scope: Scope::new(document, stack, parameters)?, globals: &document["Globals"] };
+        let api = Api::read(&reader)?;
+        let mut template = Self {
+            functions: Vec::new(),
+            routes: Vec::new(),
+            authorizers: api.authorizers,
+            cors: api.cors,
+            tables: Vec::new(),
+            secrets: Vec::new(),
+            schedules: Vec::new(),
+        };
+        for (id, resource) in reader.scope.resources() {
+            let at = format!("Resources.{id}");
+            known(resource, &at, RESOURCE, &[])?;
+            match resource["Type"].as_str() {
+                Some("AWS::Serverless::Function") => {
+                    template.functions.push(function::read(&reader, id, resource)?);
+                    events::read(&reader, id, resource, api.default_authorizer.as_deref(), &mut template)?;
+                }
+                Some("AWS::DynamoDB::Table") => template.tables.push(table::read(&reader, id)?),
+                Some("AWS::SecretsManager::Secret") => template.secrets.push(secret::read(&reader, id)?),
+                Some(kind) if RESOURCE_TYPES_AWS_ONLY.contains(&kind) => {}
+                kind => {
+                    return Err(TemplateError::new(
+                        at,
+                        format!("{} does not exist here", kind.unwrap_or("a resource without a Type")),
+                    ));
+                }
+            }
+        }
+        template.check()?;
+        Ok(template)
+    }
+
+    /// Refuses what no gateway could deploy.
+    fn check(&self) -> Result<(), TemplateError> {
+        let mut keys = BTreeSet::new();
+        for route in &self.routes {
+            let place = format!("Resources.{}.Properties.Events", route.function);
+            if !keys.insert(&route.key) {
+                return Err(TemplateError::new(place, format!("the route {} is taken", route.key)));
+            }
+            if let Some(name) = &route.authorizer
+                && !self.authorizers.contains_key(name)
+            {
+                return Err(TemplateError::new(place, format!("there is no authorizer {name}")));
+            }
+        }
+        for (name, authorizer) in &self.authorizers {
+            if !self.functions.iter().any(|function| function.id == authorizer.function) {
+                return Err(TemplateError::new(
+                    format!("Authorizers.{name}.FunctionArn"),
+                    "is not the ARN of a function of this template",
+                ));
+            }
+        }
+        Ok(())
+    }
+}

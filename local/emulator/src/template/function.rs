@@ -1,0 +1,68 @@
+//! The functions of a template: their settings, their variables and the policies that they have.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::TemplateError;
+use super::model::Function;
+use super::policy::Statement;
+use super::reader::Reader;
+use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, known};
+use crate::value::scalar;
+
+pub fn read(reader: &Reader<'_>, id: &str, resource: &Value) -> Result<Function, TemplateError> {
+    let at = format!("Resources.{id}.Properties");
+    let properties = &resource["Properties"];
+    known(properties, &at, FUNCTION, FUNCTION_AWS_ONLY)?;
+    let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str).ok_or_else(|| {
+        TemplateError::new(format!("Resources.{id}.Metadata.BuildProperties.Binary"), "missing; it names the function's binary")
+    })?;
+    let mut all = variables(reader, &reader.globals["Function"], "Globals.Function")?;
+    all.extend(variables(reader, properties, &at)?);
+    let policies: Value = reader.property(properties, "Policies", &at)?.unwrap_or_else(|| Value::Array(Vec::new()));
+    Ok(Function {
+        id: id.to_owned(),
+        name: reader.scope.reference(id, &at)?,
+        arn: reader.scope.arn(id, &at)?,
+        binary: binary.to_owned(),
+        timeout: Duration::from_secs(reader.number(properties, "Timeout", &at)?.unwrap_or(3)),
+        memory: reader.number(properties, "MemorySize", &at)?.unwrap_or(128),
+        variables: all,
+        statements: Statement::read(&policies, &format!("{at}.Policies"))?,
+        boundary: boundary(reader, properties, &at)?,
+    })
+}
+
+/// What the managed policy that bounds a function's rights allows: the function's own, or else that of `Globals`.
+fn boundary(reader: &Reader<'_>, properties: &Value, at: &str) -> Result<Option<Vec<Statement>>, TemplateError> {
+    let own = properties.get("PermissionsBoundary").map(|named| (named, at));
+    let global = || reader.globals["Function"].get("PermissionsBoundary").map(|named| (named, "Globals.Function"));
+    let Some((named, at)) = own.or_else(global) else {
+        return Ok(None);
+    };
+    let at = format!("{at}.PermissionsBoundary");
+    let id = named["Ref"].as_str().filter(|id| reader.scope.properties(id).get("PolicyDocument").is_some());
+    let id =
+        id.ok_or_else(|| TemplateError::new(&at, "only a !Ref of a managed policy of this template can be enforced here"))?;
+    let at = format!("Resources.{id}.Properties");
+    let document: Option<Value> = reader.property(reader.scope.properties(id), "PolicyDocument", &at)?;
+    Statement::read(&document.unwrap_or_default(), &format!("{at}.PolicyDocument")).map(Some)
+}
+
+fn variables(reader: &Reader<'_>, properties: &Value, at: &str) -> Result<BTreeMap<String, String>, TemplateError> {
+    let environment: Value = reader.property(properties, "Environment", at)?.unwrap_or_default();
+    known(&environment, &format!("{at}.Environment"), &["Variables"], &[])?;
+    let Some(variables) = environment.get("Variables").and_then(Value::as_object) else {
+        return Ok(BTreeMap::new());
+    };
+    variables
+        .iter()
+        .map(|(name, value)| {
+            let value =
+                scalar(value).ok_or_else(|| TemplateError::new(format!("{at}.Environment.Variables.{name}"), "is not a text"))?;
+            Ok((name.clone(), value))
+        })
+        .collect()
+}
