@@ -1,29 +1,23 @@
 //! What a function does with an environment that is not what template.yaml makes it.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    collections::BTreeMap,
+    process::{Command, Output, Stdio},
+};
 
-use crate::app::binaries;
+use emulator::{lambda, template::Template};
+
+use crate::app::{binaries, workspace};
 
 /// Starts a function with nothing but the environment that Lambda and template.yaml set, and these changes to it.
-fn start(function: &str, changes: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(&binaries()[function]);
-    command.env_clear().stdin(Stdio::null()).envs([
-        // Nobody listens there: a start that succeeds ends all the same.
-        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
-        ("AWS_LAMBDA_FUNCTION_NAME", function),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "group"),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_ACCESS_KEY_ID", "id"),
-        ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
-        ("TABLE_NAME", "table"),
-        ("STACK_NAME", "stack"),
-        ("SIGNING_SECRET_ARN", "arn"),
-        ("ORDER_SHARDS", "1"),
-        ("PENDING_ORDER_HOURS", "24"),
-    ]);
+fn start(binary: &str, changes: &[(&str, &str)]) -> Output {
+    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).expect("template.yaml is sound");
+    let function = template.functions.iter().find(|function| function.binary == binary).expect("a function of template.yaml");
+    let path = &binaries()[binary];
+    let mut command = Command::new(path);
+    command.env_clear().stdin(Stdio::null()).envs(lambda::variables(function, path, "id"));
+    // Nobody listens there: a start that succeeds ends all the same.
+    command.env(lambda::RUNTIME_API, "127.0.0.1:1").env("AWS_SECRET_ACCESS_KEY", "canary-secret");
     command.envs(changes.iter().copied()).output().expect("the function runs")
 }
 

@@ -382,29 +382,18 @@ async fn what_was_acknowledged_survives_being_killed() {
         let product: Value = client.get(format!("{}{path}", again.url)).send().await.unwrap().json().await.unwrap();
         assert_eq!(product["quantity"], *quantity, "{path}");
     }
-    let (named, owned) = names(&client, &again.dynamodb).await;
+    let (named, owned) = names(&again.dynamodb).await;
     assert_eq!(named, owned, "every product has its name, and every name its product");
     assert!(named.len() >= acknowledged.len());
 }
 
 /// Calls DynamoDB behind the shop's back.
-async fn dynamodb(client: &Client, url: &str, operation: &str, body: &Value) -> Value {
-    let answer = client
-        .post(url)
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("x-amz-date", "20260101T000000Z")
-        .header(
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-        )
-        .body(body.to_string())
-        .send();
-    answer.await.unwrap().json().await.unwrap()
+async fn dynamodb(url: &str, operation: &str, body: &Value) -> Value {
+    emulator::dynamodb::Client::at(url).unwrap().call(operation, body).await.unwrap()
 }
 
 /// The names of all products, as the products have them and as the items that keep them unique do.
-async fn names(client: &Client, dynamodb: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+async fn names(url: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut named, mut owned) = (BTreeSet::new(), BTreeSet::new());
     let mut start = json!(null);
     loop {
@@ -412,7 +401,7 @@ async fn names(client: &Client, dynamodb: &str) -> (BTreeSet<String>, BTreeSet<S
         if !start.is_null() {
             request["ExclusiveStartKey"] = start;
         }
-        let page = self::dynamodb(client, dynamodb, "Scan", &request).await;
+        let page = dynamodb(url, "Scan", &request).await;
         for item in page["Items"].as_array().unwrap_or_else(|| panic!("{page}")) {
             let text = |name: &str| item[name]["S"].as_str().unwrap_or_default();
             if text("sk") == "PRODUCT" {
@@ -451,7 +440,7 @@ async fn an_audit_looks_into_a_shop_that_runs_and_one_that_does_not() {
         "TableName": "stockroom-Table",
         "Key": {"pk": {"S": "PRODUCT_NAME#notebook"}, "sk": {"S": "OWNER"}},
     });
-    dynamodb(&Client::new(), &running.dynamodb, "DeleteItem", &lost).await;
+    dynamodb(&running.dynamodb, "DeleteItem", &lost).await;
     let pid = running.pid();
     let mut child = running.child;
     Command::new("kill").arg(pid.to_string()).status().unwrap();

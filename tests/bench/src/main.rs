@@ -13,7 +13,6 @@ mod plot;
 mod process;
 mod proxy;
 mod report;
-mod runtime_api;
 mod sale;
 mod scale;
 mod scene;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use emulator::lambda::RUNTIME_API;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::time::clock_getcpuclockid;
@@ -38,7 +39,7 @@ impl Process {
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(&program.variables)
-            .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
+            .env(RUNTIME_API, runtime_api)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use emulator::consumed_units;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -17,7 +18,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -156,7 +156,7 @@ impl Upstream {
 
         let (mut head, body) = self.client.request(Request::from_parts(head, body)).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        let tally = Tally { calls: 1, failed: u64::from(!head.status.is_success()), capacity_units: capacity_units(&body) };
+        let tally = Tally { calls: 1, failed: u64::from(!head.status.is_success()), capacity_units: consumed_units(&body) };
         add(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner), Calls::from([(operation, tally)]));
         forget_connection(&mut head.headers);
         Ok(Response::from_parts(head, Full::new(body)))
@@ -176,31 +176,9 @@ fn forget_connection(headers: &mut HeaderMap) {
     }
 }
 
-/// What an answer says was consumed: one figure, or one for each table.
-fn capacity_units(body: &[u8]) -> f64 {
-    let Ok(answer) = serde_json::from_slice::<Value>(body) else { return 0.0 };
-    let units = |consumed: &Value| consumed["CapacityUnits"].as_f64().unwrap_or_default();
-    match &answer["ConsumedCapacity"] {
-        Value::Array(tables) => tables.iter().map(units).sum(),
-        one => units(one),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn capacity_is_summed() {
-        for (body, expected) in [
-            (r#"{"ConsumedCapacity": {"CapacityUnits": 0.5}}"#, 0.5),
-            (r#"{"ConsumedCapacity": [{"CapacityUnits": 2}, {"CapacityUnits": 1.5}]}"#, 3.5),
-            ("{}", 0.0),
-            ("<html>", 0.0),
-        ] {
-            assert!((capacity_units(body.as_bytes()) - expected).abs() < f64::EPSILON, "{body}");
-        }
-    }
 
     #[test]
     fn calls_add_up() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use emulator::dynamodb;
 use emulator::gateway::Routes;
 use emulator::template::{Function, Template};
 use emulator::{Options, Outcome};
@@ -279,19 +280,7 @@ impl Scene {
 
     /// Changes an item behind the functions' backs.
     pub async fn update_item(&self, body: Value) -> Result {
-        let request = self
-            .client
-            .post(self.shop.dynamodb_url())
-            .header("x-amz-target", "DynamoDB_20120810.UpdateItem")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-date", "20260101T000000Z")
-            // Nobody here checks a signature, but it must look like one.
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-            )
-            .body(body.to_string());
-        request.send().await?.error_for_status()?;
+        dynamodb::Client::at(self.shop.dynamodb_url())?.call("UpdateItem", &body).await?;
         Ok(())
     }
 }

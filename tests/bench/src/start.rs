@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
+use std::pin::pin;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use emulator::Outcome;
+use emulator::lambda::{self, RuntimeApi, Work as Invocation};
 use emulator::template::Function;
 use local::cargo;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::binary::{Binary, INGREDIENTS};
 use crate::plot::{Bars, Row};
 use crate::process::{self, Process, Program};
 use crate::proxy::{self, Calls, Proxy};
 use crate::report::{Chapter, figure, table};
-use crate::runtime_api::{RuntimeApi, Signal};
 use crate::scene::Scene;
 use crate::stats::{Ratio, count, median, quantile};
 use crate::work::{Work, Workload};
@@ -114,30 +117,13 @@ pub async fn measure(bench: &Bench) -> Result<Figures> {
 
 /// What Lambda sets, the template's variables, and where AWS is.
 fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<String, OsString> {
-    let lambda = [
-        ("AWS_LAMBDA_FUNCTION_NAME", function.name.as_str()),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory.to_string()),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name)),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0123456789abcdef0123456789abcdef"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "AKIABENCH"),
-        ("AWS_SECRET_ACCESS_KEY", "bench"),
-        ("AWS_SESSION_TOKEN", "bench"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.dynamodb),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &proxy.secrets_manager),
-        ("_HANDLER", "bootstrap"),
-        ("LANG", "en_US.UTF-8"),
-        ("TZ", "UTC"),
-    ]
-    .map(|(name, value)| (name.to_owned(), OsString::from(value)));
-    let mut variables = BTreeMap::from(lambda);
-    variables.insert("LAMBDA_TASK_ROOT".into(), binary.parent().unwrap_or(binary).into());
-    variables.insert("SSL_CERT_FILE".into(), proxy.system_roots().into());
-    variables.insert("AWS_CA_BUNDLE".into(), proxy.amazon_roots().into());
-    variables.extend(function.variables.iter().map(|(name, value)| (name.clone(), value.into())));
+    let mut variables = BTreeMap::from([
+        ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), OsString::from(&proxy.dynamodb)),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), OsString::from(&proxy.secrets_manager)),
+        ("SSL_CERT_FILE".to_owned(), proxy.system_roots().into()),
+        ("AWS_CA_BUNDLE".to_owned(), proxy.amazon_roots().into()),
+    ]);
+    variables.extend(lambda::variables(function, binary, "AKIABENCH"));
     variables
 }
 
@@ -269,66 +255,65 @@ struct Session {
     process: Process,
     api: RuntimeApi,
     init: Duration,
-    /// Whether it has asked for work and not got any yet.
-    waits: bool,
+    /// How many events it has been handed.
+    sent: u64,
+    /// Ends the Runtime API.
+    _stop: DropGuard,
 }
 
 impl Session {
     /// Starts the process and waits until it asks for work.
     async fn start(program: &Program, wrapper: &[&OsStr], cpu: Option<usize>) -> Result<Self> {
-        let api = RuntimeApi::start(&program.arn).await?;
+        let stop = CancellationToken::new();
+        let api = RuntimeApi::start(&program.arn, stop.clone()).await?;
         let process = Process::start(program, wrapper, &api.address, cpu)?;
-        let mut session = Self { name: program.name.clone(), process, api, init: Duration::ZERO, waits: false };
-        session.init = session.wait_for_next().await?.unwrap_or(session.process.started) - session.process.started;
+        let name = program.name.clone();
+        let mut session = Self { name, process, api, init: Duration::ZERO, sent: 0, _stop: stop.drop_guard() };
+        session.init = session.wait_for_next().await? - session.process.started;
         Ok(session)
     }
 
-    /// Waits until it asks for work; tells when it did, unless it had done so before.
-    async fn wait_for_next(&mut self) -> Result<Option<Instant>> {
-        if self.waits {
-            return Ok(None);
-        }
-        match self.signal().await? {
-            Signal::Next(at) => {
-                self.waits = true;
-                Ok(Some(at))
-            }
-            other => Err(self.unexpected(&other)),
-        }
+    /// Waits until it asks for work; tells when it did.
+    async fn wait_for_next(&mut self) -> Result<Instant> {
+        let Self { name, process, api, .. } = self;
+        patiently(name, process, api.ready()).await
     }
 
     /// How long it takes from the handing over of an event to the whole answer, which is checked.
     async fn invoke(&mut self, work: &Work) -> Result<Duration> {
         self.wait_for_next().await?;
+        self.sent += 1;
+        let invocation = Invocation {
+            request_id: format!("00000000-0000-4000-8000-{:012}", self.sent),
+            payload: work.event.clone(),
+            trace: "Root=1-6921a0ae-0123456789abcdef01234567;Sampled=0".to_owned(),
+            timeout: Duration::from_secs(30),
+        };
         let sent = Instant::now();
-        self.api.send(work.event.clone());
-        self.waits = false;
-        match self.signal().await? {
-            Signal::Answer(at, answer) => {
-                work.check(&answer).map_err(|fault| format!("{}: {fault}", self.name))?;
-                Ok(at - sent)
-            }
-            other => Err(self.unexpected(&other)),
-        }
+        let answer = self.api.submit(invocation);
+        let answer = patiently(&self.name, &mut self.process, answer).await??;
+        let Outcome::Payload(payload) = answer.outcome else {
+            return Err(format!("{}: {:?}", self.name, answer.outcome).into());
+        };
+        work.check(&payload).map_err(|fault| format!("{}: {fault}", self.name))?;
+        Ok(answer.at - sent)
     }
+}
 
-    async fn signal(&mut self) -> Result<Signal> {
-        let started = Instant::now();
-        loop {
-            match timeout(Duration::from_millis(200), self.api.signal()).await {
-                Ok(signal) => return Ok(signal),
-                Err(_) if started.elapsed() > PATIENCE => return Err(format!("{}: says nothing", self.name).into()),
-                Err(_) => {
-                    if let Some(status) = self.process.exited() {
-                        return Err(format!("{}: ended with {status}", self.name).into());
-                    }
+/// What a process is to do, unless it ends or says nothing for too long.
+async fn patiently<T>(name: &str, process: &mut Process, expected: impl Future<Output = T>) -> Result<T> {
+    let started = Instant::now();
+    let mut expected = pin!(expected);
+    loop {
+        match timeout(Duration::from_millis(200), &mut expected).await {
+            Ok(happened) => return Ok(happened),
+            Err(_) if started.elapsed() > PATIENCE => return Err(format!("{name}: says nothing").into()),
+            Err(_) => {
+                if let Some(status) = process.exited() {
+                    return Err(format!("{name}: ended with {status}").into());
                 }
             }
         }
-    }
-
-    fn unexpected(&self, signal: &Signal) -> Box<dyn std::error::Error + Send + Sync> {
-        format!("{}: {signal}", self.name).into()
     }
 }
 
