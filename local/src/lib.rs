@@ -1,6 +1,6 @@
 //! This shop on one machine: the emulator with a console, demonstration data, and an audit of its table that can repair it.
 //!
-//! Each module imports only what stands above it in this table.
+//! Each module imports only what stands above it in this table, and a test fails when one does not.
 //!
 //! | module | holds |
 //! |---|---|
