@@ -26,20 +26,20 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: Serve,
+    serve: ServeArguments,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Read a whole table and name everything in it that contradicts something else
-    Audit(Read),
+    Audit(AuditArguments),
     /// Name what would put right what an audit finds, as far as a machine can decide it
-    Repair(Repair),
+    Repair(RepairArguments),
 }
 
 /// A table: of a local shop, an emulator or an account.
 #[derive(Args)]
-struct Place {
+struct TableArguments {
     /// The file that keeps the data
     #[arg(long, value_name = "FILE", default_value = DATA, conflicts_with_all = ["dynamodb", "table"])]
     data: PathBuf,
@@ -58,25 +58,25 @@ struct Place {
 }
 
 #[derive(Args)]
-struct Read {
+struct AuditArguments {
     #[command(flatten)]
-    place: Place,
+    table: TableArguments,
     /// Read an export of a table instead: a folder with manifest-summary.json, copied from S3
     #[arg(long, value_name = "FOLDER")]
     export: Option<PathBuf>,
 }
 
 #[derive(Args)]
-struct Repair {
+struct RepairArguments {
     #[command(flatten)]
-    from: Read,
+    source: AuditArguments,
     /// Carry it out; the shop must be closed
     #[arg(long)]
     apply: bool,
 }
 
 #[derive(Args)]
-struct Serve {
+struct ServeArguments {
     /// The gateway's port; Lambda's Invoke API and the rest of AWS take the next two, and 0 takes free ones for all
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u16).range(..=65533))]
     port: u16,
@@ -127,8 +127,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.command {
         // Ctrl-C ends these at once, as it ends any program.
-        Some(Command::Audit(wanted)) => look_into(wanted).await,
-        Some(Command::Repair(wanted)) => put_right(wanted).await,
+        Some(Command::Audit(arguments)) => run_audit(arguments).await,
+        Some(Command::Repair(arguments)) => run_repair(arguments).await,
         None => tokio::select! {
             ended = serve(cli.serve) => ended.map(|()| ExitCode::SUCCESS),
             // Dropping the shop ends every function.
@@ -141,12 +141,12 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn look_into(wanted: Read) -> Result<ExitCode> {
+async fn run_audit(arguments: AuditArguments) -> Result<ExitCode> {
     let stop = CancellationToken::new();
-    let (source, _served) = if let Some(folder) = wanted.export {
+    let (source, _served) = if let Some(folder) = arguments.export {
         (Source::Export(folder), None)
     } else {
-        let (table, served) = wanted.place.open(&stop).await?;
+        let (table, served) = arguments.table.open(&stop).await?;
         (Source::Table(table), served)
     };
     let mut tell = |finding: Finding| {
@@ -158,17 +158,17 @@ async fn look_into(wanted: Read) -> Result<ExitCode> {
     Ok(if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn put_right(wanted: Repair) -> Result<ExitCode> {
+async fn run_repair(arguments: RepairArguments) -> Result<ExitCode> {
     let stop = CancellationToken::new();
-    let (table, _served) = wanted.from.place.open(&stop).await?;
-    let source = wanted.from.export.map_or_else(|| Source::Table(table.clone()), Source::Export);
-    let repair = repair::run(&source, &table, wanted.apply, &progress(), &mut say).await?;
+    let (table, _served) = arguments.source.table.open(&stop).await?;
+    let source = arguments.source.export.map_or_else(|| Source::Table(table.clone()), Source::Export);
+    let repair = repair::run(&source, &table, arguments.apply, &progress(), &mut say).await?;
     say(&repair.to_string());
-    let nothing_left = repair.report.violations == 0 && (wanted.apply || repair.remedies == 0);
+    let nothing_left = repair.report.violations == 0 && (arguments.apply || repair.remedies == 0);
     Ok(if nothing_left { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Place {
+impl TableArguments {
     /// The table, and what serves it if it is in a file.
     async fn open(self, stop: &CancellationToken) -> Result<(Table, Option<Database>)> {
         if let (Some(name), None) = (&self.table, &self.dynamodb) {
@@ -204,29 +204,29 @@ fn progress() -> ProgressBar {
     ProgressBar::new(0)
 }
 
-async fn serve(cli: Serve) -> Result {
+async fn serve(arguments: ServeArguments) -> Result {
     let workspace = workspace();
-    let binaries = cargo::build(&workspace, cli.profile.as_deref()).await?;
+    let binaries = cargo::build(&workspace, arguments.profile.as_deref()).await?;
     let mut parameters = BTreeMap::new();
-    if cli.template.is_none() {
+    if arguments.template.is_none() {
         // Everybody here has one address.
         parameters.insert("AttemptsPerAddress".to_owned(), "0".to_owned());
     }
-    parameters.extend(cli.parameters);
-    let next = |distance| if cli.port == 0 { 0 } else { cli.port + distance };
+    parameters.extend(arguments.parameters);
+    let next = |distance| if arguments.port == 0 { 0 } else { arguments.port + distance };
     let shop = Shop::start(Options {
-        template: cli.template.unwrap_or_else(|| workspace.join("template.yaml")),
+        template: arguments.template.unwrap_or_else(|| workspace.join("template.yaml")),
         binaries,
         stack: STACK.to_owned(),
         parameters,
-        address: cli.listen,
-        port: cli.port,
+        address: arguments.listen,
+        port: arguments.port,
         invoke_port: next(1),
         aws_port: next(2),
-        store: match cli.dynamodb {
+        store: match arguments.dynamodb {
             Some(url) => Store::Url(url),
-            None if cli.memory => Store::Memory,
-            None => Store::File(cli.data),
+            None if arguments.memory => Store::Memory,
+            None => Store::File(arguments.data),
         },
         ..Options::default()
     })
@@ -235,20 +235,20 @@ async fn serve(cli: Serve) -> Result {
     say(&format!("Lambda    {}", shop.invoke_url()));
     say(&format!("AWS       {}", shop.aws_url()));
     say(&format!("Console   {}", shop.console_url()));
-    if !cli.no_seed {
+    if !arguments.no_seed {
         seed::run(&shop).await?;
     }
-    if let Some(faults) = cli.faults {
+    if let Some(faults) = arguments.faults {
         say(&format!("Faults    {faults}"));
         // Only now: the demonstration data is no part of the experiment.
         shop.inject(Some(faults));
     }
-    if let Some(contention) = cli.contention {
+    if let Some(contention) = arguments.contention {
         say(&format!("Contention {contention}"));
         shop.contend(Some(contention));
     }
     say(&format!("ready {}", shop.url()));
-    if cli.watch { watch::run(&workspace, cli.profile.as_deref(), &shop).await } else { std::future::pending().await }
+    if arguments.watch { watch::run(&workspace, arguments.profile.as_deref(), &shop).await } else { std::future::pending().await }
 }
 
 /// Waits for Ctrl-C or SIGTERM.
