@@ -274,7 +274,7 @@ async fn a_failed_login_does_not_tell_why() {
 }
 
 #[tokio::test]
-#[ignore = "measures time: run it alone, with `cargo test --test api -- --ignored`"]
+#[ignore = "measures time: run it alone, with `cargo test -- --ignored --test-threads 1`"]
 async fn a_failed_login_takes_the_same_time_whatever_the_reason() {
     const ROUNDS: usize = 25;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };

@@ -83,6 +83,7 @@ fn worst<T: FromFields>(input: &str, members: &[&str], plain: Duration) -> (f64,
 /// Compared with many small members of one type, all of which are looked at and refused: as much as JSON itself costs. Without a
 /// limit on lengths before texts are folded or composed, and on the faults that are noted, the ratio is ten and more.
 #[test]
+#[ignore = "measures time: run it alone, with `cargo test -- --ignored --test-threads 1`"]
 fn no_body_costs_much_more_to_read_than_another() {
     let members: Vec<_> = (0..SIZE / 10).map(|n| format!("\"{n:04x}\":0")).collect();
     let plain = time::<NewProduct>(&format!("{{{}}}", members.join(",")), Duration::ZERO);

@@ -150,6 +150,7 @@ mod tests {
     /// The slowest of many passwords that are made for it, against one that is not. Random ones from the same characters each
     /// time; without the two limits above, the ratio is over a hundred.
     #[test]
+    #[ignore = "measures time: run it alone, with `cargo test -- --ignored --test-threads 1`"]
     fn no_password_takes_long_to_judge() {
         let time = |password: &str, times: u32| {
             let once = || {
