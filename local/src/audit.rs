@@ -150,7 +150,7 @@ fn judge(items: &Items, progress: &ProgressBar, tell: &mut dyn FnMut(Finding) ->
         product::missing(&id, items)?.into_iter().try_for_each(&mut *tell)?;
     }
     for naming in &owner::NAMINGS {
-        items.each(naming.prefix, |subject, group| {
+        items.each(naming.prefix(), |subject, group| {
             progress.inc(1);
             naming.judge(subject, group, items)?.into_iter().try_for_each(&mut *tell)
         })?;

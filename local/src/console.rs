@@ -18,6 +18,7 @@ use emulator::guard::Guard;
 use emulator::{Log, LogLine, RequestRecord, price};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
+use shared::store::schema::{self, ItemKind};
 
 use crate::audit::source::Source;
 use crate::error::Result;
@@ -40,25 +41,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (CACHE_CONTROL, "no-store"),
 ];
 
-/// What the page calls the items whose `pk` and `sk` begin like this.
-const ENTITIES: [(&str, &str, &str); 15] = [
-    ("Products", "PRODUCT#", "PRODUCT"),
-    ("Stock shards", "PRODUCT#", "STOCK#"),
-    ("Product names", "PRODUCT_NAME#", "OWNER"),
-    ("Orders", "ORDER#", "ORDER"),
-    ("Order items", "ORDER#", "ITEM#"),
-    ("Order history", "ORDER#", "HISTORY#"),
-    ("Users", "USER#", "USER"),
-    ("E-mail addresses", "EMAIL#", "OWNER"),
-    ("Usernames", "USERNAME#", "OWNER"),
-    ("Failed logins, in total", "ATTEMPTS#", "TOTAL"),
-    ("Failed logins, by address", "ATTEMPTS#", "FROM#"),
-    ("Attempts of an address", "ADDRESS#", ""),
-    ("Sessions", "SESSIONS#", "SESSIONS"),
-    ("Idempotency records", "IDEMPOTENCY#", "IDEMPOTENCY"),
-    ("Settings", "SETTINGS", ""),
-];
-/// What fits none of them.
+/// What the page calls items of no kind.
 const OTHERS: &str = "Others";
 
 pub struct Console {
@@ -173,7 +156,7 @@ fn line(line: &LogLine) -> Value {
 
 /// The items of each entity, how many there are and the first of them. Ids begin with their time: the latest come first.
 fn by_entity(items: &[Value]) -> Value {
-    let names = ENTITIES.iter().map(|(name, ..)| *name).chain([OTHERS]);
+    let names = schema::KINDS.iter().map(|kind| kind.plural).chain([OTHERS]);
     let entities = names.map(|name| {
         let mut its: Vec<_> = items.iter().filter(|item| entity(item) == name).collect();
         its.sort_by_key(|item| (text(item, "pk"), text(item, "sk")));
@@ -188,9 +171,7 @@ fn by_entity(items: &[Value]) -> Value {
 }
 
 fn entity(item: &Value) -> &'static str {
-    let (pk, sk) = (text(item, "pk"), text(item, "sk"));
-    let fits = |(_, partition, sort): &&(_, &str, &str)| pk.starts_with(partition) && sk.starts_with(sort);
-    ENTITIES.iter().find(fits).map_or(OTHERS, |(name, ..)| name)
+    ItemKind::of(text(item, "pk"), text(item, "sk")).map_or(OTHERS, |kind| kind.plural)
 }
 
 fn text<'i>(item: &'i Value, name: &str) -> &'i str {

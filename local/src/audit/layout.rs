@@ -3,11 +3,13 @@
 
 use serde_json::{Map, Value, json};
 use shared::domain::{Email, Username};
+use shared::store::schema::{self, ItemKind};
+pub use shared::store::schema::{history_sk, stock_sk};
 
 /// Subjects of products, orders and users begin with these.
-pub const ORDERS: &str = "ORDER#";
-pub const PRODUCTS: &str = "PRODUCT#";
-pub const USERS: &str = "USER#";
+pub const ORDERS: &str = schema::ORDER.pk.prefix();
+pub const PRODUCTS: &str = schema::PRODUCT.pk.prefix();
+pub const USERS: &str = schema::USER.pk.prefix();
 
 /// Seconds that an idempotency record is kept.
 pub const RECORD_KEPT: u64 = 24 * 60 * 60;
@@ -87,24 +89,25 @@ pub enum Kind {
 
 impl Kind {
     pub fn of(pk: &str, sk: &str) -> Option<Self> {
-        let entity = pk.split('#').next().unwrap_or_default();
-        Some(match (entity, sk) {
-            ("PRODUCT", "PRODUCT") => Self::Product,
-            ("PRODUCT", sk) if sk.starts_with("STOCK#") => {
-                Self::Stock(sk["STOCK#".len()..].parse().ok().filter(|number| *number > 0))
+        Some(match *ItemKind::of(pk, sk)? {
+            schema::PRODUCT => Self::Product,
+            schema::STOCK => {
+                let number = schema::STOCK.sk.part(sk).and_then(|number| number.parse().ok());
+                Self::Stock(number.filter(|number| *number > 0))
             }
-            ("PRODUCT_NAME", "OWNER") => Self::ProductName,
-            ("ORDER", "ORDER") => Self::Order,
-            ("ORDER", sk) if sk.starts_with("ITEM#") => Self::Line,
-            ("ORDER", sk) if sk.starts_with("HISTORY#") => Self::History,
-            ("USER", "USER") => Self::User,
-            ("SESSIONS", "SESSIONS") => Self::Sessions,
-            ("EMAIL", "OWNER") => Self::Email,
-            ("USERNAME", "OWNER") => Self::Username,
-            ("IDEMPOTENCY", "IDEMPOTENCY") => Self::Record,
-            ("ATTEMPTS", "TOTAL") | ("ADDRESS", "LOGINS" | "REGISTRATIONS") => Self::Attempts,
-            ("ATTEMPTS", sk) if sk.starts_with("FROM#") => Self::Attempts,
-            ("SETTINGS", _) => Self::Settings,
+            schema::PRODUCT_NAME => Self::ProductName,
+            schema::ORDER => Self::Order,
+            schema::ORDER_ITEM => Self::Line,
+            schema::HISTORY => Self::History,
+            schema::USER => Self::User,
+            schema::SESSIONS => Self::Sessions,
+            schema::EMAIL => Self::Email,
+            schema::USERNAME => Self::Username,
+            schema::IDEMPOTENCY => Self::Record,
+            schema::FAILURES_IN_TOTAL | schema::FAILURES_FROM | schema::LOGINS_FROM | schema::REGISTRATIONS_FROM => {
+                Self::Attempts
+            }
+            schema::ORDER_SHARDS => Self::Settings,
             _ => return None,
         })
     }
@@ -139,24 +142,14 @@ impl Kind {
     }
 }
 
-/// The sort key of the history entry that made a version of an order.
-pub fn history_sk(version: u64) -> String {
-    format!("HISTORY#{version:010}")
-}
-
 pub fn history_version(sk: &str) -> Option<u64> {
-    sk.strip_prefix("HISTORY#")?.parse().ok()
-}
-
-/// The sort key of a shard of a product's stock.
-pub fn stock_sk(number: u64) -> String {
-    if number == 0 { "PRODUCT".to_owned() } else { format!("STOCK#{number:02}") }
+    schema::HISTORY.sk.part(sk)?.parse().ok()
 }
 
 /// `gsi2pk` of the orders with a status in the part of the list that an order is in.
 pub fn moved_to(gsi2pk: &str, status: &str) -> String {
     let shard = gsi2pk.rsplit('#').next().unwrap_or_default();
-    format!("ORDERS#{status}#{shard}")
+    schema::ORDERS_BY_STATUS.with(&[&status, &shard])
 }
 
 /// An item as the audit keeps it, and the subjects that it belongs to: nothing else must be known to judge a subject, but what
@@ -170,11 +163,11 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
     let kept = kind.kept().iter().filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())));
     let mut kept: Map<_, _> = kept.collect();
     let subjects = match kind {
-        Kind::Product => vec![pk.clone(), format!("PRODUCT_NAME#{}", of("gsi1sk"))],
+        Kind::Product => vec![pk.clone(), schema::PRODUCT_NAME.pk.with(&[&of("gsi1sk")])],
         // Each is found by what it is the name of, so that whoever should own it and whoever does meet.
         Kind::User => {
-            let email = Email::parse(of("email")).map(|email| format!("EMAIL#{}", email.folded()));
-            let username = Username::parse(of("username")).map(|username| format!("USERNAME#{}", username.folded()));
+            let email = Email::parse(of("email")).map(|email| schema::EMAIL.pk.with(&[&email.folded()]));
+            let username = Username::parse(of("username")).map(|username| schema::USERNAME.pk.with(&[&username.folded()]));
             [Ok(pk.clone()), email, username].into_iter().flatten().collect()
         }
         Kind::Record => {
@@ -186,7 +179,7 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
         }
         Kind::Attempts | Kind::Settings => vec![],
         // Beside the account that they are of.
-        Kind::Sessions => vec![format!("USER#{}", id_of(&pk))],
+        Kind::Sessions => vec![schema::USER.pk.with(&[&id_of(&pk)])],
         Kind::Stock(_) | Kind::ProductName | Kind::Order | Kind::Line | Kind::History | Kind::Email | Kind::Username => {
             vec![pk.clone()]
         }
@@ -200,9 +193,9 @@ fn effect(answer: &str) -> (Option<String>, Option<String>) {
     let body: Value = answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
     let id = |name: &str| body[name].as_str();
     match (id("order_id"), id("order_item_id"), id("product_id")) {
-        (Some(order), Some(line), _) => (Some(format!("{ORDERS}{order}")), Some(format!("ITEM#{line}"))),
-        (Some(order), None, _) => (Some(format!("{ORDERS}{order}")), Some("ORDER".to_owned())),
-        (None, None, Some(product)) => (Some(format!("{PRODUCTS}{product}")), Some("PRODUCT".to_owned())),
+        (Some(order), Some(line), _) => (Some(schema::ORDER.pk.with(&[&order])), Some(schema::ORDER_ITEM.sk.with(&[&line]))),
+        (Some(order), None, _) => (Some(schema::ORDER.pk.with(&[&order])), Some(schema::ORDER.sk.with(&[]))),
+        (None, None, Some(product)) => (Some(schema::PRODUCT.pk.with(&[&product])), Some(schema::PRODUCT.sk.with(&[]))),
         _ => (None, None),
     }
 }

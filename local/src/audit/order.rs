@@ -1,6 +1,7 @@
 //! An order with its lines, its history and the records of requests that made it: I1, and the history leads to the status.
 
 use shared::domain::{Reason, Role, Status, StatusChange, StockEffect, take_step};
+use shared::store::schema;
 
 use super::finding::{Cause, Finding, Remedy, Tear, Violation, Write};
 use super::items::Held;
@@ -70,7 +71,7 @@ fn without_head(lines: &[&Item], history: &[&Item]) -> Vec<Finding> {
     let parts = [lines, history].concat();
     let finding = |parts: &[&Item]| {
         let violations = parts.iter().map(|part| Violation::of(part, "belongs to an order that does not exist")).collect();
-        let order = Write::absent(&parts[0].pk, "ORDER");
+        let order = Write::absent(&parts[0].pk, schema::ORDER.sk.prefix());
         let writes = parts.iter().map(|part| delete(part)).chain([order]).collect();
         Finding::torn(Tear::PartsWithoutOrder, violations, Remedy::write(writes))
     };
@@ -94,10 +95,10 @@ impl<'i> Order<'i> {
         if status.parse::<Status>().is_err() {
             found.push(Violation::of(head, format!("status is {status:?}")));
         }
-        expect_text(&mut found, head, "gsi1pk", &format!("CUSTOMER#{}", head.text("customer_id")));
+        expect_text(&mut found, head, "gsi1pk", &schema::ORDERS_OF_CUSTOMER.with(&[&head.text("customer_id")]));
         expect_text(&mut found, head, "gsi1sk", head.id());
         expect_text(&mut found, head, "gsi2sk", head.id());
-        let (collection, expected) = (head.text("gsi2pk"), format!("ORDERS#{status}#"));
+        let (collection, expected) = (head.text("gsi2pk"), schema::ORDERS_BY_STATUS.with(&[&status]));
         if collection.strip_prefix(&expected).is_none_or(|shard| shard.parse::<u32>().is_err()) {
             found.push(Violation::of(head, format!("gsi2pk is {collection:?}, not {expected:?} and a shard")));
         }

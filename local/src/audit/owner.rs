@@ -3,18 +3,19 @@
 
 use serde_json::Map;
 use shared::domain::{Email, Session, Username};
+use shared::store::schema::{self, ItemKind};
 
 use super::finding::{Finding, Remedy, Tear, Violation, Write};
 use super::items::Items;
-use super::layout::{self, Item, Kind, PRODUCTS, USERS};
+use super::layout::{self, Item, Kind};
 use crate::error::Result;
 
 /// What one kind of names is for.
 pub struct Naming {
-    /// What their partition keys begin with.
-    pub prefix: &'static str,
-    /// What the entities' partition keys begin with, and their sort key.
-    entity: (&'static str, &'static str),
+    /// Their items.
+    kind: ItemKind,
+    /// The items of the entities that have them.
+    entity: ItemKind,
     /// The attribute of the owner item that tells whose it is.
     owner: &'static str,
     /// The attributes of the entity that the name is made from.
@@ -27,8 +28,8 @@ pub struct Naming {
 
 pub const NAMINGS: [Naming; 3] = [
     Naming {
-        prefix: "PRODUCT_NAME#",
-        entity: (PRODUCTS, "PRODUCT"),
+        kind: schema::PRODUCT_NAME,
+        entity: schema::PRODUCT,
         owner: "product_id",
         made_from: &["gsi1sk"],
         who: "product",
@@ -36,8 +37,8 @@ pub const NAMINGS: [Naming; 3] = [
         changes: true,
     },
     Naming {
-        prefix: "EMAIL#",
-        entity: (USERS, "USER"),
+        kind: schema::EMAIL,
+        entity: schema::USER,
         owner: "user_id",
         made_from: &["email"],
         who: "user",
@@ -45,8 +46,8 @@ pub const NAMINGS: [Naming; 3] = [
         changes: false,
     },
     Naming {
-        prefix: "USERNAME#",
-        entity: (USERS, "USER"),
+        kind: schema::USERNAME,
+        entity: schema::USER,
         owner: "user_id",
         made_from: &["username"],
         who: "user",
@@ -56,10 +57,19 @@ pub const NAMINGS: [Naming; 3] = [
 ];
 
 impl Naming {
+    /// What their partition keys begin with.
+    pub fn prefix(&self) -> &'static str {
+        self.kind.pk.prefix()
+    }
+
+    fn sk(&self) -> &'static str {
+        self.kind.sk.prefix()
+    }
+
     /// A name: the item that says whose it is, and all that are called so.
     pub fn judge(&self, subject: &str, group: &[Item], items: &Items) -> Result<Vec<Finding>> {
-        let (entity, sk) = self.entity;
-        let owner = group.iter().find(|item| item.pk == subject && item.sk == "OWNER");
+        let (entity, sk) = (self.entity.pk.prefix(), self.entity.sk.prefix());
+        let owner = group.iter().find(|item| item.pk == subject && item.sk == self.sk());
         let named: Vec<_> = group.iter().filter(|item| item.pk.starts_with(entity) && item.sk == sk).collect();
         let owner_id = owner.map(|owner| owner.text(self.owner));
         let strangers: Vec<_> = named.iter().copied().filter(|item| Some(item.id()) != owner_id).collect();
@@ -87,7 +97,7 @@ impl Naming {
     fn without_entity(&self, owner: &Item, others: &[&Item], items: &Items) -> Result<Finding> {
         let id = owner.text(self.owner);
         let Self { who, name, .. } = self;
-        let key = (format!("{}{id}", self.entity.0), self.entity.1);
+        let key = (self.entity.pk.with(&[&id]), self.entity.sk.prefix());
         let exists = items.get(&key.0, key.1)?;
         let relative = if *who == "user" { "who" } else { "which" };
         let what = match &exists {
@@ -115,12 +125,12 @@ impl Naming {
 
     fn put(&self, subject: &str, entity: &Item) -> Write {
         let attributes = Map::from_iter([(self.owner.to_owned(), layout::text(entity.id()))]);
-        Write::Put { pk: subject.to_owned(), sk: "OWNER".to_owned(), attributes }
+        Write::Put { pk: subject.to_owned(), sk: self.sk().to_owned(), attributes }
     }
 
     /// Names of products are no secret, those of people are.
     fn shown(&self, subject: &str) -> String {
-        let name = &subject[self.prefix.len()..];
+        let name = &subject[self.prefix().len()..];
         if self.who == "product" { format!("{} {name:?}", self.name) } else { self.name.to_owned() }
     }
 }
@@ -151,8 +161,9 @@ pub fn judge_user(group: &[Item]) -> Vec<Finding> {
         }
         // Half of a registration, and a login in the same instant: without its account it is worth nothing to anybody.
         let violation = Violation::of(sessions, "belongs to a user who does not exist");
-        let account = format!("USER#{}", sessions.id());
-        let writes = vec![Write::delete(sessions, sessions.as_read(&["expires_at"])), Write::absent(&account, "USER")];
+        let account = schema::USER.pk.with(&[&sessions.id()]);
+        let writes =
+            vec![Write::delete(sessions, sessions.as_read(&["expires_at"])), Write::absent(&account, schema::USER.sk.prefix())];
         findings.push(Finding::torn(Tear::SessionWithoutUser, vec![violation], Remedy::write(writes)));
     }
     findings

@@ -1,5 +1,7 @@
 //! A product with the items that its stock is in: I2, and every one of them agrees with the product.
 
+use shared::store::schema;
+
 use super::finding::{Finding, Remedy, Tear, Violation, Write};
 use super::items::{Holding, Items};
 use super::layout::{self, Item, Kind};
@@ -30,7 +32,7 @@ pub fn judge(subject: &str, group: &[Item], items: &Items) -> Result<Vec<Finding
     };
 
     let mut wrong = Vec::new();
-    expect_text(&mut wrong, product, "gsi1pk", "PRODUCTS");
+    expect_text(&mut wrong, product, "gsi1pk", schema::CATALOGUE.prefix());
     if product.has("stock_shards") {
         expect_number(&mut wrong, product, "stock_shards");
     }

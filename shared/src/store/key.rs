@@ -82,19 +82,17 @@ impl<'a> Key<'a> {
     pub const ITEM_PREFIX: &'static str = schema::ORDER_ITEM.sk.prefix();
     pub const HISTORY_PREFIX: &'static str = schema::HISTORY.sk.prefix();
 
-    /// `gsi1pk` of all products: their collection is sorted by folded name.
-    pub fn products() -> String {
-        schema::PRODUCT.gsi1.map_or(String::new(), |(pk, _)| pk.with(&[]))
-    }
+    /// `gsi1pk` of all products.
+    pub const CATALOGUE: &'static str = schema::CATALOGUE.prefix();
 
     /// `gsi1pk` of a customer's orders.
     pub fn orders_of(customer: UserId) -> String {
-        schema::ORDER.gsi1.map_or(String::new(), |(pk, _)| pk.with(&[&customer]))
+        schema::ORDERS_OF_CUSTOMER.with(&[&customer])
     }
 
     /// `gsi2pk` of the orders with a status, or of the part of them in one shard.
     pub fn orders_in(status: Status, shard: u32) -> String {
-        schema::ORDER.gsi2.map_or(String::new(), |(pk, _)| pk.with(&[&status, &shard]))
+        schema::ORDERS_BY_STATUS.with(&[&status, &shard])
     }
 
     /// The item that says whose e-mail address or username it is.
@@ -146,9 +144,8 @@ impl<'a> Key<'a> {
     pub fn sk(&self) -> String {
         let pattern = self.kind().sk;
         match self {
-            // With leading zeros, so that texts sort as numbers do.
-            Self::Stock(_, shard @ 1..) => pattern.with(&[&format_args!("{shard:02}")]),
-            Self::History(_, version) => pattern.with(&[&format_args!("{version:010}")]),
+            Self::Stock(_, shard) => schema::stock_sk((*shard).into()),
+            Self::History(_, version) => schema::history_sk(*version),
             Self::OrderItem(_, id) => pattern.with(&[id]),
             Self::FailuresFrom(_, address) => pattern.with(&[address]),
             _ => pattern.with(&[]),

@@ -64,7 +64,7 @@ impl From<&Product> for Row {
         let shards = product.stock_shards;
         Self {
             pk: Key::Product(product.product_id).pk(),
-            gsi1pk: Key::products(),
+            gsi1pk: Key::CATALOGUE.to_owned(),
             gsi1sk: product.name.folded().to_string(),
             name: product.name.as_str().to_owned(),
             description: product.description.as_deref().map(str::to_owned),
@@ -155,7 +155,7 @@ pub async fn list(table: &Table, prefix: &NamePrefix, limit: u16, after: Option<
     let prefix = prefix.as_str();
     let start = after.map(|position| start_key(position, prefix)).transpose()?;
     // One more than asked for tells whether there is a next page, so that no page is empty.
-    let mut query = Query::of_index(GSI1, Key::products()).after(start).limit(limit + 1);
+    let mut query = Query::of_index(GSI1, Key::CATALOGUE).after(start).limit(limit + 1);
     if !prefix.is_empty() {
         query = query.beginning_with(prefix);
     }
@@ -202,7 +202,7 @@ fn start_key(position: &str, prefix: &str) -> Result<Item> {
         return Err(Error::InvalidCursor);
     }
     let mut key = Key::Product(id).attributes();
-    key.insert("gsi1pk".into(), AttributeValue::S(Key::products()));
+    key.insert("gsi1pk".into(), AttributeValue::S(Key::CATALOGUE.to_owned()));
     key.insert("gsi1sk".into(), AttributeValue::S(folded.into()));
     Ok(key)
 }

@@ -71,16 +71,23 @@ const fn item(name: &'static str, plural: &'static str, pk: &'static str, sk: &'
     ItemKind { name, plural, version: 1, pk: Pattern(pk), sk: Pattern(sk), gsi1: None, gsi2: None, expires: false }
 }
 
+/// The collection of all products in `gsi1`, sorted by folded name.
+pub const CATALOGUE: Pattern = Pattern("PRODUCTS");
+/// A customer's orders in `gsi1`.
+pub const ORDERS_OF_CUSTOMER: Pattern = Pattern("CUSTOMER#<user id>");
+/// The orders with a status in `gsi2`, or one shard of them.
+pub const ORDERS_BY_STATUS: Pattern = Pattern("ORDERS#<status>#<shard>");
+
 /// Its stock, or the first shard of it, is in it.
 pub const PRODUCT: ItemKind = ItemKind {
-    gsi1: Some((Pattern("PRODUCTS"), Pattern("<folded name>"))),
+    gsi1: Some((CATALOGUE, Pattern("<folded name>"))),
     ..item("product", "Products", "PRODUCT#<product id>", "PRODUCT")
 };
 pub const STOCK: ItemKind = item("stock of a product, but for shard 0", "Stock shards", "PRODUCT#<product id>", "STOCK#<shard>");
 pub const PRODUCT_NAME: ItemKind = item("product name", "Product names", "PRODUCT_NAME#<folded name>", "OWNER");
 pub const ORDER: ItemKind = ItemKind {
-    gsi1: Some((Pattern("CUSTOMER#<user id>"), Pattern("<order id>"))),
-    gsi2: Some((Pattern("ORDERS#<status>#<shard>"), Pattern("<order id>"))),
+    gsi1: Some((ORDERS_OF_CUSTOMER, Pattern("<order id>"))),
+    gsi2: Some((ORDERS_BY_STATUS, Pattern("<order id>"))),
     ..item("order", "Orders", "ORDER#<order id>", "ORDER")
 };
 pub const ORDER_ITEM: ItemKind = item("order item", "Order items", "ORDER#<order id>", "ITEM#<order item id>");
@@ -140,6 +147,16 @@ impl ItemKind {
     }
 }
 
+/// `sk` of a shard of a product's stock; the first is in the product's own item.
+pub fn stock_sk(shard: u64) -> String {
+    if shard == 0 { PRODUCT.sk.with(&[]) } else { STOCK.sk.with(&[&format_args!("{shard:02}")]) }
+}
+
+/// `sk` of the entry in an order's history that made this version of it: with leading zeros, so that texts sort as numbers do.
+pub fn history_sk(version: u64) -> String {
+    HISTORY.sk.with(&[&format_args!("{version:010}")])
+}
+
 /// The table of all kinds, for ARCHITECTURE.
 pub fn markdown() -> String {
     let code = |Pattern(text)| format!("`{text}`");
@@ -161,7 +178,7 @@ mod tests {
 
     #[test]
     fn keys_are_spelled_and_read() {
-        let orders = Pattern("ORDERS#<status>#<shard>");
+        let orders = ORDERS_BY_STATUS;
         assert_eq!((orders.prefix(), orders.with(&[&"PENDING", &7])), ("ORDERS#", "ORDERS#PENDING#7".to_owned()));
         assert_eq!(
             (USER.pk.with(&[&"1"]), USER.pk.part("USER#1"), USER.pk.part("USERNAME#1")),
