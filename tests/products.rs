@@ -33,6 +33,7 @@ async fn a_new_product_is_there_for_anyone() {
       "product_id": "[id]",
       "quantity": 12,
       "reserved": 0,
+      "sku": null,
       "updated_at": "[time]"
     }
     "#);
@@ -336,6 +337,42 @@ async fn a_rename_moves_the_name() {
 }
 
 #[tokio::test]
+async fn a_sku_is_unique_whatever_its_case_and_can_be_cleared() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let with = |sku: Value| Product::draft(unique("Pen")).with("sku", sku).json();
+    let (sku, other) = (unique("SKU"), unique("SKU"));
+    let pen = admin.post("/products", with(json!(sku))).await;
+    assert_eq!((pen.status, &pen["sku"]), (201, &json!(sku)));
+    assert_eq!(admin.post("/products", with(json!(sku.to_lowercase()))).await.problem(), (409, "sku-taken"));
+    assert_eq!(admin.post("/products", with(json!("a b"))).await.pointers(), ["/sku"]);
+    let ink = admin.post("/products", with(json!(null))).await;
+    assert_eq!((ink.status, &ink["sku"]), (201, &json!(null)));
+
+    let (pen, ink) = (pen.header("location"), ink.header("location"));
+    assert_eq!(admin.put(ink, json!({"sku": sku, "price": 9})).await.problem(), (409, "sku-taken"));
+    assert_eq!(admin.get(ink).await["price"], "1.00", "a refused SKU changes nothing");
+    let changed = admin.put(pen, json!({"sku": other, "name": unique("Quill")})).await;
+    assert_eq!((changed.status, &changed["sku"]), (200, &json!(other)));
+    assert_eq!(admin.get(pen).await.json, changed.json);
+    assert_eq!(admin.put(ink, json!({"sku": sku})).await.status, 200, "the old one is free");
+    let capitals = admin.put(pen, json!({"sku": other.to_lowercase()})).await;
+    assert_eq!((capitals.status, &capitals["sku"]), (200, &json!(other.to_lowercase())), "the same in small letters is its own");
+
+    assert_eq!(admin.put(pen, json!({"price": 2})).await["sku"], json!(other.to_lowercase()), "what is left out stays");
+    assert_eq!(admin.put(pen, json!({"sku": null})).await["sku"], json!(null));
+    assert_eq!(admin.delete(ink).await.status, 204);
+    for free in [&sku, &other] {
+        assert_eq!(admin.post("/products", with(json!(free))).await.status, 201, "cleared, or its product deleted");
+    }
+
+    let fresh = unique("SKU");
+    let answers = join_all((0..10).map(|_| admin.post("/products", with(json!(fresh))))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert!(answers.iter().all(|answer| answer.status == 201 || answer.problem() == (409, "sku-taken")));
+}
+
+#[tokio::test]
 async fn renames_at_once_leave_one_name_per_product() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
@@ -467,6 +504,7 @@ async fn the_catalogue_is_walked_by_name() {
           "product_id": "[id]",
           "quantity": 1,
           "reserved": 0,
+          "sku": null,
           "updated_at": "[time]"
         }
       ]

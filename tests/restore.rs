@@ -119,10 +119,11 @@ async fn every_part_of_every_transaction_is_put_right() {
 
     torn.after("register", &app.anyone().post("/auth/register", account("torn").json()).await).await;
 
-    let pen = keyed(&admin, "/products", Product::draft("Pen").price("2").quantity(50).json()).await;
+    let pen = keyed(&admin, "/products", Product::draft("Pen").with("sku", "PEN-1").price("2").quantity(50).json()).await;
     torn.after("create a product", &pen).await;
     let pen = Product::of(&pen);
     torn.after("rename a product", &admin.put(&pen, json!({"name": "Fountain pen"})).await).await;
+    torn.after("give a product another SKU", &admin.put(&pen, json!({"sku": "PEN-2"})).await).await;
     let set = admin.post("/products", Product::draft("Set").price("9").quantity(40).stock_shards(3).json()).await;
     torn.after("create a spread product", &set).await;
     let set = Product::of(&set);

@@ -207,14 +207,14 @@ async fn no_function_may_do_what_it_need_not() {
     let ada = app.login(&email, PASSWORD).await;
     let ada_id = ada.get("/auth/me").await["user_id"].clone();
 
-    // Products, by name and otherwise, renamed and deleted.
+    // Products, by name and otherwise, given another name and SKU, and deleted.
     let (pen, ink) = (admin.product("Pen", 100).await, admin.product("Ink", 100).await);
     let keyed = |path: &str, body: Value| {
         let request = admin.request(Method::POST, path).header("idempotency-key", unique("key")).json(&body);
         async { admin.send(request).await }
     };
-    let nib = keyed("/products", Product::draft("Nib").json()).await;
-    assert_eq!(admin.put(nib.header("location"), json!({"name": "Nibs"})).await.status, 200);
+    let nib = keyed("/products", Product::draft("Nib").with("sku", "NIB-1").json()).await;
+    assert_eq!(admin.put(nib.header("location"), json!({"name": "Nibs", "sku": "NIB-2"})).await.status, 200);
     assert_eq!(admin.delete(nib.header("location")).await.status, 204);
     assert_eq!(anyone.get("/products").await.status, 200);
     assert_eq!(anyone.get(&pen).await.status, 200);
@@ -298,9 +298,10 @@ async fn no_function_reads_or_drops_the_whole_table() {
 /// Every function tries to write to every kind of partition, in every way: none reaches further than its part of the shop.
 #[tokio::test]
 async fn no_function_writes_to_another_part_of_the_shop() {
-    const PARTITIONS: [&str; 13] = [
+    const PARTITIONS: [&str; 14] = [
         "PRODUCT",
         "PRODUCT_NAME",
+        "PRODUCT_SKU",
         "ORDER",
         "USER",
         "SESSIONS",
@@ -322,7 +323,7 @@ async fn no_function_writes_to_another_part_of_the_shop() {
             reader if READERS.contains(&reader) => &[],
             // Whoever has a session can end or prolong it, and not become an admin with it.
             "auth-logout" | "auth-refresh" => &["SESSIONS"],
-            _ if binary.starts_with("product-") => &["PRODUCT", "PRODUCT_NAME", "IDEMPOTENCY"],
+            _ if binary.starts_with("product-") => &["PRODUCT", "PRODUCT_NAME", "PRODUCT_SKU", "IDEMPOTENCY"],
             _ if binary.starts_with("order-") => &["PRODUCT", "ORDER", "IDEMPOTENCY", "SETTINGS"],
             _ => &["USER", "SESSIONS", "EMAIL", "USERNAME", "ATTEMPTS", "ADDRESS"],
         }

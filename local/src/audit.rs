@@ -180,9 +180,13 @@ mod tests {
                 .put(
                     "PRODUCT#p",
                     "PRODUCT",
-                    json!({"price": 250, "quantity": 5, "reserved": 3, "version": 1, "gsi1pk": "PRODUCTS", "gsi1sk": "pen"}),
+                    json!({
+                        "price": 250, "quantity": 5, "reserved": 3, "version": 1,
+                        "gsi1pk": "PRODUCTS", "gsi1sk": "pen", "sku": "PEN-1",
+                    }),
                 )
                 .put("PRODUCT_NAME#pen", "OWNER", json!({"product_id": "p"}))
+                .put("PRODUCT_SKU#pen-1", "OWNER", json!({"product_id": "p"}))
                 .put(
                     "PRODUCT#q",
                     "PRODUCT",
@@ -283,7 +287,7 @@ mod tests {
 
     #[test]
     fn every_violation_is_named() {
-        let cases: [(Tampering, &[&str]); 40] = [
+        let cases: [(Tampering, &[&str]); 42] = [
             (
                 |t| t.put("ORDER#new", "ORDER", json!({"total": 501})),
                 &["torn ORDER#new ORDER: total is 501, but the lines come to 500"],
@@ -384,6 +388,11 @@ mod tests {
                 &["torn PRODUCT#gone STOCK#01: belongs to a product that does not exist"],
             ),
             (|t| t.put("PRODUCT#s", "STOCK#x", json!({})), &["broken PRODUCT#s STOCK#x: is no shard from 1 up"]),
+            (|t| t.without("PRODUCT_SKU#pen-1 OWNER"), &["torn PRODUCT#p PRODUCT: does not own its SKU \"pen-1\""]),
+            (
+                |t| t.put("PRODUCT_SKU#pen-2", "OWNER", json!({"product_id": "p"})),
+                &["torn PRODUCT_SKU#pen-2 OWNER: is owned by product \"p\", whose SKU is another"],
+            ),
             (|t| t.without("PRODUCT_NAME#pen OWNER"), &["torn PRODUCT#p PRODUCT: does not own its name \"pen\""]),
             (
                 |t| t.put("PRODUCT_NAME#pen", "OWNER", json!({"product_id": "q"})),

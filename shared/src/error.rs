@@ -64,6 +64,10 @@ pub enum Error {
     #[error("another product has this name")]
     NameTaken,
 
+    /// Another product has this SKU.
+    #[error("another product has this SKU")]
+    SkuTaken,
+
     /// Another account has this e-mail address.
     #[error("another account has this e-mail address")]
     EmailTaken,

@@ -2,7 +2,7 @@
 //! attributes its rules look at. The rules themselves are in `order`, `product` and `owner`.
 
 use serde_json::{Map, Value, json};
-use shared::domain::{Email, Username};
+use shared::domain::{Email, Folded, Username};
 use shared::store::schema::{self, ItemKind};
 pub use shared::store::schema::{history_sk, stock_sk};
 
@@ -73,6 +73,7 @@ pub enum Kind {
     /// A shard of a product's stock, but for the first; `None`: its number is none from 1 up.
     Stock(Option<u64>),
     ProductName,
+    ProductSku,
     Order,
     Line,
     History,
@@ -96,6 +97,7 @@ impl Kind {
                 Self::Stock(number.filter(|number| *number > 0))
             }
             schema::PRODUCT_NAME => Self::ProductName,
+            schema::PRODUCT_SKU => Self::ProductSku,
             schema::ORDER => Self::Order,
             schema::ORDER_ITEM => Self::Line,
             schema::HISTORY => Self::History,
@@ -115,9 +117,11 @@ impl Kind {
     /// The attributes that rules look at, or that a repair must find as they were.
     fn kept(self) -> &'static [&'static str] {
         match self {
-            Self::Product => &["gsi1pk", "gsi1sk", "price", "quantity", "reserved", "stock_shards", "version", "updated_at"],
+            Self::Product => {
+                &["gsi1pk", "gsi1sk", "sku", "price", "quantity", "reserved", "stock_shards", "version", "updated_at"]
+            }
             Self::Stock(_) => &["price", "quantity", "reserved", "version", "updated_at"],
-            Self::ProductName => &["product_id"],
+            Self::ProductName | Self::ProductSku => &["product_id"],
             Self::Order => &[
                 "gsi1pk",
                 "gsi1sk",
@@ -163,7 +167,10 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
     let kept = kind.kept().iter().filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())));
     let mut kept: Map<_, _> = kept.collect();
     let subjects = match kind {
-        Kind::Product => vec![pk.clone(), schema::PRODUCT_NAME.pk.with(&[&of("gsi1sk")])],
+        Kind::Product => {
+            let sku = item["sku"]["S"].as_str().map(|sku| schema::PRODUCT_SKU.pk.with(&[&Folded::new(sku)]));
+            [Some(pk.clone()), Some(schema::PRODUCT_NAME.pk.with(&[&of("gsi1sk")])), sku].into_iter().flatten().collect()
+        }
         // Each is found by what it is the name of, so that whoever should own it and whoever does meet.
         Kind::User => {
             let email = Email::parse(of("email")).map(|email| schema::EMAIL.pk.with(&[&email.folded()]));
@@ -180,7 +187,14 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
         Kind::Attempts | Kind::Settings => vec![],
         // Beside the account that they are of.
         Kind::Sessions => vec![schema::USER.pk.with(&[&id_of(&pk)])],
-        Kind::Stock(_) | Kind::ProductName | Kind::Order | Kind::Line | Kind::History | Kind::Email | Kind::Username => {
+        Kind::Stock(_)
+        | Kind::ProductName
+        | Kind::ProductSku
+        | Kind::Order
+        | Kind::Line
+        | Kind::History
+        | Kind::Email
+        | Kind::Username => {
             vec![pk.clone()]
         }
     };

@@ -26,7 +26,7 @@ pub struct Naming {
     changes: bool,
 }
 
-pub const NAMINGS: [Naming; 3] = [
+pub const NAMINGS: [Naming; 4] = [
     Naming {
         kind: schema::PRODUCT_NAME,
         entity: schema::PRODUCT,
@@ -34,6 +34,15 @@ pub const NAMINGS: [Naming; 3] = [
         made_from: &["gsi1sk"],
         who: "product",
         name: "name",
+        changes: true,
+    },
+    Naming {
+        kind: schema::PRODUCT_SKU,
+        entity: schema::PRODUCT,
+        owner: "product_id",
+        made_from: &["sku"],
+        who: "product",
+        name: "SKU",
         changes: true,
     },
     Naming {
@@ -82,7 +91,7 @@ impl Naming {
         for stranger in &strangers {
             let violation = vec![Violation::of(stranger, format!("does not own its {}", self.shown(subject)))];
             findings.push(if named.len() > 1 {
-                Finding::broken(violation, "two have one name: give one of them another")
+                Finding::broken(violation, "two have one of these: give one of them another")
             } else if lost.is_some() {
                 Finding::torn(Tear::EntityWithoutOwner, violation, Remedy::Elsewhere)
             } else {

@@ -26,6 +26,7 @@ const WHEN: &[(&str, &str)] = &[
     ("forbidden", "Known, and not allowed"),
     ("not-found", "There is no such thing, or not for the caller"),
     ("name-taken", "Another product has this name"),
+    ("sku-taken", "Another product has this SKU"),
     ("email-taken", "Another account has this e-mail address"),
     ("username-taken", "Another account has this username"),
     ("product-in-use", "Orders hold stock of the product"),

@@ -8,7 +8,7 @@ use super::{
     schema::{field, input, merged, object, query, reference, with},
     text::text_pattern,
 };
-use crate::domain::{Description, ProductName, Role, Stock, StockShards};
+use crate::domain::{Description, ProductName, Role, Sku, Stock, StockShards};
 
 pub(super) const PRODUCTS: Resource = Resource {
     tag: "products",
@@ -53,7 +53,14 @@ const ROUTES: &[Route] = &[
         body: Some("NewProduct"),
         success: (201, Some("Product")),
         headers: &["Location", "ETag", "Idempotent-Replayed"],
-        problems: &["forbidden", "name-taken", "invalid-request", "invalid-idempotency-key", "idempotency-key-reused"],
+        problems: &[
+            "forbidden",
+            "name-taken",
+            "sku-taken",
+            "invalid-request",
+            "invalid-idempotency-key",
+            "idempotency-key-reused",
+        ],
         link: Some(Link { name: "product", operation_id: "getProduct", id: "product_id" }),
         idempotency_key: Some("7f0c1c56-8d5e-4f0e-8a53-0f3d0a3d7b11"),
         ..Route::PLAIN
@@ -83,7 +90,15 @@ const ROUTES: &[Route] = &[
         body: Some("ProductChange"),
         success: (200, Some("Product")),
         headers: &["ETag"],
-        problems: &["invalid-header", "forbidden", "not-found", "name-taken", "precondition-failed", "invalid-request"],
+        problems: &[
+            "invalid-header",
+            "forbidden",
+            "not-found",
+            "name-taken",
+            "sku-taken",
+            "precondition-failed",
+            "invalid-request",
+        ],
         ..Route::PLAIN
     },
     Route {
@@ -91,7 +106,7 @@ const ROUTES: &[Route] = &[
         function: "product-delete",
         operation_id: "deleteProduct",
         summary: "Take a product out of the catalogue",
-        description: "Admins only, and not while orders hold stock of it. Its name is free again.",
+        description: "Admins only, and not while orders hold stock of it. Its name and SKU are free again.",
         who: "admin",
         what: "takes it out of the catalogue",
         caller: Some(Role::Admin),
@@ -119,7 +134,7 @@ struct Field {
 }
 
 /// `shards`: what is said of how the stock is spread.
-fn fields(shards: &str) -> [Field; 5] {
+fn fields(shards: &str) -> [Field; 6] {
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS, "pattern": text_pattern(true),
         "description": "Unique in the catalogue after NFKC, case folding and collapsing of white space. Kept in NFC, without surrounding space. Control, private-use and invisible characters are refused, but for the joiners and variation selectors of scripts and emoji.",
@@ -127,6 +142,7 @@ fn fields(shards: &str) -> [Field; 5] {
     });
     [
         Field { name: "name", schema: name, types: Some(json!("string")), required: true },
+        Field { name: "sku", schema: sku(), types: None, required: false },
         Field { name: "description", schema: description(), types: None, required: false },
         Field { name: "price", schema: reference("schemas", "Price"), types: Some(json!(["string", "number"])), required: true },
         Field {
@@ -137,6 +153,14 @@ fn fields(shards: &str) -> [Field; 5] {
         },
         Field { name: "stock_shards", schema: stock_shards(1, shards), types: Some(json!("integer")), required: false },
     ]
+}
+
+fn sku() -> Value {
+    json!({
+        "type": ["string", "null"], "minLength": 1, "maxLength": Sku::MAX_CHARS, "pattern": "^[A-Za-z0-9._-]+$",
+        "description": "The merchant's own number for it (stock keeping unit), unique in the catalogue whatever the case; `null` for none.",
+        "examples": ["RULER-30"],
+    })
 }
 
 fn description() -> Value {
@@ -170,6 +194,7 @@ fn schemas() -> Value {
                 json!({
                     "product_id": field("Id", "The product"),
                     "name": {"type": "string", "maxLength": ProductName::MAX_CHARS, "examples": ["Ruler"]},
+                    "sku": sku(),
                     "description": description(),
                     "price": field("Money", "What one piece costs"),
                     "quantity": pieces(Stock::MAX * 2, 0, "Pieces that can still be sold", 12),

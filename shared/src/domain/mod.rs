@@ -24,7 +24,7 @@ pub use order::{
     Demand, Edit, EndedHolds, Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter,
     OrderItem, OrderPolicy, Quantity, demand, total,
 };
-pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Stock, StockShards};
+pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Sku, Stock, StockShards};
 pub use refusal::{Refusal, Resource};
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
 pub use status::Status;

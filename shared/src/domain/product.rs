@@ -20,6 +20,7 @@ use crate::{
 pub struct Product {
     pub product_id: ProductId,
     pub name: ProductName,
+    pub sku: Sku,
     pub description: Description,
     pub price: Money,
     /// What can still be sold.
@@ -40,6 +41,7 @@ impl Product {
         Self {
             product_id,
             name: new.name,
+            sku: new.sku,
             description: new.description,
             price: new.price,
             quantity: new.quantity,
@@ -65,6 +67,7 @@ impl Product {
 #[derive(Debug, Clone)]
 pub struct NewProduct {
     pub name: ProductName,
+    pub sku: Sku,
     pub description: Description,
     pub price: Money,
     pub quantity: Stock,
@@ -74,12 +77,14 @@ pub struct NewProduct {
 impl FromFields for NewProduct {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.required("name");
+        let sku = fields.clearable("sku");
         let description = fields.clearable("description");
         let price = fields.required("price");
         let quantity = fields.required("quantity");
         let stock_shards = fields.optional("stock_shards");
         Some(Self {
             name: name?,
+            sku: sku?.unwrap_or_default(),
             description: description?.unwrap_or_default(),
             price: price?,
             quantity: quantity?,
@@ -92,6 +97,7 @@ impl FromFields for NewProduct {
 #[derive(Debug, Clone)]
 pub struct ProductChange {
     pub name: Option<ProductName>,
+    pub sku: Option<Sku>,
     pub description: Option<Description>,
     pub price: Option<Money>,
     pub quantity: Option<Stock>,
@@ -101,16 +107,28 @@ pub struct ProductChange {
 impl FromFields for ProductChange {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.optional("name");
+        let sku = fields.clearable("sku");
         let description = fields.clearable("description");
         let price = fields.optional("price");
         let quantity = fields.optional("quantity");
         let stock_shards = fields.optional("stock_shards");
-        let change =
-            Self { name: name?, description: description?, price: price?, quantity: quantity?, stock_shards: stock_shards? };
-        let Self { name, description, price, quantity, stock_shards } = &change;
-        let empty = name.is_none() && description.is_none() && price.is_none() && quantity.is_none() && stock_shards.is_none();
+        let change = Self {
+            name: name?,
+            sku: sku?,
+            description: description?,
+            price: price?,
+            quantity: quantity?,
+            stock_shards: stock_shards?,
+        };
+        let Self { name, sku, description, price, quantity, stock_shards } = &change;
+        let empty = name.is_none()
+            && sku.is_none()
+            && description.is_none()
+            && price.is_none()
+            && quantity.is_none()
+            && stock_shards.is_none();
         if empty && fields.is_sound() {
-            fields.fault("must set at least one of name, description, price, quantity and stock_shards");
+            fields.fault("must set at least one of name, sku, description, price, quantity and stock_shards");
         }
         Some(change)
     }
@@ -166,6 +184,44 @@ impl NamePrefix {
 
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+}
+
+/// The merchant's own number for a product (stock keeping unit), or none: 1 to 64 of `A-Z a-z 0-9 . _ -`. Unique in the catalogue
+/// when folded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Sku(Option<String>);
+
+impl Sku {
+    pub const MAX_CHARS: usize = 64;
+
+    /// One that was parsed before it was stored.
+    pub fn stored(text: Option<String>) -> Self {
+        Self(text)
+    }
+
+    pub fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    pub fn folded(&self) -> Option<Folded> {
+        self.as_deref().map(Folded::new)
+    }
+}
+
+impl FromJson for Sku {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        match json {
+            Json::Null => Ok(Self(None)),
+            Json::String(text) if (1..=Self::MAX_CHARS).contains(&text.len()) && text.bytes().all(allowed) => {
+                Ok(Self(Some(text)))
+            }
+            _ => Err(format!(
+                "must be 1 to {} of the characters A-Z, a-z, 0-9, dot, underscore and hyphen, or null",
+                Self::MAX_CHARS
+            )),
+        }
     }
 }
 
@@ -312,6 +368,19 @@ mod tests {
         }
         assert_eq!(NamePrefix::parse("red ").unwrap().as_str(), "red ");
         assert!(NamePrefix::parse(&"x".repeat(200)).is_ok() && NamePrefix::parse(&"x".repeat(201)).is_err());
+    }
+
+    #[test]
+    fn a_sku_is_of_a_few_characters() {
+        let read = |text: &str| Sku::from_json(Json::String(text.into())).ok();
+        assert_eq!(read("Pen-0.5_B").unwrap().as_deref(), Some("Pen-0.5_B"));
+        assert_eq!(read("Pen-1").unwrap().folded(), read("PEN-1").unwrap().folded());
+        assert!(read(&"x".repeat(64)).is_some());
+        for bad in ["", " ", "a b", "a/b", "a#b", "\u{e9}", "\u{ff21}", " a", &"x".repeat(65)] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+        assert_eq!(Sku::from_json(Json::Null).unwrap(), Sku::default());
+        assert!(Sku::from_json(Json::Number("1")).is_err());
     }
 
     #[test]

@@ -63,6 +63,7 @@ problem_types! {
     NOT_FOUND = 404, "not-found", "Not found";
     METHOD_NOT_ALLOWED = 405, "method-not-allowed", "Method not allowed";
     NAME_TAKEN = 409, "name-taken", "The name is taken";
+    SKU_TAKEN = 409, "sku-taken", "The SKU is taken";
     EMAIL_TAKEN = 409, "email-taken", "The e-mail address is taken";
     USERNAME_TAKEN = 409, "username-taken", "The username is taken";
     PRODUCT_IN_USE = 409, "product-in-use", "The product is in use";
@@ -101,6 +102,7 @@ fn problem_type(error: &Error) -> ProblemType {
         Error::InvalidRefreshToken => INVALID_REFRESH_TOKEN,
         Error::MethodNotAllowed { .. } => METHOD_NOT_ALLOWED,
         Error::NameTaken => NAME_TAKEN,
+        Error::SkuTaken => SKU_TAKEN,
         Error::EmailTaken => EMAIL_TAKEN,
         Error::UsernameTaken => USERNAME_TAKEN,
         Error::PreconditionFailed => PRECONDITION_FAILED,

@@ -47,6 +47,8 @@ pub enum Key<'a> {
     Stock(ProductId, u32),
     /// Whoever owns the name; there while the product is.
     ProductName(&'a Folded),
+    /// Whoever owns the SKU; there while the product has it.
+    ProductSku(&'a Folded),
     Order(OrderId),
     OrderItem(OrderId, OrderItemId),
     /// The change of status that made this version of the order.
@@ -108,6 +110,7 @@ impl<'a> Key<'a> {
             Self::Product(_) | Self::Stock(_, 0) => &schema::PRODUCT,
             Self::Stock(..) => &schema::STOCK,
             Self::ProductName(_) => &schema::PRODUCT_NAME,
+            Self::ProductSku(_) => &schema::PRODUCT_SKU,
             Self::Order(_) => &schema::ORDER,
             Self::OrderItem(..) => &schema::ORDER_ITEM,
             Self::History(..) => &schema::HISTORY,
@@ -130,7 +133,9 @@ impl<'a> Key<'a> {
             Self::Product(id) | Self::Stock(id, _) => pattern.with(&[id]),
             Self::Order(id) | Self::OrderItem(id, _) | Self::History(id, _) => pattern.with(&[id]),
             Self::User(id) | Self::Sessions(id) => pattern.with(&[id]),
-            Self::ProductName(folded) | Self::Email(folded) | Self::Username(folded) => pattern.with(&[folded]),
+            Self::ProductName(folded) | Self::ProductSku(folded) | Self::Email(folded) | Self::Username(folded) => {
+                pattern.with(&[folded])
+            }
             Self::FailuresInTotal(who) | Self::FailuresFrom(who, _) => match who {
                 Attempted::Account(id) => pattern.with(&[id]),
                 Attempted::Nobody(login) => pattern.with(&[&Self::owner(login).pk()]),

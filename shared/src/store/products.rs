@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error, Result,
     domain::{
-        Description, Folded, Money, NamePrefix, Product, ProductChange, ProductId, ProductName, Refusal, Resource, Stock,
+        Description, Folded, Money, NamePrefix, Product, ProductChange, ProductId, ProductName, Refusal, Resource, Sku, Stock,
         StockShards, Timestamp,
     },
 };
@@ -33,6 +33,8 @@ struct Row {
     gsi1sk: String,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sku: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     /// Minor units.
     price: i64,
@@ -47,9 +49,9 @@ struct Row {
     updated_at: i64,
 }
 
-/// What a product's name item holds.
+/// What the item of a product's name or SKU holds.
 #[derive(Serialize)]
-struct NameRow {
+struct OwnerRow {
     product_id: String,
 }
 
@@ -67,6 +69,7 @@ impl From<&Product> for Row {
             gsi1pk: Key::CATALOGUE.to_owned(),
             gsi1sk: product.name.folded().to_string(),
             name: product.name.as_str().to_owned(),
+            sku: product.sku.as_deref().map(str::to_owned),
             description: product.description.as_deref().map(str::to_owned),
             price: product.price.minor(),
             quantity: shards.share(product.quantity.get(), 0),
@@ -118,6 +121,7 @@ impl TryFrom<Stored> for Product {
         Ok(Self {
             product_id: Key::product_of(&row.pk).ok_or_else(|| broken("id"))?,
             name: ProductName::stored(row.name.clone()),
+            sku: Sku::stored(row.sku.clone()),
             description: Description::stored(row.description.clone()),
             price: Money::from_minor(row.price).ok_or_else(|| broken("price"))?,
             quantity: Stock::stored(stored.quantity()),
@@ -207,19 +211,24 @@ fn start_key(position: &str, prefix: &str) -> Result<Item> {
     Ok(key)
 }
 
-/// Adds a product and takes its name, or does neither.
+/// Adds a product and takes its name and SKU, or does none of it.
 pub async fn create(
     table: &Table,
     product: Product,
     idempotency: Option<&Idempotency<'_, Product>>,
 ) -> Result<Idempotent<Product>> {
-    let name = product.name.folded();
-    let mut transaction = Transaction::new(table)
-        .idempotent(idempotency, &product)?
-        .insert(Key::ProductName(&name), &owned_by(product.product_id), |_| Error::NameTaken)
-        .insert(Key::Product(product.product_id), &Row::from(&product), |_| {
-            Error::Internal("a new product has the id of another".into())
-        });
+    let (name, sku) = (product.name.folded(), product.sku.folded());
+    let mut transaction = Transaction::new(table).idempotent(idempotency, &product)?.insert(
+        Key::ProductName(&name),
+        &owned_by(product.product_id),
+        |_| Error::NameTaken,
+    );
+    if let Some(sku) = &sku {
+        transaction = transaction.insert(Key::ProductSku(sku), &owned_by(product.product_id), |_| Error::SkuTaken);
+    }
+    transaction = transaction.insert(Key::Product(product.product_id), &Row::from(&product), |_| {
+        Error::Internal("a new product has the id of another".into())
+    });
     for number in 1..product.stock_shards.get() {
         let key = Key::Stock(product.product_id, number);
         let quantity = product.stock_shards.share(product.quantity.get(), number);
@@ -297,6 +306,16 @@ fn changed<'a>(
             renamed = Some((before, after));
         }
     }
+    let mut relabelled = None;
+    if let Some(sku) = &change.sku {
+        let (before, after) = (row.sku.as_deref().map(Folded::new), sku.folded());
+        row.sku = sku.as_deref().map(str::to_owned);
+        own = match sku.as_deref() {
+            Some(text) => own.set("sku", text),
+            None => own.remove("sku"),
+        };
+        relabelled = (before != after).then_some((before, after));
+    }
     if let Some(description) = &change.description {
         row.description = description.as_deref().map(str::to_owned);
         own = match description.as_deref() {
@@ -317,7 +336,15 @@ fn changed<'a>(
     let mut transaction = Transaction::new(table).update(Key::Product(id), &own, |_| Cancellation::Changed);
     if let Some((before, after)) = renamed {
         transaction = transaction.insert(Key::ProductName(&after), &owned_by(id), |_| Error::NameTaken);
-        transaction = free_name(transaction, id, &before);
+        transaction = free(transaction, id, Key::ProductName(&before));
+    }
+    if let Some((before, after)) = relabelled {
+        if let Some(after) = after {
+            transaction = transaction.insert(Key::ProductSku(&after), &owned_by(id), |_| Error::SkuTaken);
+        }
+        if let Some(before) = before {
+            transaction = free(transaction, id, Key::ProductSku(&before));
+        }
     }
 
     // A shard that stays as it is need not be in the way of the sales from it.
@@ -354,7 +381,7 @@ fn difference(after: u64, before: u64) -> i64 {
     signed(after) - signed(before)
 }
 
-/// Deletes a product that no order holds, and frees its name. `if_match`: only if it has one of these versions.
+/// Deletes a product that no order holds, and frees its name and SKU. `if_match`: only if it has one of these versions.
 pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> Result {
     until_done(async |backoff| {
         let stored = read(table, id).await?;
@@ -365,7 +392,10 @@ pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> R
         // No write has touched it since: then nothing is reserved, and there is no other shard.
         let unchanged = |version: u64| Expression::default().equal("version", version);
         let transaction = Transaction::new(table).delete(Key::Product(id), &unchanged(row.version), |_| Cancellation::Changed);
-        let mut transaction = free_name(transaction, id, &name);
+        let mut transaction = free(transaction, id, Key::ProductName(&name));
+        if let Some(sku) = row.sku.as_deref().map(Folded::new) {
+            transaction = free(transaction, id, Key::ProductSku(&sku));
+        }
         for shard in &shards {
             let key = Key::Stock(id, shard.number()?);
             transaction = transaction.delete(key, &unchanged(shard.version), |_| Cancellation::Changed);
@@ -375,12 +405,12 @@ pub async fn delete(table: &Table, id: ProductId, if_match: Option<&[u64]>) -> R
     .await
 }
 
-/// Gives up a product's name.
-fn free_name<'a>(transaction: Transaction<'a>, id: ProductId, name: &Folded) -> Transaction<'a> {
+/// Gives up a product's name or SKU.
+fn free<'a>(transaction: Transaction<'a>, id: ProductId, key: Key<'_>) -> Transaction<'a> {
     let owned = Expression::default().equal("product_id", id.to_string());
-    transaction.delete(Key::ProductName(name), &owned, |_| Error::Internal("a product does not own its name".into()))
+    transaction.delete(key, &owned, |_| Error::Internal("a product does not own its name or SKU".into()))
 }
 
-fn owned_by(id: ProductId) -> NameRow {
-    NameRow { product_id: id.to_string() }
+fn owned_by(id: ProductId) -> OwnerRow {
+    OwnerRow { product_id: id.to_string() }
 }

@@ -85,6 +85,7 @@ pub const PRODUCT: ItemKind = ItemKind {
 };
 pub const STOCK: ItemKind = item("stock of a product, but for shard 0", "Stock shards", "PRODUCT#<product id>", "STOCK#<shard>");
 pub const PRODUCT_NAME: ItemKind = item("product name", "Product names", "PRODUCT_NAME#<folded name>", "OWNER");
+pub const PRODUCT_SKU: ItemKind = item("product SKU", "Product SKUs", "PRODUCT_SKU#<folded SKU>", "OWNER");
 pub const ORDER: ItemKind = ItemKind {
     gsi1: Some((ORDERS_OF_CUSTOMER, Pattern("<order id>"))),
     gsi2: Some((ORDERS_BY_STATUS, Pattern("<order id>"))),
@@ -121,10 +122,11 @@ pub const IDEMPOTENCY: ItemKind = ItemKind {
 };
 
 /// All kinds.
-pub const KINDS: [&ItemKind; 16] = [
+pub const KINDS: [&ItemKind; 17] = [
     &PRODUCT,
     &STOCK,
     &PRODUCT_NAME,
+    &PRODUCT_SKU,
     &ORDER,
     &ORDER_ITEM,
     &HISTORY,
