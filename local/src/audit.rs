@@ -149,10 +149,10 @@ fn judge(items: &Items, progress: &ProgressBar, tell: &mut dyn FnMut(Finding) ->
     for id in items.missing_products()? {
         product::missing(&id, items)?.into_iter().try_for_each(&mut *tell)?;
     }
-    for naming in &owner::NAMINGS {
-        items.each(naming.prefix(), |subject, group| {
+    for names in owner::all() {
+        items.each(names.prefix(), |subject, group| {
             progress.inc(1);
-            naming.judge(subject, group, items)?.into_iter().try_for_each(&mut *tell)
+            names.judge(subject, group, items)?.into_iter().try_for_each(&mut *tell)
         })?;
     }
     items.each(layout::USERS, |_, group| {

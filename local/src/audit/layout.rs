@@ -2,8 +2,8 @@
 //! attributes its rules look at. The rules themselves are in `order`, `product` and `owner`.
 
 use serde_json::{Map, Value, json};
-use shared::domain::{Email, Folded, Username};
-use shared::store::schema::{self, ItemKind};
+use shared::domain::Folded;
+use shared::store::schema::{self, ItemKind, Naming};
 pub use shared::store::schema::{history_sk, stock_sk};
 
 /// Subjects of products, orders and users begin with these.
@@ -72,15 +72,13 @@ pub enum Kind {
     Product,
     /// A shard of a product's stock, but for the first; `None`: its number is none from 1 up.
     Stock(Option<u64>),
-    ProductName,
-    ProductSku,
+    /// Says who owns a name that only one may have.
+    Owner,
     Order,
     Line,
     History,
     User,
     Sessions,
-    Email,
-    Username,
     Record,
     /// Stands for itself and expires.
     Attempts,
@@ -90,21 +88,19 @@ pub enum Kind {
 
 impl Kind {
     pub fn of(pk: &str, sk: &str) -> Option<Self> {
-        Some(match *ItemKind::of(pk, sk)? {
+        let kind = ItemKind::of(pk, sk)?;
+        Some(match *kind {
+            _ if kind.naming.is_some() => Self::Owner,
             schema::PRODUCT => Self::Product,
             schema::STOCK => {
                 let number = schema::STOCK.sk.part(sk).and_then(|number| number.parse().ok());
                 Self::Stock(number.filter(|number| *number > 0))
             }
-            schema::PRODUCT_NAME => Self::ProductName,
-            schema::PRODUCT_SKU => Self::ProductSku,
             schema::ORDER => Self::Order,
             schema::ORDER_ITEM => Self::Line,
             schema::HISTORY => Self::History,
             schema::USER => Self::User,
             schema::SESSIONS => Self::Sessions,
-            schema::EMAIL => Self::Email,
-            schema::USERNAME => Self::Username,
             schema::IDEMPOTENCY => Self::Record,
             schema::FAILURES_IN_TOTAL | schema::FAILURES_FROM | schema::LOGINS_FROM | schema::REGISTRATIONS_FROM => {
                 Self::Attempts
@@ -117,11 +113,8 @@ impl Kind {
     /// The attributes that rules look at, or that a repair must find as they were.
     fn kept(self) -> &'static [&'static str] {
         match self {
-            Self::Product => {
-                &["gsi1pk", "gsi1sk", "sku", "price", "quantity", "reserved", "stock_shards", "version", "updated_at"]
-            }
+            Self::Product => &["gsi1pk", "gsi1sk", "price", "quantity", "reserved", "stock_shards", "version", "updated_at"],
             Self::Stock(_) => &["price", "quantity", "reserved", "version", "updated_at"],
-            Self::ProductName | Self::ProductSku => &["product_id"],
             Self::Order => &[
                 "gsi1pk",
                 "gsi1sk",
@@ -137,9 +130,9 @@ impl Kind {
             ],
             Self::Line => &["product_id", "quantity", "price", "shard", "updated_at"],
             Self::History => &["at", "from", "to", "stock"],
-            Self::User => &["email", "username", "updated_at"],
+            Self::User => &["updated_at"],
             Self::Sessions => &["sessions", "expires_at"],
-            Self::Email | Self::Username => &["user_id"],
+            Self::Owner => &["product_id", "user_id"],
             Self::Record => &["fingerprint", "expires_at"],
             Self::Attempts | Self::Settings => &[],
         }
@@ -164,18 +157,17 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
     let Some(kind) = Kind::of(&pk, &sk) else {
         return Err(Item { pk, sk, attributes: Value::Null });
     };
-    let kept = kind.kept().iter().filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())));
-    let mut kept: Map<_, _> = kept.collect();
+    let namings: Vec<_> = ItemKind::of(&pk, &sk).into_iter().flat_map(ItemKind::namings).collect();
+    let names = kind.kept().iter().copied().chain(namings.iter().map(|(_, naming)| naming.attribute));
+    let mut kept: Map<_, _> = names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect();
     let subjects = match kind {
-        Kind::Product => {
-            let sku = item["sku"]["S"].as_str().map(|sku| schema::PRODUCT_SKU.pk.with(&[&Folded::new(sku)]));
-            [Some(pk.clone()), Some(schema::PRODUCT_NAME.pk.with(&[&of("gsi1sk")])), sku].into_iter().flatten().collect()
-        }
         // Each is found by what it is the name of, so that whoever should own it and whoever does meet.
-        Kind::User => {
-            let email = Email::parse(of("email")).map(|email| schema::EMAIL.pk.with(&[&email.folded()]));
-            let username = Username::parse(of("username")).map(|username| schema::USERNAME.pk.with(&[&username.folded()]));
-            [Ok(pk.clone()), email, username].into_iter().flatten().collect()
+        Kind::Product | Kind::User => {
+            let named = |(its, naming): &(&ItemKind, &Naming)| {
+                let name = item[naming.attribute]["S"].as_str()?;
+                Some(its.pk.with(&[&Folded::new(name)]))
+            };
+            [pk.clone()].into_iter().chain(namings.iter().filter_map(named)).collect()
         }
         Kind::Record => {
             let (made, within) = effect(of("answer"));
@@ -187,14 +179,7 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
         Kind::Attempts | Kind::Settings => vec![],
         // Beside the account that they are of.
         Kind::Sessions => vec![schema::USER.pk.with(&[&id_of(&pk)])],
-        Kind::Stock(_)
-        | Kind::ProductName
-        | Kind::ProductSku
-        | Kind::Order
-        | Kind::Line
-        | Kind::History
-        | Kind::Email
-        | Kind::Username => {
+        Kind::Stock(_) | Kind::Owner | Kind::Order | Kind::Line | Kind::History => {
             vec![pk.clone()]
         }
     };

@@ -3,84 +3,38 @@
 
 use serde_json::Map;
 use shared::domain::{Email, Session, Username};
-use shared::store::schema::{self, ItemKind};
+use shared::store::schema::{self, ItemKind, Naming};
 
 use super::finding::{Finding, Remedy, Tear, Violation, Write};
 use super::items::Items;
 use super::layout::{self, Item, Kind};
 use crate::error::Result;
 
-/// What one kind of names is for.
-pub struct Naming {
-    /// Their items.
-    kind: ItemKind,
-    /// The items of the entities that have them.
-    entity: ItemKind,
-    /// The attribute of the owner item that tells whose it is.
-    owner: &'static str,
-    /// The attributes of the entity that the name is made from.
-    made_from: &'static [&'static str],
-    who: &'static str,
-    name: &'static str,
-    /// Whether there is a transaction that gives an entity another name.
-    changes: bool,
+/// Names of one kind.
+pub struct Names {
+    /// Of their items.
+    kind: &'static ItemKind,
+    naming: &'static Naming,
 }
 
-pub const NAMINGS: [Naming; 4] = [
-    Naming {
-        kind: schema::PRODUCT_NAME,
-        entity: schema::PRODUCT,
-        owner: "product_id",
-        made_from: &["gsi1sk"],
-        who: "product",
-        name: "name",
-        changes: true,
-    },
-    Naming {
-        kind: schema::PRODUCT_SKU,
-        entity: schema::PRODUCT,
-        owner: "product_id",
-        made_from: &["sku"],
-        who: "product",
-        name: "SKU",
-        changes: true,
-    },
-    Naming {
-        kind: schema::EMAIL,
-        entity: schema::USER,
-        owner: "user_id",
-        made_from: &["email"],
-        who: "user",
-        name: "e-mail address",
-        changes: false,
-    },
-    Naming {
-        kind: schema::USERNAME,
-        entity: schema::USER,
-        owner: "user_id",
-        made_from: &["username"],
-        who: "user",
-        name: "username",
-        changes: false,
-    },
-];
+/// All kinds of names.
+pub fn all() -> impl Iterator<Item = Names> {
+    schema::KINDS.into_iter().filter_map(|kind| Some(Names { kind, naming: kind.naming.as_ref()? }))
+}
 
-impl Naming {
+impl Names {
     /// What their partition keys begin with.
     pub fn prefix(&self) -> &'static str {
         self.kind.pk.prefix()
     }
 
-    fn sk(&self) -> &'static str {
-        self.kind.sk.prefix()
-    }
-
     /// A name: the item that says whose it is, and all that are called so.
     pub fn judge(&self, subject: &str, group: &[Item], items: &Items) -> Result<Vec<Finding>> {
-        let (entity, sk) = (self.entity.pk.prefix(), self.entity.sk.prefix());
-        let owner = group.iter().find(|item| item.pk == subject && item.sk == self.sk());
+        let Naming { entity, attribute, owner: owned_by, .. } = self.naming;
+        let (entity, sk) = (entity.pk.prefix(), entity.sk.prefix());
+        let owner = group.iter().find(|item| item.pk == subject && item.sk == self.kind.sk.prefix());
         let named: Vec<_> = group.iter().filter(|item| item.pk.starts_with(entity) && item.sk == sk).collect();
-        let owner_id = owner.map(|owner| owner.text(self.owner));
+        let owner_id = owner.map(|owner| owner.text(owned_by));
         let strangers: Vec<_> = named.iter().copied().filter(|item| Some(item.id()) != owner_id).collect();
 
         let mut findings = Vec::new();
@@ -95,7 +49,7 @@ impl Naming {
             } else if lost.is_some() {
                 Finding::torn(Tear::EntityWithoutOwner, violation, Remedy::Elsewhere)
             } else {
-                let writes = vec![Write::check(stranger, stranger.as_read(self.made_from)), self.put(subject, stranger)];
+                let writes = vec![Write::check(stranger, stranger.as_read(&[attribute])), self.put(subject, stranger)];
                 Finding::torn(Tear::EntityWithoutOwner, violation, Remedy::write(writes))
             });
         }
@@ -104,43 +58,47 @@ impl Naming {
 
     /// An owner item whose entity is not there, or is called otherwise.
     fn without_entity(&self, owner: &Item, others: &[&Item], items: &Items) -> Result<Finding> {
-        let id = owner.text(self.owner);
-        let Self { who, name, .. } = self;
-        let key = (self.entity.pk.with(&[&id]), self.entity.sk.prefix());
+        let Naming { name, entity, attribute, owner: owned_by, changes } = self.naming;
+        let (who, id) = (entity.name, owner.text(owned_by));
+        let key = (entity.pk.with(&[&id]), entity.sk.prefix());
         let exists = items.get(&key.0, key.1)?;
-        let relative = if *who == "user" { "who" } else { "which" };
+        let relative = if who == "user" { "who" } else { "which" };
         let what = match &exists {
             None => format!("is owned by {who} {id:?}, {relative} does not exist"),
             Some(_) => format!("is owned by {who} {id:?}, whose {name} is another"),
         };
         let violation = vec![Violation::of(owner, what)];
-        if exists.is_some() && !self.changes {
+        if exists.is_some() && !changes {
             return Ok(Finding::broken(violation, "no request gives an account another name: ask whose account it is"));
         }
-        let as_read = owner.as_read(&[self.owner]);
+        let as_read = owner.as_read(&[owned_by]);
         let mut writes = match others {
             [other] => vec![
-                Write::check(other, other.as_read(self.made_from)),
-                Write::update(owner, vec![(self.owner, layout::text(other.id()))], as_read),
+                Write::check(other, other.as_read(&[attribute])),
+                Write::update(owner, vec![(*owned_by, layout::text(other.id()))], as_read),
             ],
             _ => vec![Write::delete(owner, as_read)],
         };
         writes.push(match exists {
-            Some(entity) => Write::check(&entity, entity.as_read(self.made_from)),
+            Some(entity) => Write::check(&entity, entity.as_read(&[attribute])),
             None => Write::absent(key.0, key.1),
         });
         Ok(Finding::torn(Tear::OwnerWithoutEntity, violation, Remedy::write(writes)))
     }
 
     fn put(&self, subject: &str, entity: &Item) -> Write {
-        let attributes = Map::from_iter([(self.owner.to_owned(), layout::text(entity.id()))]);
-        Write::Put { pk: subject.to_owned(), sk: self.sk().to_owned(), attributes }
+        let attributes = Map::from_iter([(self.naming.owner.to_owned(), layout::text(entity.id()))]);
+        Write::Put { pk: subject.to_owned(), sk: self.kind.sk.prefix().to_owned(), attributes }
     }
 
     /// Names of products are no secret, those of people are.
     fn shown(&self, subject: &str) -> String {
         let name = &subject[self.prefix().len()..];
-        if self.who == "product" { format!("{} {name:?}", self.name) } else { self.name.to_owned() }
+        if *self.naming.entity == schema::PRODUCT {
+            format!("{} {name:?}", self.naming.name)
+        } else {
+            self.naming.name.to_owned()
+        }
     }
 }
 

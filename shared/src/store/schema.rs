@@ -21,6 +21,23 @@ pub struct ItemKind {
     pub gsi2: Option<(Pattern, Pattern)>,
     /// Whether it has an `expires_at`, after which it does not exist, whether or not DynamoDB has swept it.
     pub expires: bool,
+    /// For an item that says who owns a name that only one may have.
+    pub naming: Option<Naming>,
+}
+
+/// A kind of names that only one may have: each is in the key of an item of its own, folded.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// What the name is called.
+    pub name: &'static str,
+    /// The kind of items that have such a name.
+    pub entity: &'static ItemKind,
+    /// Their attribute that has it.
+    pub attribute: &'static str,
+    /// The attribute of the name's item that says who owns it.
+    pub owner: &'static str,
+    /// Whether there is a transaction that gives an entity another one.
+    pub changes: bool,
 }
 
 /// How a key is spelled, such as `ORDERS#<status>#<shard>`: the names in angle brackets stand for parts that differ.
@@ -68,7 +85,19 @@ impl Pattern {
 }
 
 const fn item(name: &'static str, plural: &'static str, pk: &'static str, sk: &'static str) -> ItemKind {
-    ItemKind { name, plural, version: 1, pk: Pattern(pk), sk: Pattern(sk), gsi1: None, gsi2: None, expires: false }
+    ItemKind { name, plural, version: 1, pk: Pattern(pk), sk: Pattern(sk), gsi1: None, gsi2: None, expires: false, naming: None }
+}
+
+const fn owner(naming: Naming, kind: ItemKind) -> ItemKind {
+    ItemKind { naming: Some(naming), ..kind }
+}
+
+const fn of_product(name: &'static str, attribute: &'static str) -> Naming {
+    Naming { name, entity: &PRODUCT, attribute, owner: "product_id", changes: true }
+}
+
+const fn of_user(name: &'static str, attribute: &'static str) -> Naming {
+    Naming { name, entity: &USER, attribute, owner: "user_id", changes: false }
 }
 
 /// The collection of all products in `gsi1`, sorted by folded name.
@@ -84,8 +113,10 @@ pub const PRODUCT: ItemKind = ItemKind {
     ..item("product", "Products", "PRODUCT#<product id>", "PRODUCT")
 };
 pub const STOCK: ItemKind = item("stock of a product, but for shard 0", "Stock shards", "PRODUCT#<product id>", "STOCK#<shard>");
-pub const PRODUCT_NAME: ItemKind = item("product name", "Product names", "PRODUCT_NAME#<folded name>", "OWNER");
-pub const PRODUCT_SKU: ItemKind = item("product SKU", "Product SKUs", "PRODUCT_SKU#<folded SKU>", "OWNER");
+pub const PRODUCT_NAME: ItemKind =
+    owner(of_product("name", "gsi1sk"), item("product name", "Product names", "PRODUCT_NAME#<folded name>", "OWNER"));
+pub const PRODUCT_SKU: ItemKind =
+    owner(of_product("SKU", "sku"), item("product SKU", "Product SKUs", "PRODUCT_SKU#<folded SKU>", "OWNER"));
 pub const ORDER: ItemKind = ItemKind {
     gsi1: Some((ORDERS_OF_CUSTOMER, Pattern("<order id>"))),
     gsi2: Some((ORDERS_BY_STATUS, Pattern("<order id>"))),
@@ -94,8 +125,10 @@ pub const ORDER: ItemKind = ItemKind {
 pub const ORDER_ITEM: ItemKind = item("order item", "Order items", "ORDER#<order id>", "ITEM#<order item id>");
 pub const HISTORY: ItemKind = item("order history", "Order history", "ORDER#<order id>", "HISTORY#<version>");
 pub const USER: ItemKind = item("user", "Users", "USER#<user id>", "USER");
-pub const EMAIL: ItemKind = item("e-mail address", "E-mail addresses", "EMAIL#<folded address>", "OWNER");
-pub const USERNAME: ItemKind = item("username", "Usernames", "USERNAME#<folded username>", "OWNER");
+pub const EMAIL: ItemKind =
+    owner(of_user("e-mail address", "email"), item("e-mail address", "E-mail addresses", "EMAIL#<folded address>", "OWNER"));
+pub const USERNAME: ItemKind =
+    owner(of_user("username", "username"), item("username", "Usernames", "USERNAME#<folded username>", "OWNER"));
 /// All sessions of a user, at most 20.
 pub const SESSIONS: ItemKind =
     ItemKind { expires: true, ..item("sessions of a user", "Sessions", "SESSIONS#<user id>", "SESSIONS") };
@@ -146,6 +179,12 @@ impl ItemKind {
     /// The kind of an item with these keys.
     pub fn of(pk: &str, sk: &str) -> Option<&'static Self> {
         KINDS.into_iter().find(|kind| kind.pk.fits(pk) && kind.sk.fits(sk))
+    }
+
+    /// The kinds of names that items of this kind have, with the kinds of the names' own items.
+    pub fn namings(&'static self) -> impl Iterator<Item = (&'static Self, &'static Naming)> {
+        let all = KINDS.into_iter().filter_map(|kind| Some((kind, kind.naming.as_ref()?)));
+        all.filter(move |(_, naming)| naming.entity == self)
     }
 }
 
