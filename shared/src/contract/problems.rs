@@ -34,7 +34,7 @@ const WHEN: &[(&str, &str)] = &[
     ("illegal-transition", "No order goes from the one status to the other"),
     ("empty-order", "An order without items cannot be confirmed"),
     ("order-not-editable", "The order is past the point where its items may change"),
-    ("order-not-deletable", "The order is past the point where it may be deleted"),
+    ("order-not-deletable", "The order is past the point where it may be deleted, or not yet at it"),
     ("too-many-open-orders", "The customer has as many PENDING orders as the shop allows"),
     ("too-many-items", "The order has as many items as an order may have"),
     ("precondition-failed", "What the caller saw is not what is there now"),

@@ -40,7 +40,8 @@ impl Order {
     /// actions of one transaction.
     pub const MAX_ITEMS: usize = 40;
 
-    /// What deleting it does to the stock: its owner may while it is PENDING, and an admin when it is CANCELLED too.
+    /// What deleting it does to the stock: whoever may see it may delete it while it is PENDING, and an admin when it is CANCELLED too.
+    /// That somebody else's order does not exist for a customer is the rule of [`Actor::require_sight`].
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@ struct Problem<'a> {
     available: Option<u64>,
 }
 
-/// A kind of problem: the same for every request that it happens to.
+/// A kind of problem: the same for every request that it happens to. When it is answered is in `contract::problems`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProblemType {
     /// Its stable name, for programs.
