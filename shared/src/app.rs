@@ -189,7 +189,8 @@ fn credentials() -> Result<Credentials, StartupError> {
     Ok(Credentials::new(id, secret, session_token, None, "environment"))
 }
 
-/// Whom to believe that they are AWS: `AWS_CA_BUNDLE` is the variable that all SDKs and tools of AWS read.
+/// The HTTPS client. It trusts the certificates in `AWS_CA_BUNDLE`, the variable that all SDKs and tools of AWS read, if that is set,
+/// and otherwise Amazon's roots.
 fn http_client() -> Result<SharedHttpClient, StartupError> {
     let name = "AWS_CA_BUNDLE";
     match optional(name)? {
