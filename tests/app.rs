@@ -271,6 +271,12 @@ pub fn unique(name: &str) -> String {
     format!("{name}-{}", &id[16..])
 }
 
+/// A turn among the tests that load the machine on purpose: two of them at once would be told to come back later.
+pub async fn turn() -> tokio::sync::MutexGuard<'static, ()> {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    TURN.lock().await
+}
+
 /// Somebody who uses the API.
 #[derive(Clone)]
 pub struct Actor {

@@ -11,10 +11,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Actor, Answer, Order, Product, TestApp, line, lines};
+use crate::app::{Actor, Answer, Order, Product, TestApp, line, lines, turn};
 
 #[tokio::test]
 async fn fifty_buyers_of_twenty_pieces() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
     let pen = admin.product("Pen", 20).await;
@@ -30,6 +31,7 @@ async fn fifty_buyers_of_twenty_pieces() {
 
 #[tokio::test]
 async fn parallel_additions_to_one_order_all_count() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let pen = admin.product("Pen", 100).await;
@@ -53,6 +55,7 @@ async fn parallel_additions_to_one_order_all_count() {
 
 #[tokio::test]
 async fn a_line_that_many_change_has_one_quantity() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let pen = admin.product("Pen", 100).await;
@@ -73,6 +76,7 @@ async fn a_line_that_many_change_has_one_quantity() {
 
 #[tokio::test]
 async fn one_of_many_steps_at_once_is_taken() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let pen = admin.product("Pen", 100).await;
@@ -299,6 +303,7 @@ async fn mixed_load(app: &TestApp, operations: usize, faults: Option<Faults>) {
 
 #[tokio::test]
 async fn sixteen_people_doing_anything_break_nothing() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|options: &mut Options| options.limit = 6).await else { return };
     mixed_load(&app, 10_000, None).await;
 }
@@ -306,6 +311,7 @@ async fn sixteen_people_doing_anything_break_nothing() {
 /// `FAULTS` says which, as `--faults` of `local` does.
 #[tokio::test]
 async fn a_database_that_fails_now_and_then_loses_nothing() {
+    let _turn = turn().await;
     let given = std::env::var("FAULTS").ok();
     // Most of the first kind are overcome by the functions; the second are seen, and overcome, by the clients.
     for (faults, operations) in [("10%", 2_000), ("60%", 300)] {

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Actor, Answer, Order, Product, TestApp, line, lines, unique};
+use crate::app::{Actor, Answer, Order, Product, TestApp, line, lines, turn, unique};
 
 /// Everything that shares an item conflicts, and takes its time.
 fn contended(options: &mut Options) {
@@ -33,6 +33,7 @@ async fn count(answers: impl IntoIterator<Item = impl Future<Output = Answer>>, 
 
 #[tokio::test]
 async fn forty_products_with_scattered_pieces_are_one_order() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     // One piece in each shard: none has the three that are wanted, or later the five.
@@ -64,6 +65,7 @@ async fn forty_products_with_scattered_pieces_are_one_order() {
 
 #[tokio::test]
 async fn gathering_pieces_moves_no_tag() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let set = spread(&admin, 1, 8, 16).await.remove(0);
@@ -78,6 +80,7 @@ async fn gathering_pieces_moves_no_tag() {
 
 #[tokio::test]
 async fn prices_that_change_one_after_the_other_delay_an_order_and_refuse_none() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let products = join_all((0..15).map(|_| async { admin.product(&unique("Pen"), 1_000).await })).await;
@@ -99,6 +102,7 @@ async fn prices_that_change_one_after_the_other_delay_an_order_and_refuse_none()
 
 #[tokio::test]
 async fn eight_buyers_of_scattered_pieces_all_get_them() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(contended).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     // Eight who want eight of 64 pieces that lie two by two.
@@ -117,6 +121,7 @@ async fn eight_buyers_of_scattered_pieces_all_get_them() {
 
 #[tokio::test]
 async fn buyers_of_the_last_pieces_get_them_or_hear_that_they_are_gone() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     for (buyers, contention) in [(20_u64, None), (6, Some(Contention::default()))] {
@@ -138,6 +143,7 @@ async fn buyers_of_the_last_pieces_get_them_or_hear_that_they_are_gone() {
 
 #[tokio::test]
 async fn what_sells_all_the_time_can_be_renamed_and_repriced() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(contended).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let one = admin.product(&unique("Pen"), 10_000).await;
@@ -166,6 +172,7 @@ async fn what_sells_all_the_time_can_be_renamed_and_repriced() {
 
 #[tokio::test]
 async fn long_orders_of_the_same_products_are_cancelled_and_deleted_at_once() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(contended).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let products = join_all((0..40).map(|_| async { admin.product(&unique("Pen"), 100).await })).await;
@@ -183,6 +190,7 @@ async fn long_orders_of_the_same_products_are_cancelled_and_deleted_at_once() {
 
 #[tokio::test]
 async fn ten_who_gather_at_once_take_no_piece_twice() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     for _ in 0..3 {
@@ -194,6 +202,7 @@ async fn ten_who_gather_at_once_take_no_piece_twice() {
 
 #[tokio::test]
 async fn two_fields_of_a_spread_product_change_beside_its_sales() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let set = spread(&admin, 1, 4, 100).await.remove(0);
@@ -229,6 +238,7 @@ async fn two_fields_of_a_spread_product_change_beside_its_sales() {
 
 #[tokio::test]
 async fn a_sale_and_a_precondition_at_once_do_not_both_hold() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let one = admin.product(&unique("Pen"), 1_000).await;
@@ -257,6 +267,7 @@ async fn a_sale_and_a_precondition_at_once_do_not_both_hold() {
 
 #[tokio::test]
 async fn an_order_that_is_deleted_takes_its_newest_lines_along() {
+    let _turn = turn().await;
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let pen = admin.product(&unique("Pen"), 100).await;
