@@ -1,4 +1,4 @@
-//! The order of the modules, which is said in each `lib.rs` and kept here: a module imports only what stands above it, and no
+//! The order of the modules, which is said in `lib.rs` and kept here: a module imports only what stands above it, and no
 //! files import each other in a circle.
 
 use std::{
@@ -6,9 +6,6 @@ use std::{
     fs,
     path::Path,
 };
-
-/// Crates whose modules are in layers, by the folder of their sources.
-const LAYERED: &[&str] = &["shared/src"];
 
 /// A module by its path below the crate, such as `store::key`; the crate itself is the empty path.
 type Module = String;
@@ -39,6 +36,12 @@ impl Sources {
         }
     }
 
+    /// The modules of the crate, as `lib.rs` declares them.
+    fn order(&self) -> Vec<Module> {
+        let declared = |line: &str| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned);
+        self.texts[""].lines().filter_map(declared).collect()
+    }
+
     /// What a module imports from its crate: the modules that have what it names.
     fn imports(&self, module: &str) -> BTreeSet<Module> {
         let code =
@@ -63,8 +66,7 @@ impl Sources {
     fn find(&self, from: &str, path: &[String]) -> Module {
         let mut module = from.to_owned();
         let mut path = path.iter().peekable();
-        while let Some(name) = path.next_if(|name| *name == "super") {
-            let _ = name;
+        while path.next_if(|name| *name == "super").is_some() {
             module = parent(&module);
         }
         for name in path {
@@ -133,10 +135,8 @@ fn paths(text: &str) -> Vec<Vec<String>> {
 
 /// Modules that import what stands below them, as `domain::order imports error`.
 fn out_of_order(sources: &Sources) -> Vec<String> {
-    let declared =
-        sources.texts[""].lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'));
-    let order: Vec<_> = declared.collect();
-    let layer = |module: &str| order.iter().position(|name| Some(*name) == module.split("::").next());
+    let order = sources.order();
+    let layer = |module: &str| order.iter().position(|name| Some(name.as_str()) == module.split("::").next());
     let mut wrong = Vec::new();
     for module in sources.texts.keys().filter(|module| !module.is_empty()) {
         for import in sources.imports(module).iter().filter(|import| layer(import) > layer(module)) {
@@ -176,36 +176,27 @@ fn circle(sources: &Sources) -> Option<Vec<Module>> {
     })
 }
 
-fn layered() -> impl Iterator<Item = (&'static str, Sources)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    LAYERED.iter().map(move |folder| (*folder, Sources::read(&root.join(folder))))
+fn shared() -> Sources {
+    Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
 #[test]
 fn modules_import_what_stands_above_them() {
-    for (folder, sources) in layered() {
-        assert_eq!(out_of_order(&sources), [""; 0], "{folder}");
-    }
+    assert_eq!(out_of_order(&shared()), [""; 0]);
 }
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    for (folder, sources) in layered() {
-        assert_eq!(circle(&sources), None, "{folder}");
-    }
+    assert_eq!(circle(&shared()), None);
 }
 
 #[test]
 fn an_import_that_is_turned_round_is_noticed() {
-    for (folder, mut sources) in layered() {
-        let order: Vec<_> = sources.texts[""]
-            .lines()
-            .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned))
-            .collect();
-        let (first, last) = (&order[0], &order[order.len() - 1]);
-        sources.texts.get_mut(first.as_str()).unwrap().push_str(&format!("use crate::{last}::{{self, Something}};\n"));
-        assert!(out_of_order(&sources).contains(&format!("{first} imports {last}")), "{folder}");
-    }
+    let mut sources = shared();
+    let order = sources.order();
+    let (first, last) = (&order[0], &order[order.len() - 1]);
+    sources.texts.get_mut(first).unwrap().push_str(&format!("use crate::{last}::{{self, Something}};\n"));
+    assert!(out_of_order(&sources).contains(&format!("{first} imports {last}")));
 }
 
 #[test]

@@ -88,7 +88,10 @@ pub enum Kind {
 
 impl Kind {
     pub fn of(pk: &str, sk: &str) -> Option<Self> {
-        let kind = ItemKind::of(pk, sk)?;
+        Self::within(ItemKind::of(pk, sk)?, sk)
+    }
+
+    fn within(kind: &ItemKind, sk: &str) -> Option<Self> {
         Some(match *kind {
             _ if kind.naming.is_some() => Self::Owner,
             schema::PRODUCT => Self::Product,
@@ -154,10 +157,11 @@ pub fn moved_to(gsi2pk: &str, status: &str) -> String {
 pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
     let of = |name: &str| item[name]["S"].as_str().unwrap_or_default();
     let (pk, sk) = (of("pk").to_owned(), of("sk").to_owned());
-    let Some(kind) = Kind::of(&pk, &sk) else {
+    let known = ItemKind::of(&pk, &sk).and_then(|item_kind| Some((item_kind, Kind::within(item_kind, &sk)?)));
+    let Some((item_kind, kind)) = known else {
         return Err(Item { pk, sk, attributes: Value::Null });
     };
-    let namings: Vec<_> = ItemKind::of(&pk, &sk).into_iter().flat_map(ItemKind::namings).collect();
+    let namings: Vec<_> = item_kind.namings().collect();
     let names = kind.kept().iter().copied().chain(namings.iter().map(|(_, naming)| naming.attribute));
     let mut kept: Map<_, _> = names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect();
     let subjects = match kind {

@@ -344,11 +344,11 @@ impl OrderDraft {
         for (index, (id, wanted)) in self.items.iter().enumerate() {
             match offers.get(&wanted.product_id) {
                 Some(offer) => items.push(OrderItem::new(*id, self.order_id, wanted, *offer, self.now)),
-                None => unknown.push(Fault::new(format!("/items/{index}/product_id"), "is no product of this shop")),
+                None => unknown.push(Self::pointer_to(index)),
             }
         }
         if !unknown.is_empty() {
-            return Err(Refusal::UnknownProduct(unknown));
+            return Err(Refusal::unknown_products(unknown));
         }
         Ok(OrderDetails::place(self.order_id, self.customer_id, items, self.now))
     }
@@ -356,6 +356,10 @@ impl OrderDraft {
     /// JSON pointer to the first line with a product.
     pub fn pointer(&self, product_id: ProductId) -> String {
         let index = self.items.iter().position(|(_, item)| item.product_id == product_id).unwrap_or_default();
+        Self::pointer_to(index)
+    }
+
+    fn pointer_to(index: usize) -> String {
         format!("/items/{index}/product_id")
     }
 }

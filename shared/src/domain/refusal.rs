@@ -65,9 +65,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The line at `pointer` is of a product that the shop does not have.
-    pub fn unknown_product(pointer: impl Into<String>) -> Self {
-        Self::UnknownProduct(vec![Fault::new(pointer, "is no product of this shop")])
+    /// The lines at these pointers are of products that the shop does not have.
+    pub fn unknown_products(pointers: impl IntoIterator<Item = String>) -> Self {
+        Self::UnknownProduct(pointers.into_iter().map(|pointer| Fault::new(pointer, "is no product of this shop")).collect())
     }
 }
 

@@ -315,7 +315,7 @@ fn why_not_reserved(
     pointer: String,
 ) -> Cancellation {
     let row = match old.map(from_item::<StockRow>) {
-        None => return Refusal::unknown_product(pointer).into(),
+        None => return Refusal::unknown_products([pointer]).into(),
         Some(Err(error)) => return error.into(),
         Some(Ok(row)) => row,
     };

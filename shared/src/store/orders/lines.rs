@@ -56,7 +56,7 @@ pub async fn add_item(
         }
     }
     if !offers.contains_key(&product_id) {
-        return refuse_unless_repeated(table, idempotency, Refusal::unknown_product("/product_id")).await;
+        return refuse_unless_repeated(table, idempotency, Refusal::unknown_products(["/product_id".to_owned()])).await;
     }
     let version = match Head::require(head, actor).and_then(|head| require_version(if_match, head.version).map(|()| head.version))
     {
