@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::serve::Listener;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::HOST;
+use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,8 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::dynamodb::errors;
 use crate::dynamodb::{Admission, Connector, ContentionModel, Database, Fault, FaultInjector, KeySchema, SHARED_ACCESS_KEY};
+use crate::dynamodb::{errors, torn};
 use crate::guard::{self, Guard};
 use crate::iam::Principals;
 use crate::log::Log;
@@ -133,7 +133,10 @@ impl AwsEndpoint {
             Some(Admission::Granted(permit)) => Some(permit),
             None => None,
         };
-        let answer = self.forward(request).await?;
+        let answer = match self.services.faults.tear(&operation) {
+            Some(tear) => self.forward_torn(request, &operation, body, tear).await?,
+            None => self.forward(request).await?,
+        };
         let units = consumed_units(answer.body());
         record(units);
         if let Some(permit) = permit {
@@ -146,6 +149,37 @@ impl AwsEndpoint {
             Some(Fault::Delay(by)) => tokio::time::sleep(by).await,
         }
         Ok(answer.map(Full::new))
+    }
+
+    /// Asks twice, and answers some of one answer and some of the other.
+    async fn forward_torn(
+        &self,
+        request: Request<Full<Bytes>>,
+        operation: &str,
+        body: Bytes,
+        tear: torn::Tear,
+    ) -> Result<Response<Bytes>, Dropped> {
+        let Some(looks) = torn::split(operation, &body, tear) else { return self.forward(request).await };
+        let head = request.into_parts().0;
+        let again = |look: &Bytes| {
+            let mut head = head.clone();
+            head.headers.remove(CONTENT_LENGTH);
+            Request::from_parts(head, Full::new(look.clone()))
+        };
+        let first = self.forward(again(&looks.first)).await?;
+        tokio::time::sleep(tear.gap).await;
+        let second = self.forward(again(&looks.second)).await?;
+        let sort_key = self.services.schema.sort_key(&body);
+        match torn::merge(operation, &body, [first.body(), second.body()], &sort_key, tear) {
+            Some(torn) if first.status().is_success() && second.status().is_success() => {
+                let (mut head, _) = first.into_parts();
+                // The client gets those of the new body.
+                head.headers.remove(CONTENT_LENGTH);
+                head.headers.remove("x-amz-crc32");
+                Ok(Response::from_parts(head, torn.to_string().into()))
+            }
+            _ => Ok(second),
+        }
     }
 
     async fn forward(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Dropped> {

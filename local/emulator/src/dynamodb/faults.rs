@@ -15,10 +15,14 @@ use serde_json::{Value, json};
 
 use super::errors;
 use super::request::targets;
+use super::torn::{Tear, can_tear};
 use crate::value::milliseconds;
 
 /// How long a delayed answer takes unless the specification says so.
 const DELAY: Duration = Duration::from_millis(100);
+
+/// How much of time a torn read takes in unless the specification says so.
+const GAP: Duration = Duration::from_millis(10);
 
 /// What can go wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,10 +39,18 @@ pub enum FaultKind {
     Drop,
     /// DynamoDB has done it, and answers late.
     Delay,
+    /// DynamoDB answers a read of several items with each as it was at another instant, as it may. No failure, so that a call may
+    /// meet it with any other.
+    Torn,
 }
 
 impl FaultKind {
-    pub const ALL: [Self; 6] = [Self::Conflict, Self::Throttle, Self::Error, Self::Lost, Self::Drop, Self::Delay];
+    pub const ALL: [Self; 7] = [Self::Conflict, Self::Throttle, Self::Error, Self::Lost, Self::Drop, Self::Delay, Self::Torn];
+
+    /// What a call can meet only one of.
+    fn failures() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|kind| *kind != Self::Torn)
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -48,6 +60,7 @@ impl FaultKind {
             Self::Lost => "lost",
             Self::Drop => "drop",
             Self::Delay => "delay",
+            Self::Torn => "torn",
         }
     }
 }
@@ -60,14 +73,16 @@ impl fmt::Display for FaultKind {
 
 /// Which faults the functions' calls meet, and how many of a hundred.
 ///
-/// Written `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`. All parts may be left out; a share
-/// alone, such as `10%`, is spread over all kinds, and a later part overrides an earlier one. Without a seed, chance picks one.
+/// Written `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms,torn=100%:10ms`. All parts may be left out; a
+/// share alone, such as `10%`, is spread over all kinds but `torn`, and a later part overrides an earlier one. The share of `torn` is
+/// one of all reads of several items. Without a seed, chance picks one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
     pub seed: u64,
-    /// Percent of all calls. Together no more than a hundred: no call meets two faults.
+    /// Percent of all calls. Those of failures are together no more than a hundred: no call meets two.
     shares: BTreeMap<FaultKind, f64>,
     delay: Duration,
+    gap: Duration,
 }
 
 impl FromStr for Faults {
@@ -75,13 +90,13 @@ impl FromStr for Faults {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // Half as long as it might be, because somebody will have to type it.
-        let mut faults = Self { seed: rand::random::<u32>().into(), shares: BTreeMap::new(), delay: DELAY };
+        let mut faults = Self { seed: rand::random::<u32>().into(), shares: BTreeMap::new(), delay: DELAY, gap: GAP };
         for part in text.split(',') {
             match part.split_once('=') {
                 None => {
                     // Hundredths, so that what is printed can be typed again.
                     let each = (percent(part)? / 6.0 * 100.0).floor() / 100.0;
-                    faults.shares = FaultKind::ALL.map(|kind| (kind, each)).into();
+                    faults.shares = FaultKind::failures().map(|kind| (kind, each)).collect();
                 }
                 Some(("seed", seed)) => faults.seed = seed.parse().map_err(|_| format!("{seed:?} is no seed: a whole number"))?,
                 Some((name, value)) => {
@@ -90,15 +105,16 @@ impl FromStr for Faults {
                         .find(|kind| kind.name() == name)
                         .ok_or_else(|| format!("{name:?} is none of seed, {}", FaultKind::ALL.map(FaultKind::name).join(", ")))?;
                     let (share, length) = match value.split_once(':') {
-                        Some((share, length)) if kind == FaultKind::Delay => (share, Some(length)),
+                        Some((share, length)) if matches!(kind, FaultKind::Delay | FaultKind::Torn) => (share, Some(length)),
                         _ => (value, None),
                     };
-                    faults.delay = length.map_or(Ok(faults.delay), milliseconds)?;
+                    let time = if kind == FaultKind::Torn { &mut faults.gap } else { &mut faults.delay };
+                    *time = length.map_or(Ok(*time), milliseconds)?;
                     faults.shares.insert(kind, percent(share)?);
                 }
             }
         }
-        if faults.shares.values().sum::<f64>() > 100.0 {
+        if FaultKind::failures().filter_map(|kind| faults.shares.get(&kind)).sum::<f64>() > 100.0 {
             return Err("more than 100% of the calls".to_owned());
         }
         Ok(faults)
@@ -110,8 +126,10 @@ impl fmt::Display for Faults {
         write!(f, "seed={}", self.seed)?;
         for (kind, share) in &self.shares {
             write!(f, ",{kind}={share}%")?;
-            if *kind == FaultKind::Delay {
-                write!(f, ":{}ms", self.delay.as_millis())?;
+            match kind {
+                FaultKind::Delay => write!(f, ":{}ms", self.delay.as_millis())?,
+                FaultKind::Torn => write!(f, ":{}ms", self.gap.as_millis())?,
+                _ => {}
             }
         }
         Ok(())
@@ -136,13 +154,20 @@ pub enum Fault {
     Delay(Duration),
 }
 
+/// Faults with the chance that they are drawn by; torn reads have their own, so that neither disturbs the sequence of the other.
+struct Drawn {
+    faults: Faults,
+    failures: StdRng,
+    tears: StdRng,
+}
+
 /// Draws the faults, one after the other, and counts them.
 #[derive(Default)]
 pub struct FaultInjector(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    faults: Option<(Faults, StdRng)>,
+    faults: Option<Drawn>,
     /// What the next calls of an operation meet, once, before any of the faults that are drawn.
     next: Vec<(String, FaultKind)>,
     counts: BTreeMap<FaultKind, u64>,
@@ -152,8 +177,8 @@ impl FaultInjector {
     /// From now on these faults, from the beginning of their sequence; or none. The counts go on.
     pub fn set(&self, faults: Option<Faults>) {
         self.lock().faults = faults.map(|faults| {
-            let random = StdRng::seed_from_u64(faults.seed);
-            (faults, random)
+            let random = || StdRng::seed_from_u64(faults.seed);
+            Drawn { failures: random(), tears: random(), faults }
         });
     }
 
@@ -170,27 +195,54 @@ impl FaultInjector {
     /// What becomes of the next call, if it is to meet a fault. The same calls after the same seed meet the same faults.
     pub fn draw(&self, operation: &str, body: &[u8]) -> Option<Fault> {
         let mut state = self.lock();
-        if let Some(position) = state.next.iter().position(|(its, _)| its == operation) {
-            let (_, kind) = state.next.remove(position);
+        if let Some(kind) = state.take_next(operation, |kind| kind != FaultKind::Torn) {
             let fault = fault(kind, operation, body, 1, DELAY)?;
             *state.counts.entry(kind).or_default() += 1;
             return Some(fault);
         }
-        let (faults, random) = state.faults.as_mut()?;
+        let Drawn { faults, failures, .. } = state.faults.as_mut()?;
         // Two for each call, whether they are used or not, so that no call changes what the next one draws.
-        let mut drawn = random.random_range(0.0..100.0);
-        let detail: u64 = random.random();
-        let kind = faults.shares.iter().find_map(|(kind, share)| {
-            drawn -= share;
-            (drawn < 0.0).then_some(*kind)
+        let mut drawn = failures.random_range(0.0..100.0);
+        let detail: u64 = failures.random();
+        let kind = FaultKind::failures().find(|kind| {
+            drawn -= faults.shares.get(kind).copied().unwrap_or_default();
+            drawn < 0.0
         })?;
         let fault = fault(kind, operation, body, detail, faults.delay)?;
         *state.counts.entry(kind).or_default() += 1;
         Some(fault)
     }
 
+    /// How the next call's answer is torn, if it is to be.
+    pub fn tear(&self, operation: &str) -> Option<Tear> {
+        if !can_tear(operation) {
+            return None;
+        }
+        let mut state = self.lock();
+        let next = state.take_next(operation, |kind| kind == FaultKind::Torn);
+        let tear = match (next, state.faults.as_mut()) {
+            (Some(_), _) => Tear { gap: GAP, seed: 1 },
+            (None, None) => return None,
+            (None, Some(Drawn { faults, tears, .. })) => {
+                let (drawn, seed) = (tears.random_range(0.0..100.0), tears.random());
+                let share = faults.shares.get(&FaultKind::Torn).copied().unwrap_or_default();
+                (drawn < share).then_some(Tear { gap: faults.gap, seed })?
+            }
+        };
+        *state.counts.entry(FaultKind::Torn).or_default() += 1;
+        Some(tear)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What the next call of an operation is to meet, if it is of such a kind.
+    fn take_next(&mut self, operation: &str, wanted: impl Fn(FaultKind) -> bool) -> Option<FaultKind> {
+        let position = self.next.iter().position(|(its, kind)| its == operation && wanted(*kind))?;
+        Some(self.next.remove(position).1)
     }
 }
 
@@ -203,6 +255,8 @@ fn fault(kind: FaultKind, operation: &str, body: &[u8], detail: u64, delay: Dura
         FaultKind::Lost => Fault::FalseFailure(errors::internal_error()),
         FaultKind::Drop => Fault::DropConnection,
         FaultKind::Delay => Fault::Delay(delay),
+        // No failure: see `FaultInjector::tear`.
+        FaultKind::Torn => return None,
     })
 }
 
@@ -261,6 +315,8 @@ mod tests {
             ("seed=1,12%,drop=0%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=0%,delay=2%:100ms"),
             ("seed=1,10%", "seed=1,conflict=1.66%,throttle=1.66%,error=1.66%,lost=1.66%,drop=1.66%,delay=1.66%:100ms"),
             ("seed=1", "seed=1"),
+            ("seed=1,torn=100%,lost=100%", "seed=1,lost=100%,torn=100%:10ms"),
+            ("seed=1,torn=5%:15ms", "seed=1,torn=5%:15ms"),
         ] {
             let faults: Faults = text.parse().unwrap();
             assert_eq!(faults.to_string(), expected, "{text}");
@@ -358,6 +414,21 @@ mod tests {
         let answer = show(injector.draw("BatchGetItem", br#"{"RequestItems": {"t": {"Keys": []}}}"#)).await;
         assert_eq!(answer, r#"rejected 200 {"Responses":{},"UnprocessedKeys":{"t":{"Keys":[]}}}"#);
         assert!(injector.draw("BatchGetItem", b"{}").is_none(), "once");
+    }
+
+    #[test]
+    fn reads_of_several_items_are_torn_whatever_else_they_meet() {
+        let injector = injector("torn=50%:15ms,lost=100%,seed=1");
+        let torn = (0..1000).filter(|_| injector.tear("Query").is_some()).count();
+        assert!((400..600).contains(&torn), "{torn} of 1000 are about 50%");
+        assert_eq!(injector.counts()[&FaultKind::Torn], torn as u64);
+        assert!((0..100).all(|_| injector.tear("GetItem").is_none()), "one item is of one instant");
+        assert!(matches!(injector.draw("Query", b"{}"), Some(Fault::FalseFailure(_))));
+        injector.set(None);
+        assert_eq!(injector.tear("Query"), None);
+        injector.set_next("Query", FaultKind::Torn);
+        assert!(injector.draw("Query", b"{}").is_none() && injector.tear("BatchGetItem").is_none(), "it waits for its call");
+        assert!(injector.tear("Query").is_some() && injector.tear("Query").is_none(), "once");
     }
 
     #[tokio::test]

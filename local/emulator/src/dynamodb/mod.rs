@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `errors` | the answers to calls that are refused |
 //! | `request` | the items that a call names, and what it must be allowed to do |
+//! | `torn` | reads of several items that are not of one instant |
 //! | `faults` | faults, injected in an order that a seed repeats |
 //! | `contention` | what many callers of one item get |
 //! | `client` | one raw call |
@@ -21,6 +22,7 @@ pub mod errors;
 mod faults;
 mod request;
 mod tables;
+pub mod torn;
 
 pub use client::{CallError, Client, SHARED_ACCESS_KEY};
 pub use connector::Connector;

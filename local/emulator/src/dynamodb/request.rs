@@ -48,7 +48,7 @@ pub fn targets<'b>(operation: &str, body: &'b Value) -> Option<Vec<Target<'b>>> 
             };
             batches().flat_map(items).collect()
         }
-        "TransactWriteItems" => {
+        "TransactWriteItems" | "TransactGetItems" => {
             let actions = body["TransactItems"].as_array().into_iter().flatten();
             let actions = actions.flat_map(|action| action.as_object().into_iter().flatten());
             actions.map(|(kind, call)| target(&format!("{kind}Item"), call, if kind == "Put" { "Item" } else { "Key" })).collect()
@@ -81,6 +81,12 @@ impl KeySchema {
         self.0.get(arn).map_or(&[], Vec::as_slice)
     }
 
+    /// The attribute that the answer to a query is sorted by.
+    pub fn sort_key(&self, query: &[u8]) -> String {
+        let query: Value = serde_json::from_slice(query).unwrap_or_default();
+        self.attributes(&queried(&query)).get(1).cloned().unwrap_or_default()
+    }
+
     fn partition_key(&self, arn: &str) -> &str {
         self.attributes(arn).first().map_or("", String::as_str)
     }
@@ -108,10 +114,7 @@ impl KeySchema {
     }
 
     fn query(&self, body: &Value) -> AuthorizationRequest {
-        let mut resource = table_arn(body["TableName"].as_str().unwrap_or_default());
-        if let Some(index) = body["IndexName"].as_str() {
-            resource = format!("{resource}/index/{index}");
-        }
+        let resource = queried(body);
         let partition_key = self.partition_key(&resource);
         let condition = body["KeyConditionExpression"].as_str().unwrap_or_default();
         // `name = :value`, alone or among conditions that `AND` joins.
@@ -123,6 +126,12 @@ impl KeySchema {
         });
         AuthorizationRequest { action: "dynamodb:Query".to_owned(), resource, keys: vec![key.unwrap_or_default().to_owned()] }
     }
+}
+
+/// The table or the index that a query is about.
+fn queried(query: &Value) -> String {
+    let table = table_arn(query["TableName"].as_str().unwrap_or_default());
+    query["IndexName"].as_str().map_or(table.clone(), |index| format!("{table}/index/{index}"))
 }
 
 /// The names in the `KeySchema` of a table or an index: DynamoDB wants the partition key first.
@@ -167,6 +176,7 @@ mod tests {
         let on_index = json!({"TableName": "t", "IndexName": "gsi", "KeyConditionExpression": "gsisk > :b AND gsipk = :a",
                               "ExpressionAttributeValues": {":a": {"S": "A#1"}, ":b": {"S": "B#1"}}});
         let batch = |keys: Value| json!({"RequestItems": {"t": {"Keys": keys}}});
+        let reads = json!({"TransactItems": [{"Get": {"TableName": "t", "Key": key("A#1")}}, {"Get": {"TableName": "t", "Key": key("B#1")}}]});
         let transaction = |put: &str| json!({"TransactItems": [{"Put": {"TableName": "t", "Item": key(put)}}, {"ConditionCheck": {"TableName": "t", "Key": key("B#1")}}]});
         for (action, operation, body, refused) in [
             ("dynamodb:GetItem", "GetItem", json!({"TableName": "t", "Key": key("A#1")}), None),
@@ -181,6 +191,7 @@ mod tests {
             ("dynamodb:Query", "Query", on_index, None),
             ("dynamodb:BatchGetItem", "BatchGetItem", batch(json!([key("A#1"), key("A#2")])), None),
             ("dynamodb:BatchGetItem", "BatchGetItem", batch(json!([key("A#1"), key("B#2")])), Some("dynamodb:BatchGetItem")),
+            ("dynamodb:GetItem", "TransactGetItems", reads, Some("dynamodb:GetItem")),
             ("dynamodb:PutItem", "TransactWriteItems", transaction("A#1"), Some("dynamodb:ConditionCheckItem")),
             ("dynamodb:*", "TransactWriteItems", transaction("B#1"), Some("dynamodb:PutItem")),
             ("dynamodb:Put*", "TransactWriteItems", json!({}), None),
