@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use shared::{
     auth::{Credentials, LogoutRequest, RefreshRequest, Registration},
-    domain::{AccountUpdate, Expiry, ItemChange, NewItem, NewOrder, NewProduct, ProductChange, Rotation, StatusChange},
+    domain::{
+        AccountUpdate, Expiry, ItemChange, NewItem, NewMovement, NewOrder, NewProduct, OrderChange, ProductChange, Rotation,
+    },
     json::{Fields, FromFields},
 };
 
@@ -92,12 +94,21 @@ fn no_body_costs_much_more_to_read_than_another() {
         worst::<Credentials>("Credentials", &["email", "username", "password"], plain),
         worst::<RefreshRequest>("RefreshRequest", &["refresh_token"], plain),
         worst::<LogoutRequest>("LogoutRequest", &["all"], plain),
-        worst::<NewProduct>("NewProduct", &["name", "description", "price", "quantity", "stock_shards"], plain),
-        worst::<ProductChange>("ProductChange", &["name", "description", "price", "quantity", "stock_shards"], plain),
-        worst::<NewOrder>("NewOrder", &["customer_id", "items"], plain),
+        worst::<NewProduct>(
+            "NewProduct",
+            &["name", "sku", "description", "price", "quantity", "low_stock_at", "stock_shards"],
+            plain,
+        ),
+        worst::<ProductChange>(
+            "ProductChange",
+            &["name", "sku", "description", "price", "quantity", "low_stock_at", "stock_shards"],
+            plain,
+        ),
+        worst::<NewMovement>("NewMovement", &["amount", "reason"], plain),
+        worst::<NewOrder>("NewOrder", &["customer_id", "items", "metadata"], plain),
         worst::<NewItem>("NewItem", &["product_id", "quantity"], plain),
         worst::<ItemChange>("ItemChange", &["quantity"], plain),
-        worst::<StatusChange>("StatusChange", &["status", "reason", "restock"], plain),
+        worst::<OrderChange>("OrderChange", &["status", "reason", "restock", "metadata"], plain),
         worst::<AccountUpdate>("AccountUpdate", &["user_id", "email", "username", "role", "is_active"], plain),
         worst::<Expiry>("Expiry", &[], plain),
         worst::<Rotation>("Rotation", &["force"], plain),

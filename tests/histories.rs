@@ -1,4 +1,4 @@
-//! Random histories of products and orders, step by step beside a simple model in memory: a product is three numbers, an order
+//! Random histories of products and orders, step by step beside a simple model in memory: a product is a few numbers, an order
 //! is a status and a list of lines, and a total is a sum that is made when it is asked for.
 
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -10,7 +10,8 @@ use crate::app::{Actor, Order, Product, TestApp, line, lines, unique};
 #[derive(Debug, Clone)]
 enum Step {
     Price { product: usize, cents: u64 },
-    Restock { product: usize, quantity: u64 },
+    Count { product: usize, quantity: u64 },
+    Move { product: usize, amount: i64 },
     Spread { product: usize, shards: u64 },
     DeleteProduct { product: usize },
     Place { lines: Vec<(usize, u64)> },
@@ -27,7 +28,9 @@ fn step() -> impl Strategy<Value = Step> {
         proptest::sample::select(vec!["PENDING", "CONFIRMED", "CONFIRMED", "SHIPPED", "SHIPPED", "DELIVERED", "CANCELLED"]);
     prop_oneof![
         1 => (which.clone(), 0_u64..100_000).prop_map(|(product, cents)| Step::Price { product, cents }),
-        1 => (which.clone(), 0_u64..20).prop_map(|(product, quantity)| Step::Restock { product, quantity }),
+        1 => (which.clone(), 0_u64..20).prop_map(|(product, quantity)| Step::Count { product, quantity }),
+        2 => (which.clone(), (-6_i64..9).prop_filter("nothing is no movement", |amount| *amount != 0))
+            .prop_map(|(product, amount)| Step::Move { product, amount }),
         1 => (which.clone(), 1_u64..5).prop_map(|(product, shards)| Step::Spread { product, shards }),
         1 => which.clone().prop_map(|product| Step::DeleteProduct { product }),
         3 => proptest::collection::vec((which.clone(), few.clone()), 0..4).prop_map(|lines| Step::Place { lines }),
@@ -45,6 +48,9 @@ struct ModelProduct {
     price: u64,
     quantity: u64,
     reserved: u64,
+    shipped: u64,
+    /// The sum of all movements.
+    received: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +105,16 @@ impl Model {
     fn take(&mut self, step: &Step) -> Result<(), &'static str> {
         match step {
             Step::Price { product, cents } => self.products[*product].as_mut().ok_or("not-found")?.price = *cents,
-            Step::Restock { product, quantity } => self.products[*product].as_mut().ok_or("not-found")?.quantity = *quantity,
+            Step::Count { product, quantity } => {
+                let product = self.products[*product].as_mut().ok_or("not-found")?;
+                product.received = product.received + quantity - product.quantity;
+                product.quantity = *quantity;
+            }
+            Step::Move { product, amount } => {
+                let product = self.products[*product].as_mut().ok_or("not-found")?;
+                product.quantity = product.quantity.checked_add_signed(*amount).ok_or("out-of-stock")?;
+                product.received = product.received.strict_add_signed(*amount);
+            }
             // Nothing that anybody can see but the number itself.
             Step::Spread { product, .. } => drop(self.products[*product].as_ref().ok_or("not-found")?),
             Step::DeleteProduct { product } => {
@@ -180,9 +195,14 @@ impl Model {
                 "CANCELLED" if restock => {
                     if let Some(product) = &mut self.products[*product] {
                         product.quantity += quantity;
+                        product.shipped -= quantity;
                     }
                 }
-                "SHIPPED" => self.products[*product].as_mut().unwrap().reserved -= quantity,
+                "SHIPPED" => {
+                    let product = self.products[*product].as_mut().unwrap();
+                    product.reserved -= quantity;
+                    product.shipped += quantity;
+                }
                 _ => {}
             }
         }
@@ -216,7 +236,10 @@ impl Real<'_> {
                 let price = format!("{}.{:02}", cents / 100, cents % 100);
                 self.admin.put(&self.products[*product], json!({"price": price})).await
             }
-            Step::Restock { product, quantity } => self.admin.put(&self.products[*product], json!({"quantity": quantity})).await,
+            Step::Count { product, quantity } => self.admin.put(&self.products[*product], json!({"quantity": quantity})).await,
+            Step::Move { product, amount } => {
+                self.admin.post(format!("{}/movements", self.products[*product].path), json!({"amount": amount})).await
+            }
             Step::Spread { product, shards } => self.admin.put(&self.products[*product], json!({"stock_shards": shards})).await,
             Step::DeleteProduct { product } => self.admin.delete(&self.products[*product]).await,
             Step::Place { lines: wanted } => {
@@ -257,7 +280,8 @@ fn settle(step: &Step, model: &Model) -> Option<Step> {
     let lines_of = |order: usize| model.orders[order].as_ref().map_or(1, |order| order.lines.len() + 1);
     match &mut step {
         Step::Price { product, .. }
-        | Step::Restock { product, .. }
+        | Step::Count { product, .. }
+        | Step::Move { product, .. }
         | Step::Spread { product, .. }
         | Step::DeleteProduct { product } => *product %= products,
         Step::Place { lines } => lines.iter_mut().for_each(|(product, _)| *product %= products),
@@ -286,6 +310,9 @@ async fn compare(model: &Model, real: &Real<'_>) -> Result<(), TestCaseError> {
         };
         let expected = json!([money(product.price), product.quantity, product.reserved]);
         prop_assert_eq!(json!([read["price"], read["quantity"], read["reserved"]]), expected);
+        let books = real.admin.get(format!("{}/stock", path.path)).await;
+        let expected = json!([product.received, product.quantity, product.reserved, product.shipped]);
+        prop_assert_eq!(json!([books["received"], books["quantity"], books["reserved"], books["shipped"]]), expected);
     }
     for (order, path) in model.orders.iter().zip(&real.orders) {
         let read = real.customer.get(path).await;
@@ -314,13 +341,15 @@ async fn compare(model: &Model, real: &Real<'_>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// `PROPTEST_CASES` says how many histories, and proptest prints the seed of one that fails, shrunk to the steps that matter.
+/// `PROPTEST_CASES` says how many histories, 48 unless given, and proptest prints the seed of one that fails, shrunk to the steps that
+/// matter.
 #[test]
 fn histories_go_as_the_model_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let Some(app) = runtime.block_on(TestApp::start_local(|_| {})) else { return };
     let (admin, customer) = runtime.block_on(async { (app.admin().await, app.customer("ada").await) });
-    let config = ProptestConfig { failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
+    let cases = std::env::var_os("PROPTEST_CASES").map_or(48, |_| ProptestConfig::default().cases);
+    let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
     let history = proptest::collection::vec(step(), 1..50);
 
@@ -332,7 +361,7 @@ fn histories_go_as_the_model_says() {
                 let product = admin.product(&unique("Product"), quantity).await;
                 admin.put(&product, json!({"price": money(price)})).await;
                 real.products.push(product);
-                model.products.push(Some(ModelProduct { price, quantity, reserved: 0 }));
+                model.products.push(Some(ModelProduct { price, quantity, reserved: 0, shipped: 0, received: quantity }));
             }
             for step in &steps {
                 let Some(step) = settle(step, &model) else { continue };

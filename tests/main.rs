@@ -19,6 +19,7 @@ mod cost;
 mod docs;
 mod events;
 mod histories;
+mod movements;
 mod openapi;
 mod orders;
 mod outages;

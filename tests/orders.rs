@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use emulator::{Options, Outcome};
+use emulator::{FaultKind, Options, Outcome};
 use futures_util::future::join_all;
 use insta::{assert_json_snapshot, assert_snapshot};
 use reqwest::Method;
@@ -85,6 +85,7 @@ async fn an_order_is_placed_with_its_lines() {
           "updated_at": "[time]"
         }
       ],
+      "metadata": {},
       "order_id": "[id]",
       "status": "PENDING",
       "total_price": "59.85",
@@ -112,24 +113,104 @@ async fn an_order_is_stored_with_its_lines_and_history() {
     let order = ada.order([(&pen, 2)]).await;
     ada.put(&order, json!({"status": "CANCELLED", "reason": "too dear"})).await;
 
-    let show = |item: &Value| {
-        let fields = item.as_object().unwrap().iter().map(|(name, value)| {
-            let value = value.as_object().unwrap().values().next().unwrap().as_str().unwrap();
-            let is_id = |text: &str| text.parse::<Uuid>().is_ok();
-            let parts: Vec<_> = value.split('#').map(|part| if is_id(part) { "[id]" } else { part }).collect();
-            let shown =
-                if ["created_at", "updated_at", "at"].contains(&name.as_str()) { "[ms]".to_owned() } else { parts.join("#") };
-            format!("{name}={shown}")
-        });
-        fields.collect::<Vec<_>>().join(" ")
-    };
-    let items = app.items().await;
-    let stored = items.iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("ORDER#"));
-    assert_snapshot!(stored.map(show).collect::<Vec<_>>().join("\n"), @"
-    at=[ms] by=[id] from=PENDING pk=ORDER#[id] reason=too dear sk=HISTORY#0000000002 stock=released to=CANCELLED
-    created_at=[ms] pk=ORDER#[id] price=1990 product_id=[id] quantity=2 sk=ITEM#[id] updated_at=[ms]
-    created_at=[ms] customer_id=[id] gsi1pk=CUSTOMER#[id] gsi1sk=[id] gsi2pk=ORDERS#CANCELLED#0 gsi2sk=[id] item_count=1 pk=ORDER#[id] sk=ORDER status=CANCELLED total=3980 updated_at=[ms] version=2
-    ");
+    let mut items = app.items().await;
+    items.retain(|item| item["pk"]["S"].as_str().unwrap().starts_with("ORDER#"));
+    let [stored] = items.as_slice() else { panic!("one item: {items:?}") };
+    let mut text = serde_json::to_string_pretty(stored).unwrap();
+    for id in [id(&order), pen.id.clone(), stored["customer_id"]["S"].as_str().unwrap().to_owned()] {
+        text = text.replace(&id, "[id]");
+    }
+    let line_id = stored["lines"]["M"].as_object().unwrap().keys().next().unwrap();
+    text = text.replace(line_id, "[line]");
+    for time in [&stored["created_at"]["N"], &stored["updated_at"]["N"]] {
+        text = text.replace(time.as_str().unwrap(), "[ms]");
+    }
+    assert_snapshot!(text, @r#"
+    {
+      "created_at": {
+        "N": "[ms]"
+      },
+      "customer_id": {
+        "S": "[id]"
+      },
+      "gsi1pk": {
+        "S": "CUSTOMER#[id]"
+      },
+      "gsi1sk": {
+        "S": "[id]"
+      },
+      "gsi2pk": {
+        "S": "ORDERS#CANCELLED#0"
+      },
+      "gsi2sk": {
+        "S": "[id]"
+      },
+      "history": {
+        "M": {
+          "2": {
+            "M": {
+              "at": {
+                "N": "[ms]"
+              },
+              "by": {
+                "S": "[id]"
+              },
+              "from": {
+                "S": "PENDING"
+              },
+              "reason": {
+                "S": "too dear"
+              },
+              "stock": {
+                "S": "released"
+              },
+              "to": {
+                "S": "CANCELLED"
+              }
+            }
+          }
+        }
+      },
+      "item_count": {
+        "N": "1"
+      },
+      "lines": {
+        "M": {
+          "[line]": {
+            "M": {
+              "price": {
+                "N": "1990"
+              },
+              "product_id": {
+                "S": "[id]"
+              },
+              "quantity": {
+                "N": "2"
+              }
+            }
+          }
+        }
+      },
+      "pk": {
+        "S": "ORDER#[id]"
+      },
+      "sk": {
+        "S": "ORDER"
+      },
+      "status": {
+        "S": "CANCELLED"
+      },
+      "total": {
+        "N": "3980"
+      },
+      "updated_at": {
+        "N": "[ms]"
+      },
+      "version": {
+        "N": "2"
+      }
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -196,7 +277,11 @@ async fn what_is_wrong_with_an_order_is_told() {
     let refused = ada.post(order.items(), bodies::line(Uuid::now_v7().to_string(), 1)).await;
     assert_eq!((refused.problem(), refused.pointers()), ((422, "unknown-product"), vec!["/product_id"]));
     for (body, pointer) in [
-        (json!({}), "/status"),
+        (json!({}), ""),
+        (json!({"reason": "why not"}), ""),
+        (json!({"metadata": {}, "restock": false}), "/restock"),
+        (json!({"metadata": {"note": 1}}), "/metadata/note"),
+        (json!({"metadata": []}), "/metadata"),
         (json!({"status": "pending"}), "/status"),
         (json!({"status": "CANCELLED", "reason": ""}), "/reason"),
         (json!({"status": "CANCELLED", "reason": "x".repeat(501)}), "/reason"),
@@ -515,23 +600,24 @@ async fn a_price_that_changes_meanwhile_does_not_slip_through() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (admin, ada) = people(&app).await;
     let order = ada.order([]).await;
-    // Every answer comes late, so that the price changes after it was read and before the line is written.
-    for head_start in [0, 10, 25, 40] {
+    // Everything is awake, so that nothing is late but what is meant to be.
+    let other = admin.product(&unique("Ink"), 10).await;
+    ada.order([(&other, 1)]).await;
+    assert_eq!(ada.post(order.items(), line(&other, 1)).await.status, 201);
+    for spread in [1, 4] {
         let pen = admin.product(&unique("Pen"), 10).await;
+        assert_eq!(admin.put(&pen, json!({"stock_shards": spread})).await.status, 200);
+        // The price is read, and changes before whoever has read it is told.
         let change = async |price: &str| {
-            tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
-            let changed = admin.put(&pen, json!({"price": price})).await;
-            assert_eq!(changed.status, 200, "{changed:?}");
-            changed["reserved"].as_u64().unwrap()
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+            assert_eq!(admin.put(&pen, json!({"price": price})).await.status, 200);
         };
-        app.shop().inject(Some("delay=100%:60ms,seed=1".parse().expect("faults")));
-        let (placed, held_then) = tokio::join!(ada.post("/orders", lines([(&pen, 1)])), change("21.00"));
-        let (added, held_later) = tokio::join!(ada.post(order.items(), line(&pen, 1)), change("22.00"));
-        app.shop().inject(None);
-        // What the product held when its price changed tells which came first.
-        let expected = if held_then == 0 { "21.00" } else { "19.90" };
-        assert_eq!((&placed["items"][0]["price"], &placed["total_price"]), (&json!(expected), &json!(expected)), "{placed:?}");
-        assert_eq!(added["price"], if held_later == 1 { "22.00" } else { "21.00" }, "{added:?}");
+        app.shop().inject_next("BatchGetItem", FaultKind::Delay);
+        let (placed, ()) = tokio::join!(ada.post("/orders", lines([(&pen, 2)])), change("21.00"));
+        app.shop().inject_next("BatchGetItem", FaultKind::Delay);
+        let (added, ()) = tokio::join!(ada.post(order.items(), line(&pen, 1)), change("22.00"));
+        assert_eq!((&placed["items"][0]["price"], &placed["total_price"]), (&json!("21.00"), &json!("42.00")), "{placed:?}");
+        assert_eq!(added["price"], "22.00", "{added:?}");
     }
 }
 
@@ -1052,7 +1138,7 @@ async fn an_order_that_cannot_be_cancelled_keeps_nothing_back() {
     }
     // One holds stock of nothing, and one cannot even be read.
     let remove = |pk: String, sk: &str| json!({"TableName": app.table(), "Key": {"pk": {"S": pk}, "sk": {"S": sk}}});
-    app.dynamodb("DeleteItem", remove(format!("PRODUCT#{}", ink.id), "PRODUCT")).await;
+    app.dynamodb("DeleteItem", remove(format!("PRODUCT#{}", ink.id), "STOCK#00")).await;
     let mut unreadable = remove(format!("ORDER#{}", id(&broken[1])), "ORDER");
     unreadable["UpdateExpression"] = json!("REMOVE customer_id");
     app.dynamodb("UpdateItem", unreadable).await;
@@ -1202,18 +1288,90 @@ async fn no_order_route_makes_more_calls_than_it_must() {
     let placed = ada.post("/orders", lines([(&pen, 1), (&ink, 1)])).await;
     assert_eq!(calls(&placed), "BatchGetItem, TransactWriteItems");
     let order = Order { path: placed.header("location").to_owned() };
-    assert_eq!(calls(&ada.get(&order).await), "Query");
+    assert_eq!(calls(&ada.get(&order).await), "GetItem");
     assert_eq!(calls(&ada.get("/orders").await), "Query");
     assert_eq!(calls(&admin.get("/orders?status=PENDING").await), "GetItem, Query", "how many parts there are, and one of them");
     let added = ada.post(order.items(), line(&pen, 1)).await;
     assert_eq!(calls(&added), "BatchGetItem, TransactWriteItems");
-    assert_eq!(calls(&ada.put(order.item(&added), json!({"quantity": 2})).await), "BatchGetItem, TransactWriteItems");
-    assert_eq!(calls(&ada.put(order.item(&added), json!({"quantity": 2})).await), "BatchGetItem", "nothing to change");
-    assert_eq!(calls(&ada.delete(order.item(&added)).await), "BatchGetItem, TransactWriteItems");
-    assert_eq!(calls(&status(&ada, &order, "CONFIRMED").await), "Query, TransactWriteItems");
-    assert_eq!(calls(&status(&ada, &order, "CONFIRMED").await), "Query");
-    assert_eq!(calls(&status(&admin, &order, "CANCELLED").await), "Query, TransactWriteItems");
-    assert_eq!(calls(&admin.delete(&order).await), "Query, TransactWriteItems");
+    assert_eq!(calls(&ada.put(order.item(&added), json!({"quantity": 2})).await), "GetItem, TransactWriteItems");
+    assert_eq!(calls(&ada.put(order.item(&added), json!({"quantity": 2})).await), "GetItem", "nothing to change");
+    assert_eq!(calls(&ada.delete(order.item(&added)).await), "GetItem, TransactWriteItems");
+    assert_eq!(calls(&status(&ada, &order, "CONFIRMED").await), "GetItem, TransactWriteItems");
+    assert_eq!(calls(&status(&ada, &order, "CONFIRMED").await), "GetItem");
+    assert_eq!(calls(&status(&admin, &order, "CANCELLED").await), "GetItem, TransactWriteItems");
+    assert_eq!(calls(&admin.delete(&order).await), "GetItem, TransactWriteItems");
     let no_id = ada.get("/orders/none").await;
     assert_eq!((no_id.problem(), app.operations(&no_id).join(", ")), ((404, "not-found"), "GetItem".into()));
+}
+
+#[tokio::test]
+async fn what_a_shop_must_remember_is_kept_with_the_order() {
+    let app = TestApp::start().await;
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let mut body = lines([(&pen, 1)]);
+    body["metadata"] = json!({"payment": "pi_4711", "note": "ring twice"});
+    let placed = ada.post("/orders", body).await;
+    assert_eq!((placed.status, &placed["metadata"]), (201, &json!({"payment": "pi_4711", "note": "ring twice"})));
+    let order = Order { path: placed.header("location").to_owned() };
+    assert_eq!(ada.get(&order).await.json, placed.json);
+    let none = ada.order([]).await;
+    assert_eq!(ada.get(&none).await["metadata"], json!({}));
+    let listed = ada.get("/orders").await;
+    assert!(listed["orders"].as_array().unwrap().iter().all(|order| order["metadata"].is_null()), "a list has none");
+
+    // Replaced as a whole, under the precondition of what was seen; the same again changes nothing.
+    let put = async |who: &Actor, tag: &str, body: Value| {
+        who.send(who.request(Method::PUT, &order).header("if-match", tag).json(&body)).await
+    };
+    let changed = put(&ada, placed.header("etag"), json!({"metadata": {"address": "Unter den Linden 1"}})).await;
+    assert_eq!((changed.status, &changed["metadata"]), (200, &json!({"address": "Unter den Linden 1"})), "{changed:?}");
+    assert_eq!(
+        (&changed["status"], &changed["history"], &changed["total_price"]),
+        (&json!("PENDING"), &json!([]), &json!("19.90"))
+    );
+    assert_ne!(changed.header("etag"), placed.header("etag"));
+    assert_eq!(put(&ada, placed.header("etag"), json!({"metadata": {}})).await.problem(), (412, "precondition-failed"));
+    let same = put(&ada, changed.header("etag"), json!({"metadata": {"address": "Unter den Linden 1"}})).await;
+    assert_eq!((same.status, &same.json, same.header("etag")), (200, &changed.json, changed.header("etag")));
+
+    // With a step or alone; by its customer while it is PENDING, and by an admin always.
+    let both = json!({"status": "CONFIRMED", "metadata": {"payment": "pi_1"}});
+    let confirmed = ada.put(&order, both.clone()).await;
+    assert_eq!((confirmed.status, &confirmed["status"], &confirmed["metadata"]), (200, &json!("CONFIRMED"), &both["metadata"]));
+    assert_eq!(ada.put(&order, both).await.json, confirmed.json, "nothing is new in it");
+    let late = json!({"metadata": {"payment": "pi_2"}});
+    assert_eq!(ada.put(&order, late.clone()).await.problem(), (409, "order-not-editable"));
+    let both = json!({"status": "CANCELLED", "metadata": {"payment": "pi_2"}});
+    assert_eq!(ada.put(&order, both).await.problem(), (409, "order-not-editable"), "all or nothing");
+    assert_eq!(ada.get(&order).await.json, confirmed.json);
+    let bob = app.customer("bob").await;
+    assert_eq!(bob.put(&order, late.clone()).await.problem(), (404, "not-found"));
+    assert_eq!(admin.put(&order, late.clone()).await["metadata"], late["metadata"]);
+    let cleared = admin.put(&order, json!({"metadata": null})).await;
+    assert_eq!((cleared.status, &cleared["metadata"]), (200, &json!({})));
+}
+
+/// The answer to an order of forty lines is kept in a small part of what it takes to tell it, and told again byte by byte.
+#[tokio::test]
+async fn what_is_kept_for_a_repetition_is_small() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let mut products = Vec::new();
+    for n in 0..40 {
+        products.push(admin.product(&format!("Product {n}"), 1_000).await);
+    }
+    let body = lines(products.iter().zip(1..));
+    let place = async || ada.send(ada.request(Method::POST, "/orders").header("idempotency-key", "k").json(&body)).await;
+    let (first, again) = (place().await, place().await);
+    assert_eq!((first.status, again.status, again.header("idempotent-replayed")), (201, 201, "true"));
+    assert_eq!(
+        (&first.body, first.header("etag"), first.header("location")),
+        (&again.body, again.header("etag"), again.header("location"))
+    );
+    let record =
+        app.items().await.into_iter().find(|item| item["pk"]["S"].as_str().unwrap().starts_with("IDEMPOTENCY#")).unwrap();
+    let kept = record["answer"]["B"].as_str().expect("bytes").len() * 3 / 4;
+    println!("{} bytes are kept of {}", kept, first.body.len());
+    assert!(kept + 300 < 4096, "{kept} bytes are kept of {}", first.body.len());
 }

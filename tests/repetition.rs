@@ -2,10 +2,11 @@
 //! the answer that belongs to it.
 
 use emulator::FaultKind;
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Actor, Answer, Order, TestApp, line, lines, unique};
+use crate::app::{Actor, Answer, Order, Product, TestApp, line, lines, unique};
 
 /// What may become of one write, and nobody outside may notice.
 const UNNOTICED: [FaultKind; 5] = [FaultKind::Lost, FaultKind::Drop, FaultKind::Conflict, FaultKind::Throttle, FaultKind::Error];
@@ -17,8 +18,12 @@ async fn change(app: &TestApp, who: &Actor, path: &str, body: &Value, fault: Fau
     let request = who.request(Method::PUT, path).header("if-match", before.header("etag")).json(body);
     let answer = who.send(request).await;
     assert_eq!(answer.status, 200, "{fault}: {answer:?}");
-    let version = |answer: &Answer| answer.header("etag").trim_matches('"').parse::<u64>().unwrap();
-    assert_eq!(version(&answer), version(&before) + 1, "{fault}: one effect");
+    // The one number of an order's tag, or both of a product's.
+    let versions = |answer: &Answer| {
+        let numbers = answer.header("etag").trim_matches('"').split('-').map(|number| number.parse::<u64>().unwrap());
+        numbers.sum::<u64>()
+    };
+    assert_eq!(versions(&answer), versions(&before) + 1, "{fault}: one effect");
     let after = who.get(path).await;
     assert_eq!((&after.json, after.header("etag")), (&answer.json, answer.header("etag")), "{fault}");
     answer
@@ -100,5 +105,29 @@ async fn a_read_that_fails_or_comes_in_parts_is_asked_again() {
         app.shop().inject_next("BatchGetItem", fault);
         let refreshed = ada.refresh().await;
         assert_eq!(refreshed.status, 200, "{fault}: {refreshed:?}");
+    }
+}
+
+/// One of several requests under one key, sent at the same instant, takes all that there is: the others find nothing left, and are
+/// answered what it was.
+#[tokio::test]
+async fn twins_are_answered_as_the_one_that_came_first() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    for round in 0..8 {
+        let set = Product::of(&admin.post("/products", Product::draft(unique("Set")).quantity(8).stock_shards(4).json()).await);
+        let order = ada.order([]).await;
+        for (path, body) in [("/orders".to_owned(), lines([(&set, 8)])), (order.items(), line(&set, 8))] {
+            let key = unique("key");
+            let send = || ada.send(ada.request(Method::POST, &path).header("idempotency-key", &key).json(&body));
+            let answers = join_all((0..4).map(|_| send())).await;
+            for answer in &answers {
+                assert_eq!((answer.status, &answer.body), (201, &answers[0].body), "{round}: {answer:?}");
+            }
+            assert_eq!(admin.stock(&set).await, (0, 8));
+            if path == "/orders" {
+                assert_eq!(ada.delete(answers[0].header("location")).await.status, 204);
+            }
+        }
     }
 }

@@ -20,7 +20,9 @@ async fn lines_of(app: &TestApp, answer: &Answer) -> (Value, Option<Value>) {
     let own = app.shop().log_line(PATIENCE, logged).await.expect("a line under the request's id");
     // Before the function was asked, the authorizer had answered; its line may still be on its way.
     let authorized = |line: &emulator::LogLine| line.function == "authorizer" && line.text.contains(id);
-    let asked = ["\"user_id\"", "\"token-revoked\""].iter().any(|sign| own.text.contains(sign));
+    // A failed login tells whose it was, and nobody was asked.
+    let names_caller = ["\"user_id\"", "\"token-revoked\""].iter().any(|sign| own.text.contains(sign));
+    let asked = names_caller && !own.text.contains("POST /auth/login");
     let wait = if asked { PATIENCE } else { Duration::ZERO };
     let authorizer = app.shop().log_line(wait, authorized).await;
     let parse = |line: emulator::LogLine| serde_json::from_str(&line.text).unwrap_or_else(|_| panic!("no JSON: {}", line.text));

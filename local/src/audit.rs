@@ -10,9 +10,10 @@
 //! | `items` | all items of a table, sorted |
 //! | `export` | reads an export of a table |
 //! | `source` | reads a table, or an export of one |
+//! | `record` | whether what idempotency records remember was made |
 //! | `owner` | whether unique names belong to what has them |
 //! | `order` | whether orders add up |
-//! | `product` | whether stock adds up |
+//! | `product` | whether stock and its movements add up |
 
 mod export;
 mod finding;
@@ -21,6 +22,7 @@ mod layout;
 mod order;
 mod owner;
 mod product;
+mod record;
 pub mod source;
 
 use std::fmt;
@@ -128,20 +130,22 @@ pub fn check(all: &[Value]) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Orders come first, because products must know what those hold.
+/// Orders and movements come first, because products must know what those hold and what these brought.
 fn judge(items: &Items, progress: &ProgressBar, tell: &mut dyn FnMut(Finding) -> Result) -> Result {
     for item in &items.unknown {
         tell(Finding::broken(vec![Violation::of(item, "is no kind of item that this table has")], UNKNOWN))?;
     }
-    items.each(layout::ORDERS, |subject, group| {
+    items.each(layout::ORDERS, |_, group| {
         progress.inc(group.len() as u64);
-        let judged = order::judge(subject, group, items.latest);
-        for held in &judged.held {
-            items.hold(held)?;
-        }
-        judged.findings.into_iter().try_for_each(&mut *tell)
+        let (findings, held) = order::judge(group, items.latest);
+        held.iter().try_for_each(|held| items.hold(held))?;
+        findings.into_iter().try_for_each(&mut *tell)
     })?;
     items.all_held()?;
+    items.each(layout::MOVEMENTS, |_, group| {
+        progress.inc(group.len() as u64);
+        product::judge_movement(group, items)?.into_iter().try_for_each(&mut *tell)
+    })?;
     items.each(layout::PRODUCTS, |subject, group| {
         progress.inc(group.len() as u64);
         product::judge(subject, group, items)?.into_iter().try_for_each(&mut *tell)
@@ -169,6 +173,17 @@ mod tests {
 
     use super::*;
 
+    /// Attributes as DynamoDB writes them in JSON, from plain JSON.
+    fn map(attributes: Value) -> Map<String, Value> {
+        let Value::Object(attributes) = attributes else { panic!("{attributes} is no object") };
+        let attribute = |value| match value {
+            Value::String(text) => json!({"S": text}),
+            Value::Object(_) => json!({"M": map(value)}),
+            number => json!({"N": number.to_string()}),
+        };
+        attributes.into_iter().map(|(name, value)| (name, attribute(value))).collect()
+    }
+
     /// Items in the order of their keys, written as plain JSON.
     struct Hand(BTreeMap<String, Map<String, Value>>);
 
@@ -177,49 +192,37 @@ mod tests {
         fn sound() -> Self {
             let mut items = Self(BTreeMap::new());
             items
-                .put(
-                    "PRODUCT#p",
-                    "PRODUCT",
-                    json!({
-                        "price": 250, "quantity": 5, "reserved": 3, "version": 1,
-                        "gsi1pk": "PRODUCTS", "gsi1sk": "pen", "sku": "PEN-1",
-                    }),
-                )
-                .put("PRODUCT_NAME#pen", "OWNER", json!({"product_id": "p"}))
-                .put("PRODUCT_SKU#pen-1", "OWNER", json!({"product_id": "p"}))
-                .put(
-                    "PRODUCT#q",
-                    "PRODUCT",
-                    json!({"price": 0, "quantity": 0, "reserved": 0, "version": 1, "gsi1pk": "PRODUCTS", "gsi1sk": "a#b"}),
-                )
-                .put("PRODUCT_NAME#a#b", "OWNER", json!({"product_id": "q"}))
+                .product("p", "pen", 250)
+                .put("PRODUCT#p", "PRODUCT", json!({"sku": "PEN-1"}))
+                .put("SKU#pen-1", "OWNER", json!({"product_id": "p"}))
+                .stock("p", "pen", 0, json!({"price": 250, "quantity": 5, "reserved": 3, "shipped": 1, "received": 9}))
+                .put("MOVEMENTS#p", "1", json!({"amount": 12, "created_at": 1}))
+                .put("MOVEMENTS#p", "2", json!({"amount": -3, "created_at": 2}))
+                .product("q", "a#b", 0)
+                .stock("q", "a#b", 0, json!({"price": 0, "quantity": 0, "reserved": 0, "shipped": 0, "received": 0}))
                 .order("new", "PENDING", 500, 2)
-                .put("ORDER#new", "ITEM#1", json!({"product_id": "p", "quantity": 1, "price": 300}))
-                .put("ORDER#new", "ITEM#2", json!({"product_id": "p", "quantity": 2, "price": 100}))
+                .part("new", "lines", "1", json!({"product_id": "p", "quantity": 1, "price": 300}))
+                .part("new", "lines", "2", json!({"product_id": "p", "quantity": 2, "price": 100}))
                 .order("empty", "PENDING", 0, 0)
-                // Spread over two items, and a third that is not taken from any more.
-                .put(
-                    "PRODUCT#s",
-                    "PRODUCT",
-                    json!({
-                        "price": 10, "quantity": 5, "reserved": 1, "version": 4, "stock_shards": 2,
-                        "gsi1pk": "PRODUCTS", "gsi1sk": "set",
-                    }),
-                )
-                .put("PRODUCT_NAME#set", "OWNER", json!({"product_id": "s"}))
-                .put("PRODUCT#s", "STOCK#01", json!({"price": 10, "quantity": 6, "reserved": 0, "version": 0}))
-                .put("PRODUCT#s", "STOCK#02", json!({"price": 10, "quantity": 0, "reserved": 2, "version": 3}))
+                // Spread over two shards, and a third that is not sold from any more.
+                .product("s", "set", 10)
+                .stock("s", "set", 0, json!({"price": 10, "quantity": 5, "reserved": 1, "shipped": 0, "received": 6}))
+                .put("PRODUCT#s", "STOCK#00", json!({"stock_shards": 2, "shards": 3}))
+                .stock("s", "set", 1, json!({"price": 10, "quantity": 6, "reserved": 0, "shipped": 0, "received": 6}))
+                .stock("s", "set", 2, json!({"price": 10, "quantity": 0, "reserved": 2, "shipped": 0, "received": 2}))
+                .put("MOVEMENTS#s", "1", json!({"amount": 14, "created_at": 1}))
                 .order("spread", "CONFIRMED", 30, 2)
-                .put("ORDER#spread", "HISTORY#0000000002", json!({"from": "PENDING", "to": "CONFIRMED"}))
-                .put("ORDER#spread", "ITEM#1", json!({"product_id": "s", "quantity": 1, "price": 10}))
-                .put("ORDER#spread", "ITEM#2", json!({"product_id": "s", "quantity": 2, "price": 10, "shard": 2}))
-                // Its product is gone, and may be.
+                .part("spread", "history", "2", json!({"from": "PENDING", "to": "CONFIRMED"}))
+                .part("spread", "lines", "1", json!({"product_id": "s", "quantity": 1, "price": 10}))
+                .part("spread", "lines", "2", json!({"product_id": "s", "quantity": 2, "price": 10, "shard": 2}))
+                // Its product is gone, and may be; what moved it is kept.
                 .order("sent", "SHIPPED", 90, 1)
-                .put("ORDER#sent", "ITEM#1", json!({"product_id": "gone", "quantity": 9, "price": 10}))
-                .put("ORDER#sent", "HISTORY#0000000002", json!({"from": "PENDING", "to": "CONFIRMED"}))
-                .put("ORDER#sent", "HISTORY#0000000010", json!({"from": "CONFIRMED", "to": "SHIPPED"}))
+                .part("sent", "lines", "1", json!({"product_id": "gone", "quantity": 9, "price": 10}))
+                .part("sent", "history", "2", json!({"from": "PENDING", "to": "CONFIRMED"}))
+                .part("sent", "history", "10", json!({"from": "CONFIRMED", "to": "SHIPPED"}))
+                .put("MOVEMENTS#gone", "1", json!({"amount": 20, "created_at": 1}))
                 .put("USER#u", "USER", json!({"email": "Ada@example.com", "username": "Ada"}))
-                .put("SESSIONS#u", "SESSIONS", json!({"sessions": {"s": {"counter": {"N": "1"}}}}))
+                .put("SESSIONS#u", "SESSIONS", json!({"sessions": {"s": {"counter": 1}}}))
                 .put("EMAIL#ada@example.com", "OWNER", json!({"user_id": "u"}))
                 .put("ATTEMPTS#u", "TOTAL", json!({"attempts": 1}))
                 .put("ATTEMPTS#u", "FROM#203.0.113.7", json!({"attempts": 1}))
@@ -227,22 +230,32 @@ mod tests {
                 .put("ADDRESS#203.0.113.7", "LOGINS", json!({"attempts": 1}))
                 .put("ADDRESS#203.0.113.7", "REGISTRATIONS", json!({"attempts": 1}))
                 .put("USERNAME#ada", "OWNER", json!({"user_id": "u"}))
-                .put("IDEMPOTENCY#u#key", "IDEMPOTENCY", json!({"answer": "{}"}));
+                .put("IDEMPOTENCY#u#customer#key", "IDEMPOTENCY", json!({"expires_at": 1}));
             items
         }
 
+        /// Adds an item, or attributes to one.
         fn put(&mut self, pk: &str, sk: &str, attributes: Value) -> &mut Self {
             let item = self.0.entry(format!("{pk} {sk}")).or_default();
             item.extend([("pk".to_owned(), json!({"S": pk})), ("sk".to_owned(), json!({"S": sk}))]);
-            for (name, value) in attributes.as_object().unwrap() {
-                let attribute = match value {
-                    Value::String(text) => json!({"S": text}),
-                    Value::Object(map) => json!({"M": map}),
-                    number => json!({"N": number.to_string()}),
-                };
-                item.insert(name.clone(), attribute);
-            }
+            item.extend(map(attributes));
             self
+        }
+
+        fn product(&mut self, id: &str, name: &str, price: i64) -> &mut Self {
+            let row = json!({"price": price, "version": 1, "gsi1pk": "PRODUCTS", "gsi1sk": name});
+            self.put(&format!("PRODUCT#{id}"), "PRODUCT", row).put(
+                &format!("PRODUCT_NAME#{name}"),
+                "OWNER",
+                json!({"product_id": id}),
+            )
+        }
+
+        fn stock(&mut self, id: &str, name: &str, shard: u64, mut row: Value) -> &mut Self {
+            row["gsi1pk"] = "STOCK".into();
+            row["gsi1sk"] = format!("{name}\t{shard:02}").into();
+            row["version"] = 1.into();
+            self.put(&format!("PRODUCT#{id}"), &format!("STOCK#{shard:02}"), row)
         }
 
         fn order(&mut self, id: &str, status: &str, total: i64, item_count: i64) -> &mut Self {
@@ -254,6 +267,22 @@ mod tests {
                     "gsi1pk": "CUSTOMER#u", "gsi1sk": id, "gsi2pk": format!("ORDERS#{status}#0"), "gsi2sk": id,
                 }),
             )
+        }
+
+        /// Adds a line or an entry of its history to an order, or attributes to one.
+        fn part(&mut self, order: &str, name: &str, id: &str, attributes: Value) -> &mut Self {
+            let item = self.0.get_mut(&format!("ORDER#{order} ORDER")).unwrap();
+            let part = &mut item.entry(name).or_insert_with(|| json!({"M": {}}))["M"][id]["M"];
+            let mut before = part.as_object().cloned().unwrap_or_default();
+            before.extend(map(attributes));
+            *part = before.into();
+            self
+        }
+
+        fn without_part(&mut self, order: &str, name: &str, id: &str) -> &mut Self {
+            let item = self.0.get_mut(&format!("ORDER#{order} ORDER")).unwrap();
+            assert!(item[name]["M"].as_object_mut().unwrap().remove(id).is_some(), "{id}");
+            self
         }
 
         fn without(&mut self, key: &str) -> &mut Self {
@@ -287,53 +316,70 @@ mod tests {
 
     #[test]
     fn every_violation_is_named() {
-        let cases: [(Tampering, &[&str]); 42] = [
+        let cases: [(Tampering, &[&str]); 50] = [
             (
                 |t| t.put("ORDER#new", "ORDER", json!({"total": 501})),
-                &["torn ORDER#new ORDER: total is 501, but the lines come to 500"],
+                &["broken ORDER#new ORDER: total is 501, but the lines come to 500"],
             ),
             (
                 |t| t.put("ORDER#new", "ORDER", json!({"item_count": 1})),
-                &["torn ORDER#new ORDER: item_count is 1, but there are 2 lines"],
+                &["broken ORDER#new ORDER: item_count is 1, but there are 2 lines"],
             ),
             (
-                |t| t.without("ORDER#new ITEM#1"),
+                |t| t.without_part("new", "lines", "1"),
                 &[
-                    "torn ORDER#new ORDER: item_count is 2, but there are 1 lines",
-                    "torn ORDER#new ORDER: total is 500, but the lines come to 200",
-                    "torn PRODUCT#p PRODUCT: 3 are reserved, but orders hold 2",
+                    "broken ORDER#new ORDER: item_count is 2, but there are 1 lines",
+                    "broken ORDER#new ORDER: total is 500, but the lines come to 200",
+                    "torn PRODUCT#p STOCK#00: 3 are reserved, but orders hold 2",
+                ],
+            ),
+            (|t| t.without("ORDER#new ORDER"), &["torn PRODUCT#p STOCK#00: 3 are reserved, but orders hold 0"]),
+            (
+                |t| t.put("PRODUCT#p", "STOCK#00", json!({"reserved": 4, "quantity": 4})),
+                &["torn PRODUCT#p STOCK#00: 4 are reserved, but orders hold 3"],
+            ),
+            (
+                |t| t.put("PRODUCT#p", "STOCK#00", json!({"reserved": 2})),
+                &[
+                    "broken PRODUCT#p STOCK#00: 2 are reserved, but orders hold 3",
+                    "broken PRODUCT#p STOCK#00: received is 9, but quantity, reserved and shipped come to 8",
                 ],
             ),
             (
-                |t| t.put("PRODUCT#p", "PRODUCT", json!({"reserved": 4})),
-                &["torn PRODUCT#p PRODUCT: 4 are reserved, but orders hold 3"],
+                |t| t.put("PRODUCT#p", "STOCK#00", json!({"shipped": 0})),
+                &["broken PRODUCT#p STOCK#00: received is 9, but quantity, reserved and shipped come to 8"],
             ),
             (
-                |t| t.put("PRODUCT#q", "PRODUCT", json!({"reserved": 1})),
-                &["torn PRODUCT#q PRODUCT: 1 are reserved, but orders hold 0"],
+                |t| t.put("PRODUCT#p", "STOCK#00", json!({"quantity": 6, "received": 10})),
+                &["torn PRODUCT#p PRODUCT: its shards received 10, but its movements come to 9"],
+            ),
+            (|t| t.without("MOVEMENTS#p 2"), &["torn PRODUCT#p PRODUCT: its shards received 9, but its movements come to 12"]),
+            (
+                |t| t.put("MOVEMENTS#p", "3", json!({"amount": 0})),
+                &["broken MOVEMENTS#p 3: amount is {\"N\":\"0\"}, and no number of pieces that can be moved"],
             ),
             (
-                |t| t.put("ORDER#new", "ITEM#1", json!({"product_id": "gone"})),
+                |t| t.part("new", "lines", "1", json!({"product_id": "gone"})),
                 &[
-                    "broken ORDER#new ITEM#1: holds product \"gone\", which does not exist",
-                    "torn PRODUCT#p PRODUCT: 3 are reserved, but orders hold 2",
+                    "broken ORDER#new ORDER lines.1: holds product \"gone\", which does not exist",
+                    "torn PRODUCT#p STOCK#00: 3 are reserved, but orders hold 2",
                 ],
             ),
             (
-                |t| t.put("PRODUCT#p", "PRODUCT", json!({"quantity": -1})),
-                &["broken PRODUCT#p PRODUCT: quantity is {\"N\":\"-1\"}, and no whole number from 0 up"],
+                |t| t.put("PRODUCT#p", "STOCK#00", json!({"quantity": -1})),
+                &["broken PRODUCT#p STOCK#00: quantity is {\"N\":\"-1\"}, and no whole number from 0 up"],
             ),
             (
-                |t| t.put("PRODUCT#p", "PRODUCT", json!({"reserved": -3})),
-                &["broken PRODUCT#p PRODUCT: reserved is {\"N\":\"-3\"}, and no whole number from 0 up"],
+                |t| t.put("PRODUCT#p", "STOCK#00", json!({"reserved": -3})),
+                &["broken PRODUCT#p STOCK#00: reserved is {\"N\":\"-3\"}, and no whole number from 0 up"],
             ),
             (
                 |t| t.put("PRODUCT#p", "PRODUCT", json!({"price": 2.5})),
                 &["broken PRODUCT#p PRODUCT: price is {\"N\":\"2.5\"}, and no whole number from 0 up"],
             ),
             (
-                |t| t.put("PRODUCT#p", "PRODUCT", json!({"price": "250"})),
-                &["broken PRODUCT#p PRODUCT: price is {\"S\":\"250\"}, and no whole number from 0 up"],
+                |t| t.put("PRODUCT#p", "STOCK#00", json!({"price": "250"})),
+                &["broken PRODUCT#p STOCK#00: price is {\"S\":\"250\"}, and no whole number from 0 up"],
             ),
             (
                 |t| t.order("empty", "PENDING", -1, 0),
@@ -344,54 +390,64 @@ mod tests {
                 &["broken ORDER#empty ORDER: item_count is {\"N\":\"-1\"}, and no whole number from 0 up"],
             ),
             (
-                |t| t.put("ORDER#sent", "ITEM#1", json!({"price": -10})),
-                &["broken ORDER#sent ITEM#1: price is {\"N\":\"-10\"}, and no whole number from 0 up"],
+                |t| t.part("sent", "lines", "1", json!({"price": -10})),
+                &["broken ORDER#sent ORDER lines.1: price is {\"N\":\"-10\"}, and no whole number from 0 up"],
             ),
             (
-                |t| t.put("ORDER#sent", "ITEM#1", json!({"quantity": 0})).put("ORDER#sent", "ORDER", json!({"total": 0})),
-                &["broken ORDER#sent ITEM#1: quantity is 0, not 1 to 10000"],
+                |t| t.part("sent", "lines", "1", json!({"quantity": 0})).order("sent", "SHIPPED", 0, 1),
+                &["broken ORDER#sent ORDER lines.1: quantity is 0, not 1 to 10000"],
             ),
             (
-                |t| {
-                    t.put("ORDER#sent", "ITEM#1", json!({"quantity": 10_001})).put(
-                        "ORDER#sent",
-                        "ORDER",
-                        json!({"total": 100_010}),
-                    )
-                },
-                &["broken ORDER#sent ITEM#1: quantity is 10001, not 1 to 10000"],
+                |t| t.part("sent", "lines", "1", json!({"quantity": 10_001})).order("sent", "SHIPPED", 100_010, 1),
+                &["broken ORDER#sent ORDER lines.1: quantity is 10001, not 1 to 10000"],
             ),
             (
                 |t| {
                     for line in 0..41 {
-                        t.put("ORDER#empty", &format!("ITEM#{line}"), json!({"product_id": "q", "quantity": 1, "price": 1}));
+                        t.part("sent", "lines", &format!("a{line}"), json!({"product_id": "gone", "quantity": 1, "price": 1}));
                     }
-                    t.order("empty", "PENDING", 41, 41).put("PRODUCT#q", "PRODUCT", json!({"reserved": 41}))
+                    t.order("sent", "SHIPPED", 131, 42)
                 },
-                &["broken ORDER#empty ORDER: has 41 lines, more than 40"],
+                &["broken ORDER#sent ORDER: has 42 lines, more than 40"],
             ),
             (
-                |t| t.put("PRODUCT#s", "STOCK#02", json!({"price": 11, "reserved": 1})),
+                |t| t.put("PRODUCT#s", "STOCK#02", json!({"price": 11, "reserved": 1, "quantity": 1})),
                 &[
                     "torn PRODUCT#s STOCK#02: 1 are reserved, but orders hold 2",
                     "torn PRODUCT#s STOCK#02: has another price than its product",
                 ],
             ),
             (
-                |t| t.put("PRODUCT#s", "STOCK#01", json!({"quantity": -1})),
-                &["broken PRODUCT#s STOCK#01: quantity is {\"N\":\"-1\"}, and no whole number from 0 up"],
+                |t| t.put("PRODUCT#s", "STOCK#02", json!({"gsi1sk": "set\t01"})),
+                &["torn PRODUCT#s STOCK#02: has another name than its product"],
             ),
-            (|t| t.without("PRODUCT#s STOCK#01"), &["torn PRODUCT#s PRODUCT: has no shard 1, but 2 shards"]),
-            (|t| t.without("PRODUCT#s STOCK#02"), &["broken ORDER#spread ITEM#2: holds pieces of shard 2, which does not exist"]),
             (
-                |t| t.put("PRODUCT#gone", "STOCK#01", json!({"price": 1, "quantity": 0, "reserved": 0, "version": 0})),
+                |t| t.put("PRODUCT#s", "STOCK#01", json!({"gsi1pk": "STOCKS"})),
+                &["broken PRODUCT#s STOCK#01: gsi1pk is \"STOCKS\", not \"STOCK\""],
+            ),
+            (|t| t.without("PRODUCT#p STOCK#00"), &["broken PRODUCT#p PRODUCT: has no shard 0"]),
+            (|t| t.without("PRODUCT#q STOCK#00"), &["torn PRODUCT#q PRODUCT: has no shard 0"]),
+            (|t| t.without("PRODUCT#s STOCK#01"), &["torn PRODUCT#s PRODUCT: has no shard 1 of 3"]),
+            (
+                |t| t.put("PRODUCT#s", "STOCK#00", json!({"shards": 2})),
+                &["torn PRODUCT#s STOCK#00: says that shards are 2, but there is shard 2"],
+            ),
+            (
+                |t| t.part("spread", "lines", "2", json!({"shard": 7})),
+                &[
+                    "broken ORDER#spread ORDER lines.2: holds pieces of shard 7, which does not exist",
+                    "torn PRODUCT#s STOCK#02: 2 are reserved, but orders hold 0",
+                ],
+            ),
+            (
+                |t| t.stock("gone", "gone", 1, json!({"price": 1, "quantity": 0, "reserved": 0, "shipped": 0, "received": 0})),
                 &["torn PRODUCT#gone STOCK#01: belongs to a product that does not exist"],
             ),
-            (|t| t.put("PRODUCT#s", "STOCK#x", json!({})), &["broken PRODUCT#s STOCK#x: is no shard from 1 up"]),
-            (|t| t.without("PRODUCT_SKU#pen-1 OWNER"), &["torn PRODUCT#p PRODUCT: does not own its SKU \"pen-1\""]),
+            (|t| t.put("PRODUCT#s", "STOCK#3", json!({})), &["broken PRODUCT#s STOCK#3: is no shard that there can be"]),
+            (|t| t.without("SKU#pen-1 OWNER"), &["torn PRODUCT#p PRODUCT: does not own its SKU \"pen-1\""]),
             (
-                |t| t.put("PRODUCT_SKU#pen-2", "OWNER", json!({"product_id": "p"})),
-                &["torn PRODUCT_SKU#pen-2 OWNER: is owned by product \"p\", whose SKU is another"],
+                |t| t.put("SKU#pen-2", "OWNER", json!({"product_id": "p"})),
+                &["torn SKU#pen-2 OWNER: is owned by product \"p\", whose SKU is another"],
             ),
             (|t| t.without("PRODUCT_NAME#pen OWNER"), &["torn PRODUCT#p PRODUCT: does not own its name \"pen\""]),
             (
@@ -407,7 +463,10 @@ mod tests {
             ),
             (
                 |t| t.without("PRODUCT#q PRODUCT"),
-                &["torn PRODUCT_NAME#a#b OWNER: is owned by product \"q\", which does not exist"],
+                &[
+                    "torn PRODUCT#q STOCK#00: belongs to a product that does not exist",
+                    "torn PRODUCT_NAME#a#b OWNER: is owned by product \"q\", which does not exist",
+                ],
             ),
             (|t| t.without("EMAIL#ada@example.com OWNER"), &["torn USER#u USER: does not own its e-mail address"]),
             (|t| t.without("USERNAME#ada OWNER"), &["torn USER#u USER: does not own its username"]),
@@ -425,14 +484,6 @@ mod tests {
                     "torn EMAIL#ada@example.com OWNER: is owned by user \"u\", who does not exist",
                     "torn SESSIONS#u SESSIONS: belongs to a user who does not exist",
                     "torn USERNAME#ada OWNER: is owned by user \"u\", who does not exist",
-                ],
-            ),
-            (
-                |t| t.without("ORDER#sent ORDER"),
-                &[
-                    "torn ORDER#sent HISTORY#0000000002: belongs to an order that does not exist",
-                    "torn ORDER#sent HISTORY#0000000010: belongs to an order that does not exist",
-                    "torn ORDER#sent ITEM#1: belongs to an order that does not exist",
                 ],
             ),
             (
@@ -463,12 +514,12 @@ mod tests {
                 ],
             ),
             (
-                |t| t.without("ORDER#sent HISTORY#0000000010"),
-                &["torn ORDER#sent ORDER: status is \"SHIPPED\", but its history ends with \"CONFIRMED\""],
+                |t| t.without_part("sent", "history", "10"),
+                &["broken ORDER#sent ORDER: status is \"SHIPPED\", but its history ends with \"CONFIRMED\""],
             ),
             (
-                |t| t.without("ORDER#sent HISTORY#0000000002"),
-                &["broken ORDER#sent HISTORY#0000000010: goes on from \"CONFIRMED\", but the order was \"PENDING\""],
+                |t| t.without_part("sent", "history", "2"),
+                &["broken ORDER#sent ORDER history.10: goes on from \"CONFIRMED\", but the order was \"PENDING\""],
             ),
             (
                 |t| t.put("CART#c", "CART", json!({})).put("PRODUCT#p", "OWNER", json!({})),

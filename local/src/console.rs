@@ -44,6 +44,9 @@ const HEADERS: [(HeaderName, &str); 5] = [
 /// What the page calls items of no kind.
 const OTHERS: &str = "Others";
 
+/// Maps of an order that have no room in a row of a list. Its own page shows them.
+const NOT_LISTED: [&str; 3] = ["lines", "history", "metadata"];
+
 pub struct Console {
     log: Arc<Log>,
     dynamodb_url: String,
@@ -68,12 +71,15 @@ impl Console {
             .route("/_local/requests", get(requests))
             .route("/_local/requests/{request_id}/lines", get(lines))
             .route("/_local/items", get(items))
+            .route("/_local/items/products/{id}", get(product))
+            .route("/_local/items/orders/{id}", get(order))
             .route("/_local/{*other}", any(StatusCode::NOT_FOUND))
             .with_state(Arc::new(self));
         guard.around(router).layer(middleware::from_fn(mark))
     }
 
-    async fn items(&self) -> Result<Value> {
+    /// Reads every item there is.
+    async fn read(&self) -> Result<Vec<Value>> {
         let mut all = Vec::new();
         for table in &self.tables {
             let source = Source::at(&self.dynamodb_url, table);
@@ -83,7 +89,18 @@ impl Console {
             };
             source.read(&ProgressBar::hidden(), &mut take).await?;
         }
-        Ok(by_entity(&all))
+        Ok(all)
+    }
+
+    /// Answers with what is made of all items, or that there is no such thing.
+    async fn answer(&self, make: impl FnOnce(&[Value]) -> Option<Value>) -> Response {
+        match self.read().await {
+            Ok(items) => make(&items).map_or_else(
+                || (StatusCode::NOT_FOUND, "There is none with this id.").into_response(),
+                |made| json_response(&made),
+            ),
+            Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+        }
     }
 }
 
@@ -113,10 +130,15 @@ async fn lines(State(console): State<Arc<Console>>, Path(request_id): Path<Strin
 }
 
 async fn items(State(console): State<Arc<Console>>) -> Response {
-    match console.items().await {
-        Ok(items) => json_response(&items),
-        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
-    }
+    console.answer(|items| Some(by_entity(items))).await
+}
+
+async fn product(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Response {
+    console.answer(|items| product_with_books(items, &id)).await
+}
+
+async fn order(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Response {
+    console.answer(|items| order_with_names(items, &id)).await
 }
 
 fn json_response(value: &Value) -> Response {
@@ -156,22 +178,81 @@ fn line(line: &LogLine) -> Value {
 
 /// The items of each entity, how many there are and the first of them. Ids begin with their time: the latest come first.
 fn by_entity(items: &[Value]) -> Value {
-    let names = schema::KINDS.iter().map(|kind| kind.plural).chain([OTHERS]);
-    let entities = names.map(|name| {
-        let mut its: Vec<_> = items.iter().filter(|item| entity(item) == name).collect();
+    let kinds = schema::KINDS.into_iter().map(Some).chain([None]);
+    let entities = kinds.map(|kind| {
+        let mut its: Vec<_> = items.iter().filter(|item| kind_of(item) == kind).collect();
         its.sort_by_key(|item| (text(item, "pk"), text(item, "sk")));
         // Names have no time, and are read in their own order.
         if its.first().is_some_and(|item| text(item, "sk") != "OWNER") {
             its.reverse();
         }
-        let shown: Vec<_> = its.iter().take(SHOWN).map(|item| attributes(item)).collect();
-        json!({"name": name, "count": its.len(), "items": shown})
+        let shown: Vec<_> = its.iter().take(SHOWN).map(|item| listed(item, kind)).collect();
+        // Where rows lead, and what stands before the id in their partition keys.
+        let leads = kind.and_then(leads_to).zip(kind).map(|(to, kind)| json!({"to": to.plural, "behind": kind.pk.prefix()}));
+        json!({"name": kind.map_or(OTHERS, |kind| kind.plural), "count": its.len(), "items": shown, "leads": leads})
     });
     json!({"entities": entities.collect::<Vec<_>>()})
 }
 
-fn entity(item: &Value) -> &'static str {
-    ItemKind::of(text(item, "pk"), text(item, "sk")).map_or(OTHERS, |kind| kind.plural)
+/// The kind with a page of its own that shows items of this kind, whose partition keys have the same id.
+fn leads_to(kind: &ItemKind) -> Option<&'static ItemKind> {
+    if [schema::PRODUCT, schema::STOCK, schema::MOVEMENT].contains(kind) {
+        Some(&schema::PRODUCT)
+    } else {
+        (*kind == schema::ORDER).then_some(&schema::ORDER)
+    }
+}
+
+/// An item as a row of a list.
+fn listed(item: &Value, kind: Option<&ItemKind>) -> Value {
+    let mut row = attributes(item);
+    if let Some(order) = row.as_object_mut().filter(|_| kind == Some(&schema::ORDER)) {
+        order.retain(|name, _| !NOT_LISTED.contains(&name.as_str()));
+    }
+    row
+}
+
+/// A product with the shards of its stock and with its movements, newest first. They stay when it goes.
+fn product_with_books(items: &[Value], id: &str) -> Option<Value> {
+    let product = with_id(items, &schema::PRODUCT, id).first().map(|item| attributes(item));
+    let stock = with_id(items, &schema::STOCK, id);
+    let movements = with_id(items, &schema::MOVEMENT, id);
+    if product.is_none() && stock.is_empty() && movements.is_empty() {
+        return None;
+    }
+    let shard = |item: &&Value| {
+        let mut shard = attributes(item);
+        shard["shard"] = schema::STOCK.sk.part(text(item, "sk")).into();
+        shard
+    };
+    let movements = movements.iter().rev().map(|item| attributes(item));
+    Some(json!({
+        "product": product,
+        "stock": stock.iter().map(shard).collect::<Vec<_>>(),
+        "movements": movements.collect::<Vec<_>>(),
+    }))
+}
+
+/// An order, with the names of the products on its lines that are still there.
+fn order_with_names(items: &[Value], id: &str) -> Option<Value> {
+    let order = attributes(with_id(items, &schema::ORDER, id).first()?);
+    let lines = order["lines"].as_object().into_iter().flatten();
+    let products = lines.filter_map(|(_, line)| line["product_id"].as_str());
+    let name = |id: &str| Some((id.to_owned(), text(with_id(items, &schema::PRODUCT, id).first()?, "name").into()));
+    let names: Map<String, Value> = products.filter_map(name).collect();
+    Some(json!({"order": order, "names": names}))
+}
+
+/// The items of a kind with this id in their partition key, in the order of their sort keys.
+fn with_id<'i>(items: &'i [Value], kind: &ItemKind, id: &str) -> Vec<&'i Value> {
+    let pk = kind.pk.with(&[&id]);
+    let mut its: Vec<_> = items.iter().filter(|item| text(item, "pk") == pk && kind_of(item) == Some(kind)).collect();
+    its.sort_by_key(|item| text(item, "sk"));
+    its
+}
+
+fn kind_of(item: &Value) -> Option<&'static ItemKind> {
+    ItemKind::of(text(item, "pk"), text(item, "sk"))
 }
 
 fn text<'i>(item: &'i Value, name: &str) -> &'i str {
@@ -235,6 +316,9 @@ mod tests {
             ("/_local/requests", 200),
             ("/_local/requests/none/lines", 404),
             ("/_local/items", 502),
+            ("/_local/items/products/1", 502),
+            ("/_local/items/orders/1", 502),
+            ("/_local/items/users/1", 404),
             ("/_local/no/such", 404),
         ] {
             let get = Client::new().get(format!("{url}{path}")).header("origin", &url);
@@ -329,22 +413,29 @@ mod tests {
         order["rate"] = json!({"N": "0.10"});
         let hash = json!({"S": "$argon2id$"});
         order["more"] = json!({"M": {"list": {"L": [{"BOOL": true}, {"NULL": true}, {"SS": ["a"]}, hash]}}});
+        for name in NOT_LISTED {
+            order[name] = json!({"M": {"1": {"M": {"quantity": {"N": "7"}}}}});
+        }
         let items = [
             user,
             key("EMAIL#b", "OWNER"),
             key("EMAIL#a", "OWNER"),
             key("ATTEMPTS#a", "TOTAL"),
-            key("ORDER#1", "ITEM#7"),
+            key("PRODUCT#1", "PRODUCT"),
             key("PRODUCT#1", "STOCK#01"),
+            key("MOVEMENTS#1", "7"),
             order,
             key("ORDER#2", "ORDER"),
-            key("ELSE#1", "ELSE"),
+            key("ORDER#2", "ITEM#7"),
         ];
         let told = by_entity(&items);
         assert!(!told.to_string().contains("argon2"), "{told}");
-        let named = |name: &str| {
+        let find = |name: &str| {
             let entities = told["entities"].as_array().unwrap();
-            let entity = entities.iter().find(|entity| entity["name"] == name).unwrap();
+            entities.iter().find(|entity| entity["name"] == name).unwrap()
+        };
+        let named = |name: &str| {
+            let entity = find(name);
             assert_eq!(entity["count"], entity["items"].as_array().unwrap().len());
             entity["items"].clone()
         };
@@ -352,11 +443,67 @@ mod tests {
         let more = json!({"list": [true, null, ["a"], "…"]});
         let first = json!({"pk": "ORDER#1", "sk": "ORDER", "total": 4750, "rate": "0.10", "more": more});
         assert_eq!(named("Orders"), json!([{"pk": "ORDER#2", "sk": "ORDER"}, first]));
-        assert_eq!(named("Order items"), json!([{"pk": "ORDER#1", "sk": "ITEM#7"}]));
-        assert_eq!(named("Stock shards"), json!([{"pk": "PRODUCT#1", "sk": "STOCK#01"}]));
+        assert_eq!(named("Stock"), json!([{"pk": "PRODUCT#1", "sk": "STOCK#01"}]));
+        assert_eq!(named("Movements"), json!([{"pk": "MOVEMENTS#1", "sk": "7"}]));
         assert_eq!(named("E-mail addresses"), json!([{"pk": "EMAIL#a", "sk": "OWNER"}, {"pk": "EMAIL#b", "sk": "OWNER"}]));
         assert_eq!(named("Failed logins, in total"), json!([{"pk": "ATTEMPTS#a", "sk": "TOTAL"}]));
-        assert_eq!(named(OTHERS), json!([{"pk": "ELSE#1", "sk": "ELSE"}]));
+        assert_eq!(named(OTHERS), json!([{"pk": "ORDER#2", "sk": "ITEM#7"}]));
         assert_eq!(named("Sessions"), json!([]));
+
+        for (name, leads) in [
+            ("Products", json!({"to": "Products", "behind": "PRODUCT#"})),
+            ("Stock", json!({"to": "Products", "behind": "PRODUCT#"})),
+            ("Movements", json!({"to": "Products", "behind": "MOVEMENTS#"})),
+            ("Orders", json!({"to": "Orders", "behind": "ORDER#"})),
+            ("Users", Value::Null),
+            (OTHERS, Value::Null),
+        ] {
+            assert_eq!(find(name)["leads"], leads, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_product_has_its_books_and_an_order_the_names_on_its_lines() {
+        let key = |pk: &str, sk: &str| json!({"pk": {"S": pk}, "sk": {"S": sk}});
+        let line = |product: &str| json!({"M": {"product_id": {"S": product}, "quantity": {"N": "2"}}});
+        let mut product = key("PRODUCT#1", "PRODUCT");
+        product["name"] = json!({"S": "Lamp"});
+        let mut order = key("ORDER#1", "ORDER");
+        order["lines"] = json!({"M": {"a": line("1"), "b": line("gone")}});
+        order["history"] = json!({"M": {"1": {"M": {"stock": {"S": "none"}}}}});
+        let items = [
+            key("MOVEMENTS#1", "a"),
+            key("PRODUCT#1", "STOCK#01"),
+            key("MOVEMENTS#gone", "c"),
+            order,
+            key("PRODUCT#1", "STOCK#00"),
+            key("MOVEMENTS#1", "b"),
+            key("PRODUCT#11", "STOCK#00"),
+            product,
+            key("ORDER#11", "ORDER"),
+        ];
+
+        let expected = json!({
+            "product": {"pk": "PRODUCT#1", "sk": "PRODUCT", "name": "Lamp"},
+            "stock": [
+                {"pk": "PRODUCT#1", "sk": "STOCK#00", "shard": "00"},
+                {"pk": "PRODUCT#1", "sk": "STOCK#01", "shard": "01"},
+            ],
+            "movements": [{"pk": "MOVEMENTS#1", "sk": "b"}, {"pk": "MOVEMENTS#1", "sk": "a"}],
+        });
+        assert_eq!(product_with_books(&items, "1"), Some(expected));
+        let gone = json!({"product": null, "stock": [], "movements": [{"pk": "MOVEMENTS#gone", "sk": "c"}]});
+        assert_eq!(product_with_books(&items, "gone"), Some(gone));
+        assert_eq!(product_with_books(&items, "2"), None);
+
+        let order = json!({
+            "pk": "ORDER#1",
+            "sk": "ORDER",
+            "lines": {"a": {"product_id": "1", "quantity": 2}, "b": {"product_id": "gone", "quantity": 2}},
+            "history": {"1": {"stock": "none"}},
+        });
+        assert_eq!(order_with_names(&items, "1"), Some(json!({"order": order, "names": {"1": "Lamp"}})));
+        assert_eq!(order_with_names(&items, "11").map(|found| found["names"].clone()), Some(json!({})));
+        assert_eq!(order_with_names(&items, "2"), None);
     }
 }

@@ -62,7 +62,6 @@ pub async fn run(
         let mut written = 0;
         for finding in &findings {
             match &finding.remedy {
-                Remedy::Elsewhere if finding.violations.is_empty() => {}
                 Remedy::Elsewhere => tell(&format!("{finding}\n  what puts another finding right does so here, too")),
                 Remedy::Decide(what) => {
                     repair.undecided += 1;
@@ -110,8 +109,7 @@ async fn findings(from: &Source, progress: &ProgressBar) -> Result<(Vec<Finding>
 }
 
 fn described(finding: &Finding, writes: &[Write], note: Option<&str>) -> String {
-    // A repair of stock that only the repair of an order makes necessary contradicts nothing yet.
-    let mut text = if finding.violations.is_empty() { format!("[{}]", finding.cause) } else { finding.to_string() };
+    let mut text = finding.to_string();
     for write in writes {
         text.push_str(&format!("\n  {write}"));
     }

@@ -515,7 +515,7 @@ async fn the_console_tells_what_happened_and_what_is_there() {
     assert_eq!((&request["function"], &request["cold"]), (&json!("product-create"), &json!(false)));
     assert_eq!(request["operations"], json!(["GetItem", "TransactWriteItems"]), "the authorizer's call and its own");
     let dollars = request["dollars_per_million"].as_f64().unwrap();
-    assert!((dollars - (1.0 + 2.0 * 0.2 + 0.125 + 5.0 * 0.625)).abs() < 1e-9, "{dollars}");
+    assert!((dollars - (1.0 + 2.0 * 0.2 + 0.125 + 10.0 * 0.625)).abs() < 1e-9, "{dollars}");
 
     let mut lines = Vec::new();
     for _ in 0..100 {

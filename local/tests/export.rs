@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 fn audit(folder: &Path) -> Command {
@@ -108,54 +108,68 @@ impl Export {
     }
 }
 
-/// An item of a table, written as plain JSON.
-fn item(pk: &str, sk: &str, attributes: &Value) -> Value {
-    let mut item = json!({"pk": {"S": pk}, "sk": {"S": sk}});
-    for (name, value) in attributes.as_object().unwrap() {
-        item[name] = match value {
-            Value::String(text) => json!({"S": text}),
-            number => json!({"N": number.to_string()}),
-        };
+/// An attribute as DynamoDB writes it in JSON, from plain JSON.
+fn attribute(value: &Value) -> Value {
+    match value {
+        Value::String(text) => json!({"S": text}),
+        Value::Object(_) => json!({"M": attributes(value)}),
+        number => json!({"N": number.to_string()}),
     }
+}
+
+fn attributes(plain: &Value) -> Value {
+    plain.as_object().unwrap().iter().map(|(name, value)| (name.clone(), attribute(value))).collect::<Map<_, _>>().into()
+}
+
+/// An item of a table, written as plain JSON.
+fn item(pk: &str, sk: &str, plain: &Value) -> Value {
+    let mut item = attributes(plain);
+    item["pk"] = json!({"S": pk});
+    item["sk"] = json!({"S": sk});
     item
 }
 
-/// The product with this number, with so many pieces reserved, and its name.
-fn product(number: u64, reserved: u64) -> [Value; 2] {
+/// The product with this number, with so many pieces reserved: its stock, its name and what it began with.
+fn product(number: u64, reserved: u64) -> [Value; 4] {
     let (id, name) = (format!("{number:032x}"), format!("product {number}"));
     let row = json!({
-        "name": name, "description": "So that it has the size of a product in a shop.", "price": 100, "quantity": 7,
-        "reserved": reserved, "version": 3, "created_at": 1, "updated_at": 1, "gsi1pk": "PRODUCTS", "gsi1sk": name,
+        "name": name, "description": "So that it has the size of a product in a shop.", "price": 100, "version": 3,
+        "created_at": 1, "updated_at": 1, "gsi1pk": "PRODUCTS", "gsi1sk": name,
     });
-    [item(&format!("PRODUCT#{id}"), "PRODUCT", &row), item(&format!("PRODUCT_NAME#{name}"), "OWNER", &json!({"product_id": id}))]
+    let stock = json!({
+        "price": 100, "quantity": 7, "reserved": reserved, "shipped": 0, "received": 7 + reserved, "version": 3,
+        "updated_at": 1, "gsi1pk": "STOCK", "gsi1sk": format!("{name}\t00"),
+    });
+    let movement = json!({"kind": "initial", "amount": 7 + reserved, "by": "u", "created_at": 1});
+    [
+        item(&format!("PRODUCT#{id}"), "PRODUCT", &row),
+        item(&format!("PRODUCT#{id}"), "STOCK#00", &stock),
+        item(&format!("PRODUCT_NAME#{name}"), "OWNER", &json!({"product_id": id})),
+        item(&format!("MOVEMENTS#{id}"), &format!("{number:032x}"), &movement),
+    ]
 }
 
-/// A confirmed order of one piece of each of two products: four items.
-fn order(number: u64, products: [u64; 2]) -> [Value; 4] {
-    let (id, pk) = (format!("{number:032x}"), format!("ORDER#{number:032x}"));
-    let line = |product: u64| json!({"product_id": format!("{product:032x}"), "quantity": 1, "price": 100, "created_at": 1, "updated_at": 1});
-    let head = json!({
+/// A confirmed order of one piece of each of two products.
+fn order(number: u64, products: [u64; 2]) -> Value {
+    let id = format!("{number:032x}");
+    let line = |product: u64| json!({"product_id": format!("{product:032x}"), "quantity": 1, "price": 100});
+    let row = json!({
         "customer_id": "u", "status": "CONFIRMED", "total": 200, "item_count": 2, "version": 2, "created_at": 1,
         "updated_at": 1, "gsi1pk": "CUSTOMER#u", "gsi1sk": id, "gsi2pk": "ORDERS#CONFIRMED#0", "gsi2sk": id,
+        "lines": {"1": line(products[0]), "2": line(products[1])},
+        "history": {"2": {"from": "PENDING", "to": "CONFIRMED", "at": 1, "by": "u", "stock": "none"}},
     });
-    let confirmed = json!({"from": "PENDING", "to": "CONFIRMED", "at": 1, "by": "u", "stock": "none"});
-    [
-        item(&pk, "ORDER", &head),
-        item(&pk, "ITEM#1", &line(products[0])),
-        item(&pk, "ITEM#2", &line(products[1])),
-        item(&pk, "HISTORY#0000000002", &confirmed),
-    ]
+    item(&format!("ORDER#{id}"), "ORDER", &row)
 }
 
 /// An export of two parts and an empty one, in which nothing is wrong; and its first part.
 fn sound(bucket: &TempDir) -> (Export, PathBuf) {
     let mut export = Export::new(bucket.path());
-    let [pen, pen_name] = product(1, 1);
-    let [ink, ink_name] = product(2, 1);
-    let [head, one, two, confirmed] = order(1, [1, 2]);
-    let first = export.part([one, pen, ink_name, confirmed]);
+    let [pen, pen_stock, pen_name, pen_movement] = product(1, 1);
+    let [ink, ink_stock, ink_name, ink_movement] = product(2, 1);
+    let first = export.part([ink_stock, pen, ink_name, pen_movement]);
     export.part([]);
-    export.part([head, ink, two, pen_name]);
+    export.part([order(1, [1, 2]), ink, pen_stock, ink_movement, pen_name]);
     (export, first)
 }
 
@@ -166,7 +180,7 @@ fn an_export_is_read_wherever_it_was_copied_to() {
     export.finish();
     for folder in [bucket.path(), &export.folder] {
         let (code, stdout, stderr) = run(folder);
-        assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "8 items, no violation\n", ""), "{}", folder.display());
+        assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "9 items, no violation\n", ""), "{}", folder.display());
     }
 }
 
@@ -174,17 +188,17 @@ fn an_export_is_read_wherever_it_was_copied_to() {
 fn half_a_transaction_in_an_export_is_told_from_what_no_write_leaves() {
     let bucket = tempfile::tempdir().unwrap();
     let mut export = Export::new(bucket.path());
-    let [pen, name] = product(1, 2);
-    export.part([pen]);
+    let [pen, stock, name, movement] = product(1, 2);
+    export.part([pen, movement, stock]);
     export.part([item("CART#1", "CART", &json!({}))]);
     export.finish();
     let (code, stdout, _) = run(bucket.path());
     let id = format!("{:032x}", 1);
     let expected = [
         "CART#1 CART: is no kind of item that this table has [broken]".to_owned(),
-        format!("PRODUCT#{id} PRODUCT: 2 are reserved, but orders hold 0 [torn: a reservation without its line]"),
+        format!("PRODUCT#{id} STOCK#00: 2 are reserved, but orders hold 0 [torn: a reservation without its line]"),
         format!("PRODUCT#{id} PRODUCT: does not own its name {:?} [torn: an entity without its owner item]", "product 1"),
-        "2 items, 3 violations, 2 of them torn".to_owned(),
+        "4 items, 3 violations, 2 of them torn".to_owned(),
     ];
     assert_eq!((code, stdout.lines().collect::<Vec<_>>()), (1, expected.iter().map(String::as_str).collect()), "{name}");
 }
@@ -204,9 +218,9 @@ fn what_is_no_whole_export_is_named_and_not_judged() {
             },
             "00.json.gz: is not what its MD5 checksum says",
         ),
-        (|export, _| export.finish_with(9, "DYNAMODB_JSON", "FULL_EXPORT"), "has 8 items, but manifest-summary.json 9"),
-        (|export, _| export.finish_with(8, "ION", "FULL_EXPORT"), "it is a FULL_EXPORT in ION"),
-        (|export, _| export.finish_with(8, "DYNAMODB_JSON", "INCREMENTAL_EXPORT"), "it is a INCREMENTAL_EXPORT in DYNAMODB_JSON"),
+        (|export, _| export.finish_with(10, "DYNAMODB_JSON", "FULL_EXPORT"), "has 9 items, but manifest-summary.json 10"),
+        (|export, _| export.finish_with(9, "ION", "FULL_EXPORT"), "it is a FULL_EXPORT in ION"),
+        (|export, _| export.finish_with(9, "DYNAMODB_JSON", "INCREMENTAL_EXPORT"), "it is a INCREMENTAL_EXPORT in DYNAMODB_JSON"),
         (
             |export, _| fs::write(export.folder.join("manifest-files.json"), "").unwrap(),
             "manifest-files.json is not what its checksum says",
@@ -218,7 +232,7 @@ fn what_is_no_whole_export_is_named_and_not_judged() {
                 export.write("files", &manifest);
                 assert!(part.exists());
             },
-            "00.json.gz: has 4 items, but its manifest says 3; manifest-files.json has 7 items",
+            "00.json.gz: has 4 items, but its manifest says 3; manifest-files.json has 8 items",
         ),
     ];
     for (damage, expected) in cases {
@@ -236,24 +250,18 @@ fn what_is_no_whole_export_is_named_and_not_judged() {
 fn measure(items: u64) -> (u64, Duration) {
     let bucket = tempfile::tempdir().unwrap();
     let mut export = Export::new(bucket.path());
-    // Of ten items, two are a product and eight are two orders; what belongs together is in different parts.
+    // Of ten items, four are of a product and six are orders; what belongs together is in different parts.
     let groups = items / 10;
-    let of = |n: u64| [order(2 * n, [n, (n + 1) % groups]), order(2 * n + 1, [n, (n * 7 + 3) % groups])];
+    let of = |n: u64| (0..6).map(move |k| (6 * n + k, [n, (n + 1 + k * 7) % groups]));
     let mut reserved = vec![0_u64; usize::try_from(groups).unwrap()];
-    for n in 0..groups {
-        for product in [n, (n + 1) % groups, n, (n * 7 + 3) % groups] {
-            reserved[usize::try_from(product).unwrap()] += 1;
-        }
+    for product in (0..groups).flat_map(of).flat_map(|(_, products)| products) {
+        reserved[usize::try_from(product).unwrap()] += 1;
     }
-    export.part((0..groups).flat_map(|n| product(n, reserved[usize::try_from(n).unwrap()])));
+    let product = |n: u64| product(n, reserved[usize::try_from(n).unwrap()]);
     for part in 0..4 {
-        export.part((0..groups).flat_map(of).map(|[head, one, two, confirmed]| match part {
-            0 => confirmed,
-            1 => two,
-            2 => head,
-            _ => one,
-        }));
+        export.part((0..groups).map(|n| product(n)[part].clone()));
     }
+    export.part((0..groups).flat_map(of).map(|(number, products)| order(number, products)));
     export.finish();
     assert_eq!(export.items, items);
 

@@ -158,6 +158,27 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An object that may be left out, and that `null` empties.
+    pub fn clearable_object<T: FromFields + Default>(&mut self, name: &str) -> Option<Option<T>> {
+        let Some(raw) = self.members.remove(name) else { return Some(None) };
+        if raw.get() == "null" {
+            return Some(Some(T::default()));
+        }
+        let at = self.pointer(name);
+        let Some(mut fields) = Fields::open(raw, at.clone()) else {
+            self.faults.push(Fault::new(at, "must be an object"));
+            return None;
+        };
+        let value = T::from_fields(&mut fields);
+        self.faults.extend(fields.close());
+        value.map(Some)
+    }
+
+    /// The names of the members that have not been read yet, for an object that has whatever its sender wants.
+    pub fn names(&self) -> Vec<String> {
+        self.members.keys().cloned().collect()
+    }
+
     fn read<T: FromJson>(&mut self, name: &str, raw: &RawValue) -> Option<T> {
         let read = match Json::new(raw) {
             Some(json) => T::from_json(json),
@@ -204,8 +225,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes a fault of the object as a whole.
-    pub fn fault(&mut self, detail: &str) {
+    pub fn fault(&mut self, detail: impl Into<String>) {
         self.faults.push(Fault::new(self.at.clone(), detail));
+    }
+
+    /// Notes a fault of a member.
+    pub fn fault_of(&mut self, name: &str, detail: impl Into<String>) {
+        self.faults.push(Fault::new(self.pointer(name), detail));
     }
 
     /// Whether nothing has been found wrong so far.

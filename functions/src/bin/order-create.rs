@@ -19,7 +19,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let customer_id = new.customer(&caller)?;
 
     let items = new.items.into_iter().map(|item| (app.new_id(), item)).collect();
-    let draft = OrderDraft { order_id: app.new_id(), customer_id, items, now: app.now() };
+    let draft = OrderDraft { order_id: app.new_id(), customer_id, items, metadata: new.metadata, now: app.now() };
     let respond = |order: &OrderDetails| http::created(&format!("/orders/{}", order.order.order_id), order);
     let idempotency = request.idempotency(&caller, draft.now, respond)?;
     let placed = orders::place(&app.table, &draft, &caller.into(), &app.order_policy, idempotency.as_ref()).await?;

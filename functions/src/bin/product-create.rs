@@ -21,7 +21,8 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let product = Product::new(app.new_id(), new, app.now());
     let respond = |product: &Product| http::created(&format!("/products/{}", product.product_id), product);
     let idempotency = request.idempotency(&caller, product.created_at, respond)?;
-    let created = products::create(&app.table, product, idempotency.as_ref()).await?;
+    let by = (caller.user_id, app.new_id());
+    let created = products::create(&app.table, product, by, idempotency.as_ref()).await?;
 
     http::idempotent(created, respond)
 }

@@ -14,11 +14,13 @@ async fn main() -> Result<(), entry::StartupError> {
 }
 
 async fn handle(app: &App, request: Request) -> Result<Response> {
-    request.caller()?.require_admin()?;
+    let caller = request.caller()?;
+    caller.require_admin()?;
     let product_id = request.path_id("product_id", Resource::Product)?;
     let change: ProductChange = request.json()?;
 
-    let product = products::update(&app.table, product_id, &change, request.if_match()?.as_deref(), app.now()).await?;
+    let (if_match, by) = (request.if_match()?, (caller.user_id, app.new_id()));
+    let product = products::update(&app.table, product_id, &change, if_match.as_deref(), by, app.now()).await?;
 
     http::ok(&product)
 }

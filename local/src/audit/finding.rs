@@ -20,7 +20,7 @@ impl Violation {
     }
 }
 
-/// `PRODUCT#… PRODUCT: 2 are reserved, but orders hold 3`
+/// `PRODUCT#… STOCK#00: 2 are reserved, but orders hold 3`
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.pk, self.sk, self.what)
@@ -30,16 +30,6 @@ impl fmt::Display for Violation {
 /// A state that one transaction leaves when only some of its writes are there, named by what is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tear {
-    /// Placing or deleting an order.
-    PartsWithoutOrder,
-    /// Placing an order; adding, changing or removing a line; deleting a pending order.
-    TotalWithoutLines,
-    /// A change of an order's status.
-    StatusWithoutHistory,
-    /// A change of an order's status.
-    HistoryWithoutStatus,
-    /// Deleting a cancelled order.
-    HalfDeletedOrder,
     /// Everything that moves stock between the shelf and an order, or out of the shop.
     ReservationWithoutLine,
     /// Everything that moves stock between the shelf and an order, or out of the shop.
@@ -48,12 +38,16 @@ pub enum Tear {
     OwnerWithoutEntity,
     /// Creating, renaming or deleting a product; registering.
     EntityWithoutOwner,
-    /// Creating or deleting a product with several items of stock.
+    /// Creating or deleting a product.
     StockWithoutProduct,
-    /// Creating or deleting a product with several items of stock; spreading its stock.
+    /// Creating or deleting a product; spreading its stock.
     ProductWithoutStock,
-    /// Changing the price of a product with several items of stock.
-    StockAtOldPrice,
+    /// Spreading the stock of a product.
+    UncountedStock,
+    /// Changing the name or the price of a product.
+    StockUnlikeProduct,
+    /// Creating or counting a product, a movement of its stock; everything that moves pieces between its shards.
+    MovementWithoutStock,
     /// Registering, and logging in at the same instant.
     SessionWithoutUser,
     /// Creating something under an idempotency key.
@@ -63,18 +57,15 @@ pub enum Tear {
 impl fmt::Display for Tear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::PartsWithoutOrder => "lines or history without their order",
-            Self::TotalWithoutLines => "an order's total without its lines, or lines without their total",
-            Self::StatusWithoutHistory => "a status without its history",
-            Self::HistoryWithoutStatus => "a history without its status",
-            Self::HalfDeletedOrder => "a cancelled order that is deleted in part",
             Self::ReservationWithoutLine => "a reservation without its line",
             Self::LineWithoutReservation => "a line without its reservation",
             Self::OwnerWithoutEntity => "an owner item without its entity",
             Self::EntityWithoutOwner => "an entity without its owner item",
             Self::StockWithoutProduct => "stock without its product",
-            Self::ProductWithoutStock => "a product without some of its stock items",
-            Self::StockAtOldPrice => "stock without its product's price",
+            Self::ProductWithoutStock => "a product without some of its stock",
+            Self::UncountedStock => "stock that its product does not count",
+            Self::StockUnlikeProduct => "stock without its product's name or price",
+            Self::MovementWithoutStock => "a movement without its stock, or stock without its movement",
             Self::SessionWithoutUser => "a session without its user",
             Self::RecordWithoutEffect => "an idempotency record without its effect",
         })
@@ -124,7 +115,6 @@ impl Remedy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub cause: Cause,
-    /// May be empty: a repair of stock that only the repair of an order makes necessary.
     pub violations: Vec<Violation>,
     pub remedy: Remedy,
 }
@@ -144,7 +134,7 @@ impl Finding {
     }
 }
 
-/// `ORDER#… ORDER: total is 5, but the lines come to 2 [torn: …]`, a line per violation.
+/// `PRODUCT#… STOCK#00: 3 are reserved, but orders hold 2 [torn: …]`, a line per violation.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, violation) in self.violations.iter().enumerate() {
@@ -209,7 +199,7 @@ impl Write {
     }
 }
 
-/// `update ORDER#… ORDER: total = 2; if total = 5 and version = 3`
+/// `update PRODUCT#… STOCK#00: price = 2; if price = 5 and gsi1sk = "pen"`
 impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let conditions = |as_read: &AsRead| {

@@ -1,9 +1,11 @@
 //! All items of a table, sorted by what they belong to, in memory that does not grow with them.
 //!
-//! What belongs together lies anywhere in a table or an export: a line far from its product, a name far from whose it is. So the
+//! What belongs together lies anywhere in a table or an export: an order far from its products, a name far from whose it is. So the
 //! items are sorted by their subject before anything is judged, and judged one subject at a time. `SQLite` sorts, in a file of its
 //! own in `TMPDIR` that nobody else can see and that ends with the audit: some 700 bytes an item on the disk, and a few megabytes
 //! of memory however many there are. State that is kept for each order and product in memory would do for a small table only.
+
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 use serde_json::Value;
@@ -28,29 +30,28 @@ pub struct Incoming {
 }
 
 /// A line of an order that holds pieces or has held them, with what tells how stock that does not agree came to be so.
-pub struct Held<'a> {
-    pub product_id: &'a str,
+pub struct Held {
+    pub line: Item,
     pub shard: u64,
-    pub line: &'a Item,
-    pub pieces: u64,
-    /// Whether the order holds them as it is.
+    /// Whether the order holds them.
     pub now: bool,
-    /// Whether it holds them once it is repaired.
-    pub then: bool,
     /// Whether it is CONFIRMED, and may be shipped.
     pub confirmed: bool,
-    /// When its pieces left the shop; in milliseconds since the epoch, as is `touched`.
+    /// When its pieces left the shop, unless they are back; in milliseconds since the epoch, as is `touched`.
     pub shipped_at: Option<u64>,
     /// When the order was last written.
     pub touched: u64,
 }
 
-/// What orders hold of one item of stock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Holding {
-    pub shard: u64,
-    pub now: u64,
-    pub then: u64,
+/// What orders tell of the pieces of one shard.
+#[derive(Clone, Copy)]
+pub struct Evidence {
+    /// Pieces that left the shop after the shard was last written: it was not told.
+    pub left: i128,
+    /// Pieces in CONFIRMED orders that were last written before the shard was: it may have been told that they leave.
+    pub leaving: i128,
+    /// Pieces that left the shop and are not back.
+    pub gone: i128,
 }
 
 impl Incoming {
@@ -66,8 +67,10 @@ impl Incoming {
              CREATE TABLE incoming (subject TEXT NOT NULL, pk TEXT NOT NULL, sk TEXT NOT NULL, attributes TEXT NOT NULL);
              CREATE TABLE incoming_lines (
                  product_id TEXT NOT NULL, shard INTEGER NOT NULL, pk TEXT NOT NULL, sk TEXT NOT NULL,
-                 pieces INTEGER NOT NULL, now INTEGER NOT NULL, later INTEGER NOT NULL, confirmed INTEGER NOT NULL, shipped_at INTEGER, touched INTEGER NOT NULL
+                 pieces INTEGER NOT NULL, now INTEGER NOT NULL, confirmed INTEGER NOT NULL, shipped_at INTEGER,
+                 touched INTEGER NOT NULL
              );
+             CREATE TABLE moved (product_id TEXT PRIMARY KEY, amount INTEGER) WITHOUT ROWID;
              BEGIN;"
         ))?;
         Ok(Self { db, items: 0, unknown: Vec::new(), latest: 0 })
@@ -148,19 +151,18 @@ impl Items {
         Ok(statement.query_row(params![pk, sk], item).optional()?)
     }
 
-    pub fn hold(&self, held: &Held<'_>) -> Result {
+    pub fn hold(&self, held: &Held) -> Result {
+        let Held { line, shard, now, confirmed, shipped_at, touched } = held;
         // Nobody orders so many; what a broken line says must not make the sum of all overflow.
-        let pieces = held.pieces.min(1 << 40);
-        let Held { product_id, shard, line, now, then, confirmed, shipped_at, touched, .. } = held;
-        let mut insert = self.db.prepare_cached("INSERT INTO incoming_lines VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+        let pieces = line.number("quantity").unwrap_or_default().min(1 << 40);
+        let mut insert = self.db.prepare_cached("INSERT INTO incoming_lines VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
         insert.execute(params![
-            product_id,
+            line.text("product_id"),
             signed(*shard),
             line.pk,
             line.sk,
             signed(pieces),
             now,
-            then,
             confirmed,
             shipped_at.map(signed),
             signed(*touched),
@@ -168,12 +170,27 @@ impl Items {
         Ok(())
     }
 
+    /// Adds a movement to the others of its product. `None` cannot be read, and neither can their sum then.
+    pub fn carry(&self, product_id: &str, amount: Option<i64>) -> Result {
+        let mut add = self.db.prepare_cached(
+            "INSERT INTO moved VALUES (?1, ?2) ON CONFLICT (product_id) DO UPDATE SET amount = amount + excluded.amount",
+        )?;
+        add.execute(params![product_id, amount])?;
+        Ok(())
+    }
+
+    /// What the movements of a product come to, unless one of them cannot be read.
+    pub fn moved(&self, product_id: &str) -> Result<Option<i64>> {
+        let mut statement = self.db.prepare_cached("SELECT amount FROM moved WHERE product_id = ?1")?;
+        Ok(statement.query_row(params![product_id], |row| row.get(0)).optional()?.unwrap_or(Some(0)))
+    }
+
     /// Sorts what was held by product.
     pub fn all_held(&self) -> Result {
         self.db.execute_batch(
             "CREATE TABLE lines (
                  product_id TEXT, shard INTEGER, pk TEXT, sk TEXT,
-                 pieces INTEGER, now INTEGER, later INTEGER, confirmed INTEGER, shipped_at INTEGER, touched INTEGER,
+                 pieces INTEGER, now INTEGER, confirmed INTEGER, shipped_at INTEGER, touched INTEGER,
                  PRIMARY KEY (product_id, shard, pk, sk)
              ) WITHOUT ROWID;
              INSERT INTO lines SELECT * FROM incoming_lines ORDER BY product_id, shard, pk, sk;
@@ -183,17 +200,14 @@ impl Items {
     }
 
     /// What orders hold of a product, by shard.
-    pub fn holdings(&self, product_id: &str) -> Result<Vec<Holding>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT shard, SUM(pieces * now), SUM(pieces * later) FROM lines WHERE product_id = ?1 GROUP BY shard",
-        )?;
-        let rows = statement.query_map(params![product_id], |row| {
-            Ok(Holding { shard: unsigned(row.get(0)?), now: unsigned(row.get(1)?), then: unsigned(row.get(2)?) })
-        })?;
+    pub fn held(&self, product_id: &str) -> Result<BTreeMap<u64, u64>> {
+        let mut statement =
+            self.db.prepare_cached("SELECT shard, SUM(pieces) FROM lines WHERE product_id = ?1 AND now GROUP BY shard")?;
+        let rows = statement.query_map(params![product_id], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The keys of the lines that hold pieces of one item of stock.
+    /// The keys of the lines that hold pieces of one shard.
     pub fn lines_of(&self, product_id: &str, shard: u64) -> Result<Vec<(String, String)>> {
         let mut statement = self.db.prepare_cached("SELECT pk, sk FROM lines WHERE product_id = ?1 AND shard = ?2 AND now")?;
         let rows = statement.query_map(params![product_id, signed(shard)], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -210,18 +224,20 @@ impl Items {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Pieces that left the shop after `touched`, and pieces that CONFIRMED orders hold that were last written before it.
-    pub fn evidence(&self, product_id: &str, shard: u64, touched: u64) -> Result<(u64, u64)> {
+    /// What orders tell of a shard that was last written when it was `touched`.
+    pub fn evidence(&self, product_id: &str, shard: u64, touched: u64) -> Result<Evidence> {
         let mut statement = self.db.prepare_cached(
             "SELECT
                  COALESCE(SUM(CASE WHEN shipped_at > :touched THEN pieces END), 0),
-                 COALESCE(SUM(CASE WHEN confirmed AND touched < :touched THEN pieces END), 0)
+                 COALESCE(SUM(CASE WHEN confirmed AND touched < :touched THEN pieces END), 0),
+                 COALESCE(SUM(CASE WHEN shipped_at IS NOT NULL THEN pieces END), 0)
              FROM lines WHERE product_id = :product AND shard = :shard",
         )?;
-        let sums = statement
-            .query_row(named_params! {":product": product_id, ":shard": signed(shard), ":touched": signed(touched)}, |row| {
-                Ok((unsigned(row.get(0)?), unsigned(row.get(1)?)))
-            })?;
+        let named = named_params! {":product": product_id, ":shard": signed(shard), ":touched": signed(touched)};
+        let sums = statement.query_row(named, |row| {
+            let sum = |column| row.get::<_, i64>(column).map(i128::from);
+            Ok(Evidence { left: sum(0)?, leaving: sum(1)?, gone: sum(2)? })
+        })?;
         Ok(sums)
     }
 }

@@ -1,15 +1,22 @@
 //! What the audit knows of the table's layout: which items there are, which of them belong together, and which of their
 //! attributes its rules look at. The rules themselves are in `order`, `product` and `owner`.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
-use shared::domain::Folded;
+use shared::domain::{Folded, StockShards};
+use shared::store::SavedResponse;
 use shared::store::schema::{self, ItemKind, Naming};
-pub use shared::store::schema::{history_sk, stock_sk};
+pub use shared::store::schema::{stock_gsi1sk, stock_sk};
 
-/// Subjects of products, orders and users begin with these.
+/// Subjects of orders, movements, products and users begin with these.
 pub const ORDERS: &str = schema::ORDER.pk.prefix();
+pub const MOVEMENTS: &str = schema::MOVEMENT.pk.prefix();
 pub const PRODUCTS: &str = schema::PRODUCT.pk.prefix();
 pub const USERS: &str = schema::USER.pk.prefix();
+
+/// Shards that the stock of a product can have.
+pub const MAX_SHARDS: u64 = StockShards::MAX as u64;
 
 /// Seconds that an idempotency record is kept.
 pub const RECORD_KEPT: u64 = 24 * 60 * 60;
@@ -46,6 +53,13 @@ impl Item {
         !self.attributes[name].is_null()
     }
 
+    /// The parts of a map in it by their ids, each as if it were an item: its `sk` is the path to it.
+    pub fn parts(&self, map: &str) -> Vec<(&str, Self)> {
+        let parts = self.attributes[map]["M"].as_object().into_iter().flatten();
+        let path = |id| format!("{} {map}.{id}", self.sk);
+        parts.map(|(id, part)| (id.as_str(), Self { pk: self.pk.clone(), sk: path(id), attributes: part["M"].clone() })).collect()
+    }
+
     /// The condition that these attributes are as they were read.
     pub fn as_read(&self, names: &[&'static str]) -> Vec<(&'static str, Option<Value>)> {
         names.iter().map(|name| (*name, Some(self.attributes[name].clone()).filter(|value| !value.is_null()))).collect()
@@ -70,13 +84,12 @@ fn id_of(pk: &str) -> &str {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Product,
-    /// A shard of a product's stock, but for the first; `None`: its number is none from 1 up.
+    /// A shard of a product's stock; `None`: its key has no number that a shard can have.
     Stock(Option<u64>),
     /// Says who owns a name that only one may have.
     Owner,
+    Movement,
     Order,
-    Line,
-    History,
     User,
     Sessions,
     Record,
@@ -97,11 +110,10 @@ impl Kind {
             schema::PRODUCT => Self::Product,
             schema::STOCK => {
                 let number = schema::STOCK.sk.part(sk).and_then(|number| number.parse().ok());
-                Self::Stock(number.filter(|number| *number > 0))
+                Self::Stock(number.filter(|number| *number < MAX_SHARDS && stock_sk(*number) == sk))
             }
+            schema::MOVEMENT => Self::Movement,
             schema::ORDER => Self::Order,
-            schema::ORDER_ITEM => Self::Line,
-            schema::HISTORY => Self::History,
             schema::USER => Self::User,
             schema::SESSIONS => Self::Sessions,
             schema::IDEMPOTENCY => Self::Record,
@@ -116,8 +128,21 @@ impl Kind {
     /// The attributes that rules look at, or that a repair must find as they were.
     fn kept(self) -> &'static [&'static str] {
         match self {
-            Self::Product => &["gsi1pk", "gsi1sk", "price", "quantity", "reserved", "stock_shards", "version", "updated_at"],
-            Self::Stock(_) => &["price", "quantity", "reserved", "version", "updated_at"],
+            Self::Product => &["gsi1pk", "gsi1sk", "price", "version", "updated_at"],
+            Self::Stock(_) => &[
+                "gsi1pk",
+                "gsi1sk",
+                "price",
+                "quantity",
+                "reserved",
+                "shipped",
+                "received",
+                "stock_shards",
+                "shards",
+                "version",
+                "updated_at",
+            ],
+            Self::Movement => &["amount", "created_at"],
             Self::Order => &[
                 "gsi1pk",
                 "gsi1sk",
@@ -127,12 +152,12 @@ impl Kind {
                 "status",
                 "total",
                 "item_count",
+                "lines",
+                "history",
                 "version",
                 "created_at",
                 "updated_at",
             ],
-            Self::Line => &["product_id", "quantity", "price", "shard", "updated_at"],
-            Self::History => &["at", "from", "to", "stock"],
             Self::User => &["updated_at"],
             Self::Sessions => &["sessions", "expires_at"],
             Self::Owner => &["product_id", "user_id"],
@@ -140,16 +165,6 @@ impl Kind {
             Self::Attempts | Self::Settings => &[],
         }
     }
-}
-
-pub fn history_version(sk: &str) -> Option<u64> {
-    schema::HISTORY.sk.part(sk)?.parse().ok()
-}
-
-/// `gsi2pk` of the orders with a status in the part of the list that an order is in.
-pub fn moved_to(gsi2pk: &str, status: &str) -> String {
-    let shard = gsi2pk.rsplit('#').next().unwrap_or_default();
-    schema::ORDERS_BY_STATUS.with(&[&status, &shard])
 }
 
 /// An item as the audit keeps it, and the subjects that it belongs to: nothing else must be known to judge a subject, but what
@@ -174,36 +189,51 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
             [pk.clone()].into_iter().chain(namings.iter().filter_map(named)).collect()
         }
         Kind::Record => {
-            let (made, within) = effect(of("answer"));
-            if let Some(sk) = within {
-                kept.insert("effect".to_owned(), text(sk));
+            let made = made_by(item["answer"]["B"].as_str().unwrap_or_default());
+            let subject = made.as_ref().map(|made| subject(&made.pk, &made.sk));
+            if let Some(Made { pk, sk, line }) = made {
+                let named = [("made_pk", Some(pk)), ("made_sk", Some(sk)), ("made_line", line)];
+                kept.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value?)))));
             }
-            made.into_iter().collect()
+            subject.into_iter().collect()
         }
         Kind::Attempts | Kind::Settings => vec![],
         // Beside the account that they are of.
         Kind::Sessions => vec![schema::USER.pk.with(&[&id_of(&pk)])],
-        Kind::Stock(_) | Kind::Owner | Kind::Order | Kind::Line | Kind::History => {
-            vec![pk.clone()]
-        }
+        Kind::Stock(_) | Kind::Owner | Kind::Movement | Kind::Order => vec![subject(&pk, &sk)],
     };
     Ok((Item { pk, sk, attributes: Value::Object(kept) }, subjects))
 }
 
-/// The key of what a remembered answer says was made.
-fn effect(answer: &str) -> (Option<String>, Option<String>) {
-    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
-    let body: Value = answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+/// What an item belongs to. A movement stands for itself: a product may have had any number of them.
+fn subject(pk: &str, sk: &str) -> String {
+    if pk.starts_with(MOVEMENTS) { format!("{pk}#{sk}") } else { pk.to_owned() }
+}
+
+/// What a saved response says was made: an item, or a line in it.
+#[derive(Debug, PartialEq)]
+struct Made {
+    pk: String,
+    sk: String,
+    line: Option<String>,
+}
+
+/// `answer`: as a record has it, in Base64.
+fn made_by(answer: &str) -> Option<Made> {
+    let bytes = BASE64_STANDARD.decode(answer).ok()?;
+    let response: Value = serde_json::from_str(&SavedResponse::unpacked(&bytes)?.0).ok()?;
+    let body: Value = serde_json::from_str(response["body"].as_str()?).ok()?;
     let id = |name: &str| body[name].as_str();
-    match (id("order_id"), id("order_item_id"), id("product_id")) {
-        (Some(order), Some(line), _) => (Some(schema::ORDER.pk.with(&[&order])), Some(schema::ORDER_ITEM.sk.with(&[&line]))),
-        (Some(order), None, _) => (Some(schema::ORDER.pk.with(&[&order])), Some(schema::ORDER.sk.with(&[]))),
-        (None, None, Some(product)) => (Some(schema::PRODUCT.pk.with(&[&product])), Some(schema::PRODUCT.sk.with(&[]))),
-        _ => (None, None),
-    }
+    let (kind, pk, sk, line) = match (id("order_id"), id("movement_id"), id("product_id")) {
+        (Some(order), _, _) => (&schema::ORDER, order, "", id("order_item_id")),
+        (None, Some(movement), Some(product)) => (&schema::MOVEMENT, product, movement, None),
+        (None, None, Some(product)) => (&schema::PRODUCT, product, "", None),
+        _ => return None,
+    };
+    Some(Made { pk: kind.pk.with(&[&pk]), sk: kind.sk.with(&[&sk]), line: line.map(str::to_owned) })
 }
 
 /// The latest moment that an item tells of, in milliseconds since the epoch.
 pub fn moment(item: &Item) -> Option<u64> {
-    ["updated_at", "at", "created_at"].iter().filter_map(|name| item.number(name)).max()
+    ["updated_at", "created_at"].iter().filter_map(|name| item.number(name)).max()
 }

@@ -89,15 +89,11 @@ function markSelected() {
   }
 }
 
-function fields(line) {
-  const list = element("dl", {});
-  for (const [name, value] of Object.entries(line)) {
-    // Where CloudWatch finds its metrics: as long as all the rest, and the same in every line.
-    if (name === "_aws") continue;
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));
-  }
-  return list;
+/** Names, each with its value. */
+function fields(pairs) {
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const one = ([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, text(value)));
+  return element("dl", {}, ...pairs.map(one));
 }
 
 function lineCard(line) {
@@ -111,7 +107,9 @@ function lineCard(line) {
   }
   if (parsed === null || typeof parsed !== "object") return element("article", {}, title, raw);
   const written = element("details", {}, element("summary", {}, "As written"), raw);
-  return element("article", {}, title, fields(parsed), written);
+  // `_aws` is where CloudWatch finds its metrics: as long as all the rest, and the same in every line.
+  const told = Object.entries(parsed).filter(([name]) => name !== "_aws");
+  return element("article", {}, title, fields(told), written);
 }
 
 /** Lines may come a moment after their request's answer, so this is asked again while a request is selected. */
@@ -139,8 +137,22 @@ async function pollLines() {
 
 // Items
 
+/** The entities of which each has a page, and how that is made of what the server tells. */
+const PAGES = { Products: productPage, Orders: orderPage };
+/** What a row of a list shows of money, which is stored in minor units. */
+const MONEY = ["price", "total"];
+
+const money = (minor) => (minor / 100).toFixed(2);
+
+function linkTo(entity, id, text) {
+  return element("a", { href: `#items/${encodeURIComponent(entity)}/${encodeURIComponent(id)}` }, text);
+}
+
 function cell(name, value) {
   if (value === undefined) return element("td", {});
+  if (typeof value === "number" && MONEY.includes(name)) {
+    return element("td", { class: "number", title: String(value) }, money(value));
+  }
   if (typeof value === "number" && name.endsWith("_at")) {
     // Whatever DynamoDB expires by is in seconds.
     const millis = name === "expires_at" ? value * 1000 : value;
@@ -158,7 +170,13 @@ function columns(items) {
   return names.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
-function showItems(wanted) {
+function itemRow(item, names, leads) {
+  const link = () => element("td", { title: item.pk }, linkTo(leads.to, item.pk.slice(leads.behind.length), item.pk));
+  return element("tr", {}, ...names.map((name) => (name === "pk" && leads !== null ? link() : cell(name, item[name]))));
+}
+
+function showItems() {
+  const [, wanted, id] = place();
   const known = entities.filter((entity) => entity.count > 0 || entity.name !== "Others");
   const entity = known.find((entity) => entity.name === wanted) ?? known[0];
   if (entity === undefined) return;
@@ -168,23 +186,117 @@ function showItems(wanted) {
     return element("li", {}, link);
   });
   byId("entities").replaceChildren(...links);
-  byId("entity-title").textContent = entity.name;
+  if (id && Object.hasOwn(PAGES, entity.name)) readPage(entity.name, id);
+  else showList(entity);
+}
+
+function showList(entity) {
   const some = entity.items.length < entity.count;
-  byId("entity-about").textContent =
-    entity.count === 0 ? "There are none." : some ? `The first ${entity.items.length} of ${entity.count}` : "";
+  const about = entity.count === 0 ? "There are none." : some ? `The first ${entity.items.length} of ${entity.count}` : "";
+  showTitle(entity.name, about);
   const names = columns(entity.items);
   const number = (name) => !name.endsWith("_at") && entity.items.every((item) => ["number", "undefined"].includes(typeof item[name]));
   const heads = names.map((name) => element("th", { scope: "col", class: number(name) ? "number" : "" }, name));
   byId("item-names").replaceChildren(...(names.length === 0 ? [] : [element("tr", {}, ...heads)]));
-  byId("item-rows").replaceChildren(
-    ...entity.items.map((item) => element("tr", {}, ...names.map((name) => cell(name, item[name])))),
-  );
+  byId("item-rows").replaceChildren(...entity.items.map((item) => itemRow(item, names, entity.leads)));
+}
+
+/** Shows of which things the rest tells: of a list, or of parts of a page if there are any. */
+function showTitle(title, about, parts = null) {
+  byId("entity-title").textContent = title;
+  byId("entity-about").textContent = about;
+  byId("item-list").hidden = parts !== null;
+  byId("item-page").hidden = parts === null;
+  byId("item-page").replaceChildren(...(parts ?? []));
+}
+
+/** Reads one product or order and shows its page, with a way back to the list. */
+async function readPage(entity, id) {
+  const asked = location.hash;
+  const back = element("p", {}, element("a", { href: `#items/${entity}` }, `All ${entity.toLowerCase()}`));
+  let title = id;
+  let about = "";
+  let parts = [];
+  try {
+    const told = await ask(`items/${entity.toLowerCase()}/${encodeURIComponent(id)}`);
+    ({ title, about, parts } = PAGES[entity](told, id));
+  } catch (error) {
+    about = error.message;
+  }
+  // Whoever looks may have gone on meanwhile.
+  if (location.hash === asked) showTitle(title, about, [back, ...parts]);
+}
+
+/**
+ * A table below a heading that names it, or what is said if it has no rows. Names that begin with `#` are of columns of numbers;
+ * the first cell of each row names the row.
+ */
+function tablePart(title, names, rows, none) {
+  const id = `part-${title.toLowerCase()}`;
+  const heading = element("h3", { id }, title);
+  if (rows.length === 0) return element("section", {}, heading, element("p", {}, none));
+  const kind = names.map((name) => (name.startsWith("#") ? "number" : ""));
+  const heads = names.map((name, at) => element("th", { scope: "col", class: kind[at] }, name.replace(/^#/, "")));
+  const cells = (row) =>
+    row.map((value, at) => element(at === 0 ? "th" : "td", { class: kind[at], ...(at === 0 && { scope: "row" }) }, value ?? ""));
+  const head = element("thead", {}, element("tr", {}, ...heads));
+  const body = element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells(row))));
+  return element("section", {}, heading, element("table", { "aria-labelledby": id }, head, body));
+}
+
+function productPage({ product, stock, movements }, id) {
+  const kinds = ["received", "quantity", "reserved", "shipped"];
+  const shards = stock.map((shard) => [Number(shard.shard), ...kinds.map((kind) => shard[kind])]);
+  if (shards.length > 0) shards.push(["Total", ...kinds.map((kind) => stock.reduce((sum, shard) => sum + shard[kind], 0))]);
+  const moved = movements.map(({ created_at, kind, amount, reason, by }) => [
+    dateAndTime(created_at), kind, amount > 0 ? `+${amount}` : amount, reason, by,
+  ]);
+  const parts = [
+    tablePart("Books", ["Shard", "#Received", "#Quantity", "#Reserved", "#Shipped"], shards, "It has no stock."),
+    tablePart("Movements", ["Time", "Kind", "#Amount", "Reason", "By"], moved, "There are none."),
+  ];
+  if (product === null) return { title: id, about: "It is no longer in the shop.", parts };
+  const facts = fields([["SKU", product.sku ?? "none"], ["Price", money(product.price)]]);
+  return { title: product.name, about: id, parts: [facts, ...parts] };
+}
+
+function orderPage({ order, names }, id) {
+  const product = (id) => linkTo("Products", id, names[id] ?? id);
+  // Ids begin with their time, and versions count up.
+  const lines = Object.entries(order.lines ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const history = Object.entries(order.history ?? {}).sort(([a], [b]) => a - b);
+  const listed = lines.map(([, { product_id, quantity, price, shard }]) => [
+    product(product_id), quantity, money(price), money(quantity * price), shard,
+  ]);
+  const lost = (products) => element("ul", {}, ...products.map((id) => element("li", {}, product(id))));
+  const timeline = ["Time", "Status", "By", "Reason", "Effect on stock", "Not restocked"];
+  const changes = history.map(([, { at, from, to, by, reason, stock, not_restocked }]) => [
+    dateAndTime(at), `${from} → ${to}`, by ?? "the shop", reason, stock, not_restocked && lost(not_restocked),
+  ]);
+  const facts = [
+    ["Status", order.status],
+    ["Customer", order.customer_id],
+    ["Total", money(order.total)],
+    ["Created", dateAndTime(order.created_at)],
+    ["Updated", dateAndTime(order.updated_at)],
+  ];
+  const metadata = Object.entries(order.metadata ?? {});
+  return {
+    title: `Order ${id}`,
+    about: "",
+    parts: [
+      fields(facts),
+      ...(metadata.length === 0 ? [] : [element("section", {}, element("h3", {}, "Metadata"), fields(metadata))]),
+      tablePart("Lines", ["Product", "#Quantity", "#Price", "#Line total", "#Shard"], listed, "It has none."),
+      tablePart("Timeline", timeline, changes, "Its status has not changed."),
+    ],
+  };
 }
 
 async function readItems() {
   try {
     ({ entities } = await ask("items"));
-    showItems(place()[1]);
+    showItems();
   } catch (error) {
     byId("entity-title").textContent = "The items cannot be read";
     byId("entity-about").textContent = error.message;
@@ -193,10 +305,10 @@ async function readItems() {
 
 // The page
 
-/** `#items/Orders` as `["items", "Orders"]`. */
+/** `#items/Orders/7` as `["items", "Orders", "7"]`; what is not there is `null`. */
 function place() {
-  const [view, ...rest] = location.hash.slice(1).split("/");
-  return [view === "items" ? "items" : "requests", rest.length === 0 ? null : decodeURIComponent(rest.join("/"))];
+  const [view, what = null, id = null] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  return [view === "items" ? "items" : "requests", what, id];
 }
 
 function show() {
@@ -210,8 +322,9 @@ function show() {
   selected = view === "requests" ? what : null;
   byId("request").hidden = selected === null;
   markSelected();
+  byId("entity").scrollTop = 0;
   if (view === "items" && changed) readItems();
-  else if (view === "items") showItems(what);
+  else if (view === "items") showItems();
   pollLines().catch(() => {});
 }
 

@@ -57,7 +57,7 @@ pub(super) fn headers() -> Value {
     let text = || json!({"type": "string"});
     json!({
         "X-Request-Id": header(text(), "The id of this request, in the log too"),
-        "ETag": header(json!({"type": "string", "pattern": "^\"[0-9]+\"$"}), "The version of what is answered, or of the order that it is a part of; a strong validator"),
+        "ETag": header(json!({"type": "string", "pattern": "^\"[0-9]+(-[0-9]+)?\"$"}), "The version of what is answered, or of the order that it is a part of; a strong validator"),
         "Location": header(json!({"type": "string", "pattern": "^/"}), "The path of what was made"),
         "Link": header(text(), "The next page, `rel=\"next\"`, if there is one"),
         "Idempotent-Replayed": header(json!({"const": "true"}), "There when the request was carried out before, and this is its answer of then"),

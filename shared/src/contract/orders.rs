@@ -8,7 +8,7 @@ use super::{
     schema::{field, input, merged, object, query, reference, with},
     text::text_pattern,
 };
-use crate::domain::{Order, Quantity, Reason, Role, Status};
+use crate::domain::{Metadata, Order, Quantity, Reason, Role, Status};
 
 pub(super) const ORDERS: Resource = Resource {
     tag: "orders",
@@ -154,13 +154,13 @@ const ROUTES: &[Route] = &[
         key: "PUT /orders/{order_id}",
         function: "order-update",
         operation_id: "updateOrder",
-        summary: "Take an order one step on in its life",
-        description: "PENDING → CONFIRMED → SHIPPED → DELIVERED → CANCELLED, and CANCELLED may be reached early. Customers confirm and cancel what has not left the shop; the rest is for admins. Asking for the status that it has already changes nothing.",
+        summary: "Take an order one step on in its life, or change its metadata",
+        description: "PENDING → CONFIRMED → SHIPPED → DELIVERED → CANCELLED, and CANCELLED may be reached early. Customers confirm and cancel what has not left the shop; the rest is for admins. Asking for the status that it has already changes nothing. `metadata` is replaced as a whole, by its customer while it is PENDING and by admins always.",
         who: "owner, admin",
-        what: "takes an order one step on in its life",
+        what: "takes an order one step on in its life, or replaces its `metadata`",
         caller: Some(Role::Customer),
         parameters: &["If-Match"],
-        body: Some("StatusChange"),
+        body: Some("OrderChange"),
         success: (200, Some("OrderDetails")),
         headers: &["ETag"],
         problems: &[
@@ -169,6 +169,7 @@ const ROUTES: &[Route] = &[
             "not-found",
             "illegal-transition",
             "empty-order",
+            "order-not-editable",
             "precondition-failed",
             "invalid-request",
         ],
@@ -198,6 +199,24 @@ fn parameters() -> Value {
         "status": query("status", reference("schemas", "Status"), "Only orders with this status"),
         "customer_id": query("customer_id", reference("schemas", "Id"), "Only orders of this customer; another than the caller's own takes an admin"),
     })
+}
+
+/// `sent`: as it may be sent.
+fn metadata(sent: bool) -> Value {
+    let value = json!({"type": "string", "maxLength": Metadata::MAX_VALUE_CHARS});
+    let mut metadata = json!({
+        "type": "object",
+        "additionalProperties": value,
+        "maxProperties": Metadata::MAX_MEMBERS,
+        "description": "What the shop needs to remember with it: an address, the reference of a payment, a note",
+        "examples": [{"payment": "pi_4711"}],
+    });
+    if sent {
+        metadata["propertyNames"] = json!({"minLength": 1, "maxLength": Metadata::MAX_KEY_CHARS, "pattern": text_pattern(true)});
+        metadata["additionalProperties"]["pattern"] = text_pattern(false).into();
+        metadata["description"] = "What the shop needs to remember with it, replaced as a whole; 4,096 bytes of names and values at most. `null` clears it".into();
+    }
+    metadata
 }
 
 fn schemas() -> Value {
@@ -247,6 +266,7 @@ fn schemas() -> Value {
             merged(
                 order(),
                 json!({
+                    "metadata": metadata(false),
                     "items": {"type": "array", "items": reference("schemas", "OrderItem"), "maxItems": Order::MAX_ITEMS, "description": "In the order in which they were added"},
                     "history": {"type": "array", "items": reference("schemas", "HistoryEntry"), "description": "Every change of status, oldest first"},
                 }),
@@ -265,21 +285,27 @@ fn schemas() -> Value {
                 json!({
                     "customer_id": field("Id", "Whom it is for, if not the caller; takes an admin"),
                     "items": {"type": "array", "items": reference("schemas", "NewItem"), "maxItems": Order::MAX_ITEMS, "description": "What to order"},
+                    "metadata": metadata(true),
                 }),
-                &["customer_id", "items"],
+                &["customer_id", "items", "metadata"],
             ),
             "examples",
             json!([{"items": [{"product_id": PRODUCT_ID, "quantity": 2}]}]),
         ),
         "ItemChange": object(json!({"quantity": pieces(Quantity::MAX, 1, "Pieces", 3)}), &[]),
-        "StatusChange": with(
-            input(
+        "OrderChange": with(
+            with(
+                input(
                 json!({
                     "status": reference("schemas", "Status"),
+                    "metadata": metadata(true),
                     "reason": {"type": "string", "minLength": 1, "maxLength": Reason::MAX_CHARS, "pattern": text_pattern(true), "description": "Why; needed to cancel what has left the shop", "examples": ["sent back"]},
                     "restock": {"type": "boolean", "default": false, "description": "Whether what comes back goes on the shelf again; only for what has left the shop"},
                 }),
-                &["reason", "restock"],
+                &["status", "reason", "restock", "metadata"],
+                ),
+                "anyOf",
+                json!([{"required": ["status"], "properties": {"status": {"type": "string"}}}, {"required": ["metadata"]}]),
             ),
             "examples",
             json!([{"status": "CONFIRMED"}]),

@@ -8,7 +8,7 @@ use super::{
     schema::{field, input, merged, object, query, reference, with},
     text::text_pattern,
 };
-use crate::domain::{Description, ProductName, Role, Sku, Stock, StockShards};
+use crate::domain::{Amount, Description, MovementKind, ProductName, Reason, Role, Sku, Stock, StockShards};
 
 pub(super) const PRODUCTS: Resource = Resource {
     tag: "products",
@@ -82,7 +82,7 @@ const ROUTES: &[Route] = &[
         function: "product-update",
         operation_id: "updateProduct",
         summary: "Change some or all fields of a product",
-        description: "Admins only. Fields that are left out keep their value.",
+        description: "Admins only. Fields that are left out keep their value. `If-Match` asks that nothing was written to the product since; whether some of it was sold meanwhile matters only to a change of `quantity`.",
         who: "admin",
         what: "changes some or all of its fields",
         caller: Some(Role::Admin),
@@ -99,6 +99,59 @@ const ROUTES: &[Route] = &[
             "precondition-failed",
             "invalid-request",
         ],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "POST /products/{product_id}/movements",
+        function: "movement-create",
+        operation_id: "createMovement",
+        summary: "Say how many pieces came in or were taken out",
+        description: "Admins only. It adds to what can be sold, or takes from it, whatever is sold meanwhile.",
+        who: "admin",
+        what: "adds pieces or takes some out: `{\"amount\", \"reason\"?}`",
+        caller: Some(Role::Admin),
+        parameters: &["Idempotency-Key"],
+        body: Some("NewMovement"),
+        success: (201, Some("Movement")),
+        headers: &["Idempotent-Replayed"],
+        problems: &[
+            "forbidden",
+            "not-found",
+            "out-of-stock",
+            "invalid-request",
+            "invalid-idempotency-key",
+            "idempotency-key-reused",
+        ],
+        idempotency_key: Some("3c7a1f0e-52d4-4d0b-9a8e-1f6b0c2d4e61"),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /products/{product_id}/movements",
+        function: "movement-list",
+        operation_id: "listMovements",
+        summary: "List the movements of a product, newest first",
+        description: "Admins only. How its pieces came to be: `received` of its stock is the sum of them.",
+        who: "admin",
+        what: "how its pieces came to be, newest first; `?limit=`, `?cursor=`",
+        caller: Some(Role::Admin),
+        parameters: &["limit", "cursor"],
+        success: (200, Some("MovementPage")),
+        headers: &["Link"],
+        problems: &["forbidden", "not-found", "invalid-request", "invalid-cursor"],
+        query: "limit=10",
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /products/{product_id}/stock",
+        function: "stock-get",
+        operation_id: "getStock",
+        summary: "Get the books of a product: where its pieces are",
+        description: "Admins only. `received` is `quantity` and `reserved` and `shipped` together, in all and in each shard.",
+        who: "admin",
+        what: "where its pieces are: received, to be sold, reserved, shipped",
+        caller: Some(Role::Admin),
+        success: (200, Some("Books")),
+        problems: &["forbidden", "not-found"],
         ..Route::PLAIN
     },
     Route {
@@ -134,7 +187,7 @@ struct Field {
 }
 
 /// `shards`: what is said of how the stock is spread.
-fn fields(shards: &str) -> [Field; 6] {
+fn fields(shards: &str) -> [Field; 7] {
     let name = json!({
         "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS, "pattern": text_pattern(true),
         "description": "Unique in the catalogue after NFKC, case folding and collapsing of white space. Kept in NFC, without surrounding space. Control, private-use and invisible characters are refused, but for the joiners and variation selectors of scripts and emoji.",
@@ -151,6 +204,7 @@ fn fields(shards: &str) -> [Field; 6] {
             types: Some(json!("integer")),
             required: true,
         },
+        Field { name: "low_stock_at", schema: low_stock_at(), types: None, required: false },
         Field { name: "stock_shards", schema: stock_shards(1, shards), types: Some(json!("integer")), required: false },
     ]
 }
@@ -167,6 +221,37 @@ fn description() -> Value {
     json!({
         "type": ["string", "null"], "maxLength": Description::MAX_CHARS, "pattern": text_pattern(false),
         "description": "What there is to say about it; `null` for nothing. Of the same characters as a name.", "examples": ["30 cm, brass"],
+    })
+}
+
+fn low_stock_at() -> Value {
+    json!({
+        "type": ["integer", "null"], "minimum": 0, "maximum": Stock::MAX,
+        "description": "The quantity at which stock counts as low; `null` for none", "examples": [5],
+    })
+}
+
+/// Where pieces are.
+fn places() -> Value {
+    let pieces = |description: &str, example: u64| json!({"type": "integer", "minimum": 0, "description": description, "examples": [example]});
+    json!({
+        "received": pieces("Pieces that ever came in, less those that were taken out", 20),
+        "quantity": pieces("Of these, those that can be sold", 12),
+        "reserved": pieces("Those that PENDING and CONFIRMED orders hold", 3),
+        "shipped": pieces("Those that have left the shop and have not come back", 5),
+    })
+}
+
+fn reason() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": Reason::MAX_CHARS, "pattern": text_pattern(true), "description": "Why", "examples": ["delivery 4711"]})
+}
+
+/// Pieces that come in, or go out where there are fewer.
+fn amount() -> Value {
+    let most = i64::try_from(Amount::MAX).unwrap_or(i64::MAX);
+    json!({
+        "type": "integer", "minimum": -most, "maximum": most, "not": {"const": 0},
+        "description": "Pieces: more if it is positive, fewer if it is negative", "examples": [50],
     })
 }
 
@@ -199,6 +284,7 @@ fn schemas() -> Value {
                     "price": field("Money", "What one piece costs"),
                     "quantity": pieces(Stock::MAX * 2, 0, "Pieces that can still be sold", 12),
                     "reserved": {"type": "integer", "minimum": 0, "description": "Pieces that PENDING and CONFIRMED orders hold", "examples": [3]},
+                    "low_stock_at": low_stock_at(),
                     "stock_shards": stock_shards(2, "Left out where it is 1: over how many items of the table the stock is spread"),
                 }),
                 times(),
@@ -206,6 +292,34 @@ fn schemas() -> Value {
             &["stock_shards"],
         ),
         "ProductPage": page("products", "Product"),
+        "Movement": object(
+            json!({
+                "movement_id": field("Id", "The movement"),
+                "product_id": field("Id", "The product"),
+                "kind": {"type": "string", "enum": MovementKind::ALL.map(MovementKind::as_str), "description": "`initial` with the product, `received` or `removed` by a movement that was sent, `counted` where a change of the product said how many there are"},
+                "amount": amount(),
+                "reason": {"type": ["string", "null"], "description": "Why, if that was said"},
+                "by": field("Id", "The admin who did it"),
+                "created_at": field("Time", "When"),
+            }),
+            &[],
+        ),
+        "MovementPage": page("movements", "Movement"),
+        "NewMovement": input(json!({"amount": amount(), "reason": reason()}), &["reason"]),
+        "Books": object(
+            merged(
+                json!({
+                    "product_id": field("Id", "The product"),
+                    "shards": {
+                        "type": "array",
+                        "items": object(merged(json!({"shard": {"type": "integer", "minimum": 0, "maximum": StockShards::MAX - 1, "description": "Its number"}}), places()), &[]),
+                        "description": "The same for each shard of the stock",
+                    },
+                }),
+                places(),
+            ),
+            &[],
+        ),
         "NewProduct": input(properties(&new), &new.iter().filter(|field| !field.required).map(|field| field.name).collect::<Vec<_>>()),
         "ProductChange": with(
             with(input(properties(&change), &change.each_ref().map(|field| field.name)), "anyOf", some.into()),

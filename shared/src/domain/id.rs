@@ -64,6 +64,8 @@ macro_rules! ids {
 ids! {
     /// Names a product.
     ProductId
+    /// Names a movement of pieces into the shop or out of it.
+    MovementId
     /// Names an order.
     OrderId
     /// Names a line of an order.

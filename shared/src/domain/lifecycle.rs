@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    json::{Fields, FromFields, FromJson, Json},
+    json::{FromJson, Json},
 };
 
 /// A status to bring an order to.
@@ -22,15 +22,6 @@ pub struct StatusChange {
     pub reason: Option<Reason>,
     /// Whether what comes back goes on the shelf again.
     pub restock: bool,
-}
-
-impl FromFields for StatusChange {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let status = fields.required("status");
-        let reason = fields.optional("reason");
-        let restock = fields.optional("restock");
-        Some(Self { status: status?, reason: reason?, restock: restock?.unwrap_or_default() })
-    }
 }
 
 /// Why an order was brought to a status: text of 1 to 500 characters without surrounding space.
@@ -63,9 +54,9 @@ pub enum StockEffect {
     None,
     /// `quantity += n, reserved -= n`.
     Released,
-    /// `reserved -= n`: it leaves the shop.
+    /// `reserved -= n, shipped += n`: it leaves the shop.
     Shipped,
-    /// `quantity += n`, where the product still exists: it is back on the shelf.
+    /// `shipped -= n, quantity += n`, where the product still exists: it is back on the shelf.
     Restocked,
 }
 
@@ -162,8 +153,8 @@ pub fn markdown() -> String {
         let stock = match stock {
             StockEffect::None => "–",
             StockEffect::Released => "released: `quantity += n, reserved -= n`",
-            StockEffect::Shipped => "leaves: `reserved -= n`",
-            StockEffect::Restocked => "with `\"restock\": true`: `quantity += n`, where the product still exists",
+            StockEffect::Shipped => "leaves: `reserved -= n, shipped += n`",
+            StockEffect::Restocked => "with `\"restock\": true`: `shipped -= n, quantity += n`, where the product still exists",
         };
         table += &format!("| {from} | {to} | {who}{needs} | {stock} |\n");
     }

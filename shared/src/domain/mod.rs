@@ -5,7 +5,9 @@ pub mod attempts;
 mod folded;
 mod id;
 mod lifecycle;
+mod metadata;
 mod money;
+mod movement;
 mod order;
 mod product;
 mod refusal;
@@ -17,14 +19,19 @@ mod user;
 
 pub use address::SourceAddress;
 pub use folded::Folded;
-pub use id::{OrderId, OrderItemId, ProductId, SessionId, UserId};
+pub use id::{MovementId, OrderId, OrderItemId, ProductId, SessionId, UserId};
 pub use lifecycle::{Reason, StatusChange, StockEffect, markdown, take_step};
+pub use metadata::Metadata;
 pub use money::Money;
+pub use movement::{Amount, Books, Movement, MovementKind, NewMovement, Pieces, ShardPieces};
 pub use order::{
-    Demand, Edit, EndedHolds, Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderDetails, OrderDraft, OrderFilter,
-    OrderItem, OrderPolicy, Quantity, demand, total,
+    Demand, Edit, EndedHolds, Expiry, HistoryEntry, ItemChange, NewItem, NewOrder, Order, OrderChange, OrderDetails, OrderDraft,
+    OrderFilter, OrderItem, OrderPolicy, Quantity, demand, total,
 };
-pub use product::{Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, Sku, Stock, StockShards};
+pub use product::{
+    Description, NamePrefix, NewProduct, Offer, Product, ProductChange, ProductName, ProductVersion, Sku, Stock, StockLevel,
+    StockShards,
+};
 pub use refusal::{Refusal, Resource};
 pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
 pub use status::Status;

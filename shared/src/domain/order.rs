@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{
     id::{OrderId, OrderItemId, ProductId, UserId},
-    lifecycle::StockEffect,
+    lifecycle::{StatusChange, StockEffect},
+    metadata::Metadata,
     money::Money,
     product::Offer,
     refusal::{Refusal, Result},
@@ -36,8 +37,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// Lines that an order may have. A status change writes the order, each line's product and a record: all within the hundred
-    /// actions of one transaction.
+    /// Lines that an order may have. Placing one writes the order, a shard of each line's product and what is gathered there, and
+    /// a record: all within the hundred actions of one transaction.
     pub const MAX_ITEMS: usize = 40;
 
     /// What deleting it does to the stock: whoever may see it may delete it while it is PENDING, and an admin when it is CANCELLED too.
@@ -53,6 +54,36 @@ impl Order {
             status => Err(Refusal::OrderNotDeletable { status }),
         }
     }
+
+    /// Refuses a change of its lines: its customer and admins may change them, while it is PENDING. Somebody else's order does not
+    /// exist for a customer.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`], [`Refusal::OrderNotEditable`], [`Refusal::TooManyItems`].
+    pub fn require_editable(&self, edit: Edit, actor: &Actor) -> Result {
+        actor.require_sight(self.customer_id)?;
+        match self.status {
+            Status::Pending if edit == Edit::Add && self.item_count >= Self::MAX_ITEMS as u64 => {
+                Err(Refusal::TooManyItems { max: Self::MAX_ITEMS })
+            }
+            Status::Pending => Ok(()),
+            status => Err(Refusal::OrderNotEditable { status }),
+        }
+    }
+
+    /// Refuses a change of its metadata: its customer may make one while it is PENDING, and an admin always.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::OrderNotEditable`].
+    pub fn require_metadata_editable(&self, actor: &Actor) -> Result {
+        if self.status == Status::Pending || actor.is_admin() {
+            Ok(())
+        } else {
+            Err(Refusal::OrderNotEditable { status: self.status })
+        }
+    }
 }
 
 /// A change of an order's lines.
@@ -62,24 +93,6 @@ pub enum Edit {
     Add,
     /// Another quantity, or one line less.
     Change,
-}
-
-impl Edit {
-    /// Refuses a change of an order that has `item_count` lines: its customer and admins may change them, while it is PENDING.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotFound`] for somebody else's order, [`Refusal::OrderNotEditable`], [`Refusal::TooManyItems`].
-    pub fn require_allowed(self, actor: &Actor, customer: UserId, status: Status, item_count: u64) -> Result {
-        actor.require_sight(customer)?;
-        match status {
-            Status::Pending if self == Self::Add && item_count >= Order::MAX_ITEMS as u64 => {
-                Err(Refusal::TooManyItems { max: Order::MAX_ITEMS })
-            }
-            Status::Pending => Ok(()),
-            status => Err(Refusal::OrderNotEditable { status }),
-        }
-    }
 }
 
 /// One line of an order.
@@ -141,6 +154,7 @@ pub struct HistoryEntry {
 pub struct OrderDetails {
     #[serde(flatten)]
     pub order: Order,
+    pub metadata: Metadata,
     /// In the order in which they were added.
     pub items: Vec<OrderItem>,
     /// Oldest first.
@@ -149,7 +163,7 @@ pub struct OrderDetails {
 
 impl OrderDetails {
     /// A new order with these lines.
-    pub fn place(order_id: OrderId, customer_id: UserId, items: Vec<OrderItem>, now: Timestamp) -> Self {
+    pub fn place(order_id: OrderId, customer_id: UserId, items: Vec<OrderItem>, metadata: Metadata, now: Timestamp) -> Self {
         let order = Order {
             order_id,
             customer_id,
@@ -160,7 +174,7 @@ impl OrderDetails {
             updated_at: now,
             version: 1,
         };
-        Self { order, items, history: Vec::new() }
+        Self { order, metadata, items, history: Vec::new() }
     }
 
     /// How many of each product the lines need, by the shard of its stock that they come from.
@@ -237,6 +251,7 @@ pub struct NewOrder {
     /// Whom it is for, if that is not the caller.
     pub customer_id: Option<UserId>,
     pub items: Vec<NewItem>,
+    pub metadata: Metadata,
 }
 
 impl NewOrder {
@@ -260,7 +275,8 @@ impl FromFields for NewOrder {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let customer_id = fields.optional("customer_id");
         let items = fields.list("items", Order::MAX_ITEMS);
-        Some(Self { customer_id: customer_id?, items: items? })
+        let metadata = fields.clearable_object("metadata");
+        Some(Self { customer_id: customer_id?, items: items?, metadata: metadata?.unwrap_or_default() })
     }
 }
 
@@ -325,6 +341,7 @@ pub struct OrderDraft {
     pub order_id: OrderId,
     pub customer_id: UserId,
     pub items: Vec<(OrderItemId, NewItem)>,
+    pub metadata: Metadata,
     pub now: Timestamp,
 }
 
@@ -350,7 +367,7 @@ impl OrderDraft {
         if !unknown.is_empty() {
             return Err(Refusal::unknown_products(unknown));
         }
-        Ok(OrderDetails::place(self.order_id, self.customer_id, items, self.now))
+        Ok(OrderDetails::place(self.order_id, self.customer_id, items, self.metadata.clone(), self.now))
     }
 
     /// JSON pointer to the first line with a product.
@@ -361,6 +378,34 @@ impl OrderDraft {
 
     fn pointer_to(index: usize) -> String {
         format!("/items/{index}/product_id")
+    }
+}
+
+/// A step to take, other metadata, or both.
+#[derive(Debug, Clone)]
+pub struct OrderChange {
+    pub step: Option<StatusChange>,
+    pub metadata: Option<Metadata>,
+}
+
+impl FromFields for OrderChange {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let status = fields.optional("status");
+        let reason = fields.optional("reason");
+        let restock = fields.optional("restock");
+        let metadata = fields.clearable_object("metadata");
+        let (status, reason, restock, metadata) = (status?, reason?, restock?, metadata?);
+        if status.is_none() && fields.is_sound() {
+            let for_a_step = [("reason", reason.is_some()), ("restock", restock.is_some())];
+            match metadata {
+                None => fields.fault("must set at least one of status and metadata"),
+                Some(_) => for_a_step.iter().filter(|(_, is_there)| *is_there).for_each(|(name, _)| {
+                    fields.fault_of(name, "is for a change of status");
+                }),
+            }
+        }
+        let step = status.map(|status| StatusChange { status, reason, restock: restock.unwrap_or_default() });
+        Some(Self { step, metadata })
     }
 }
 

@@ -1,5 +1,7 @@
 //! A product and the inputs that make and change it.
 
+use std::{fmt, str::FromStr};
+
 use serde::Serialize;
 
 use super::{
@@ -27,13 +29,39 @@ pub struct Product {
     pub quantity: Stock,
     /// What PENDING and CONFIRMED orders hold.
     pub reserved: u64,
+    pub low_stock_at: StockLevel,
     #[serde(skip_serializing_if = "StockShards::is_one")]
     pub stock_shards: StockShards,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Grows with every write; what the `ETag` is made of.
     #[serde(skip)]
-    pub version: u64,
+    pub version: ProductVersion,
+}
+
+/// What the `ETag` of a product is made of, such as `3-41`. Both parts only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductVersion {
+    /// Grows with what admins write: texts, the price, how the stock is spread.
+    pub edits: u64,
+    /// Grows with every change of how many pieces there are and where they are, such as a sale. Moving pieces from shard to shard
+    /// is none.
+    pub stock: u64,
+}
+
+impl fmt::Display for ProductVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.edits, self.stock)
+    }
+}
+
+impl FromStr for ProductVersion {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = |text: &str| text.parse().map_err(|_| ());
+        let (edits, stock) = text.split_once('-').ok_or(())?;
+        Ok(Self { edits: number(edits)?, stock: number(stock)? })
+    }
 }
 
 impl Product {
@@ -46,10 +74,11 @@ impl Product {
             price: new.price,
             quantity: new.quantity,
             reserved: 0,
+            low_stock_at: new.low_stock_at,
             stock_shards: new.stock_shards,
             created_at: now,
             updated_at: now,
-            version: 1,
+            version: ProductVersion { edits: 1, stock: 0 },
         }
     }
 
@@ -71,6 +100,7 @@ pub struct NewProduct {
     pub description: Description,
     pub price: Money,
     pub quantity: Stock,
+    pub low_stock_at: StockLevel,
     pub stock_shards: StockShards,
 }
 
@@ -81,6 +111,7 @@ impl FromFields for NewProduct {
         let description = fields.clearable("description");
         let price = fields.required("price");
         let quantity = fields.required("quantity");
+        let low_stock_at = fields.clearable("low_stock_at");
         let stock_shards = fields.optional("stock_shards");
         Some(Self {
             name: name?,
@@ -88,6 +119,7 @@ impl FromFields for NewProduct {
             description: description?.unwrap_or_default(),
             price: price?,
             quantity: quantity?,
+            low_stock_at: low_stock_at?.unwrap_or_default(),
             stock_shards: stock_shards?.unwrap_or_default(),
         })
     }
@@ -101,7 +133,21 @@ pub struct ProductChange {
     pub description: Option<Description>,
     pub price: Option<Money>,
     pub quantity: Option<Stock>,
+    pub low_stock_at: Option<StockLevel>,
     pub stock_shards: Option<StockShards>,
+}
+
+impl ProductChange {
+    /// Whether anything but the number of pieces changes.
+    pub fn is_edit(&self) -> bool {
+        let Self { name, sku, description, price, quantity: _, low_stock_at, stock_shards } = self;
+        name.is_some()
+            || sku.is_some()
+            || description.is_some()
+            || price.is_some()
+            || low_stock_at.is_some()
+            || stock_shards.is_some()
+    }
 }
 
 impl FromFields for ProductChange {
@@ -111,6 +157,7 @@ impl FromFields for ProductChange {
         let description = fields.clearable("description");
         let price = fields.optional("price");
         let quantity = fields.optional("quantity");
+        let low_stock_at = fields.clearable("low_stock_at");
         let stock_shards = fields.optional("stock_shards");
         let change = Self {
             name: name?,
@@ -118,17 +165,11 @@ impl FromFields for ProductChange {
             description: description?,
             price: price?,
             quantity: quantity?,
+            low_stock_at: low_stock_at?,
             stock_shards: stock_shards?,
         };
-        let Self { name, sku, description, price, quantity, stock_shards } = &change;
-        let empty = name.is_none()
-            && sku.is_none()
-            && description.is_none()
-            && price.is_none()
-            && quantity.is_none()
-            && stock_shards.is_none();
-        if empty && fields.is_sound() {
-            fields.fault("must set at least one of name, sku, description, price, quantity and stock_shards");
+        if change.quantity.is_none() && !change.is_edit() && fields.is_sound() {
+            fields.fault("must set at least one of name, sku, description, price, quantity, low_stock_at and stock_shards");
         }
         Some(change)
     }
@@ -283,6 +324,33 @@ impl FromJson for Stock {
     }
 }
 
+/// A number of pieces at which stock counts as low, 0 to 1,000,000,000; or none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StockLevel(Option<u64>);
+
+impl StockLevel {
+    /// One that was parsed before it was stored.
+    pub fn stored(pieces: Option<u64>) -> Self {
+        Self(pieces)
+    }
+
+    pub fn get(self) -> Option<u64> {
+        self.0
+    }
+}
+
+impl FromJson for StockLevel {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        match json {
+            Json::Null => Ok(Self(None)),
+            json => match Stock::from_json(json) {
+                Ok(stock) => Ok(Self(Some(stock.get()))),
+                Err(detail) => Err(format!("{detail}, or null")),
+            },
+        }
+    }
+}
+
 /// Over how many items a product's stock is spread: 1 to 32. DynamoDB writes to one item for one sale after the other; with
 /// more items, as many sales may happen at the same instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -415,5 +483,18 @@ mod tests {
         assert_eq!(change.description, Some(Description(None)));
         assert_eq!(change.name, None);
         assert!(Fields::parse::<ProductChange>(br#"{"name": null, "quantity": null}"#).is_err(), "null is nothing");
+        let change: ProductChange = Fields::parse(br#"{"low_stock_at": null}"#).unwrap();
+        assert_eq!((change.low_stock_at, change.is_edit()), (Some(StockLevel(None)), true));
+        let change: ProductChange = Fields::parse(br#"{"quantity": 0}"#).unwrap();
+        assert!(!change.is_edit());
+    }
+
+    #[test]
+    fn a_version_has_two_parts() {
+        let version = ProductVersion { edits: 3, stock: 41 };
+        assert_eq!((version.to_string(), "3-41".parse()), ("3-41".to_owned(), Ok(version)));
+        for bad in ["3", "-", "3-", "-41", "3-4-1", "3--1", "a-b"] {
+            assert_eq!(bad.parse::<ProductVersion>(), Err(()), "{bad}");
+        }
     }
 }

@@ -51,8 +51,8 @@ pub enum Refusal {
     #[error("an order without items cannot be confirmed")]
     EmptyOrder,
 
-    /// The order is past the point where its lines may change.
-    #[error("the items of an order that is {status} cannot be changed")]
+    /// The order is past the point where it may change otherwise than by a step.
+    #[error("an order that is {status} cannot be changed")]
     OrderNotEditable { status: Status },
 
     /// The order is past the point, or not yet at it, where it may be deleted.

@@ -1,5 +1,7 @@
 //! Answers: entities with their `ETag`, pages with their cursor, and what a repeated request gets again.
 
+use std::{fmt::Display, str::FromStr};
+
 use lambda_http::{
     Body,
     http::{HeaderValue, StatusCode, header},
@@ -14,22 +16,28 @@ use super::{
 };
 use crate::{
     Error, Result,
-    domain::{OrderDetails, Product},
+    domain::{OrderDetails, Product, ProductVersion},
     store::Idempotent,
 };
 
 /// An entity that is answered with a strong `ETag`.
 pub trait Versioned {
-    fn version(&self) -> u64;
+    type Version: Display + FromStr + PartialEq;
+
+    fn version(&self) -> Self::Version;
 }
 
 impl Versioned for Product {
-    fn version(&self) -> u64 {
+    type Version = ProductVersion;
+
+    fn version(&self) -> ProductVersion {
         self.version
     }
 }
 
 impl Versioned for OrderDetails {
+    type Version = u64;
+
     fn version(&self) -> u64 {
         self.order.version
     }
@@ -42,7 +50,7 @@ pub fn ok<T: Serialize + Versioned>(entity: &T) -> Result<Response> {
 
 /// 200 with the entity and its `ETag`; 304 if the caller has it already.
 pub fn ok_unless_known<T: Serialize + Versioned>(request: &Request, entity: &T) -> Result<Response> {
-    if !request.if_none_match(entity.version())? {
+    if !request.if_none_match(&entity.version())? {
         return ok(entity);
     }
     Ok(at_version(empty(StatusCode::NOT_MODIFIED), entity.version()))
@@ -123,7 +131,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub fn file(request: &Request, file: &File) -> Result<Response> {
     let gzip = file.gzip.as_ref().filter(|_| request.accepts_gzip());
     let Representation { bytes, version } = gzip.unwrap_or(&file.plain);
-    let mut response = if request.if_none_match(*version)? {
+    let mut response = if request.if_none_match(version)? {
         empty(StatusCode::NOT_MODIFIED)
     } else {
         let mut response = Response::new(Body::Binary(bytes.to_vec()));
@@ -134,7 +142,7 @@ pub fn file(request: &Request, file: &File) -> Result<Response> {
         response
     };
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, etag(*version));
+    headers.insert(header::ETAG, etag(version));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     if file.gzip.is_some() {

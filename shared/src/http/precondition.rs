@@ -1,20 +1,22 @@
 //! `If-Match` and `If-None-Match` (RFC 9110, 13.1): lists of entity tags, or `*`.
 
+use std::{fmt::Display, str::FromStr};
+
 use crate::{Error, Result};
 
 /// Most tags that one header may list. A store asks the database about each of them.
 const MAX_TAGS: usize = 20;
 
-/// What the caller wants the entity to be, or not to be.
+/// What the caller wants the entity to be, or not to be; `V` is what its version is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Tags {
+pub enum Tags<V> {
     /// `*`: any version.
     Any,
     /// The versions behind the tags. Tags that we cannot have made are left out: they match nothing.
-    Versions(Vec<u64>),
+    Versions(Vec<V>),
 }
 
-impl Tags {
+impl<V: FromStr + Display> Tags<V> {
     /// Reads the value of the header `name`. `weak`: whether weak tags count, as they do for `If-None-Match` only.
     ///
     /// # Errors
@@ -38,7 +40,7 @@ impl Tags {
             let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
             let text = tag.strip_prefix('"')?.strip_suffix('"')?;
             // Only the spelling that we answer: `"07"` is another tag than `"7"`.
-            text.parse::<u64>().ok().filter(|version| version.to_string() == text)
+            text.parse::<V>().ok().filter(|version| version.to_string() == text)
         });
         Ok(Self::Versions(versions.collect()))
     }
@@ -48,7 +50,7 @@ impl Tags {
 mod tests {
     use super::*;
 
-    fn parse(value: &str, weak: bool) -> Result<Tags> {
+    fn parse(value: &str, weak: bool) -> Result<Tags<u64>> {
         Tags::parse("If-Match", value, weak)
     }
 

@@ -1,5 +1,7 @@
 //! Responses by status, body and version.
 
+use std::fmt::Display;
+
 use lambda_http::{
     Body,
     http::{HeaderValue, StatusCode, header},
@@ -25,12 +27,12 @@ pub fn empty(status: StatusCode) -> Response {
 }
 
 /// The `ETag` of a version.
-pub fn at_version(mut response: Response, version: u64) -> Response {
+pub fn at_version(mut response: Response, version: impl Display) -> Response {
     response.headers_mut().insert(header::ETAG, etag(version));
     response
 }
 
 /// Versions are never used twice under one path, so that they serve as strong validators (RFC 9110, 8.8.3).
-pub fn etag(version: u64) -> HeaderValue {
+pub fn etag(version: impl Display) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }

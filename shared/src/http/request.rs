@@ -1,6 +1,6 @@
 //! A request, parsed piece by piece as the handler asks for it.
 
-use std::{borrow::Cow, str::FromStr};
+use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -140,7 +140,7 @@ impl Request {
     /// # Errors
     ///
     /// [`Error::InvalidHeader`] if there are too many.
-    pub fn if_match(&self) -> Result<Option<Vec<u64>>> {
+    pub fn if_match<V: FromStr + Display>(&self) -> Result<Option<Vec<V>>> {
         Ok(match self.header("if-match").map(|value| Tags::parse("If-Match", value, false)).transpose()? {
             None | Some(Tags::Any) => None,
             Some(Tags::Versions(versions)) => Some(versions),
@@ -148,11 +148,11 @@ impl Request {
     }
 
     /// Whether the caller already has this version.
-    pub(super) fn if_none_match(&self, version: u64) -> Result<bool> {
+    pub(super) fn if_none_match<V: FromStr + Display + PartialEq>(&self, version: &V) -> Result<bool> {
         Ok(match self.header("if-none-match").map(|value| Tags::parse("If-None-Match", value, true)).transpose()? {
             None => false,
             Some(Tags::Any) => true,
-            Some(Tags::Versions(versions)) => versions.contains(&version),
+            Some(Tags::Versions(versions)) => versions.contains(version),
         })
     }
 
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn headers_have_names_without_case() {
         let event = r#"{"routeKey": "", "rawPath": "/", "headers": {"If-Match": "\"7\""}, "requestContext": {"requestId": "", "http": {"method": "PUT"}}}"#;
-        assert_eq!(Request::new(serde_json::from_str(event).unwrap()).if_match().unwrap(), Some(vec![7]));
+        assert_eq!(Request::new(serde_json::from_str(event).unwrap()).if_match::<u64>().unwrap(), Some(vec![7]));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::{
     error::BoxError,
     operation::{
         batch_get_item::BatchGetItemOutput, delete_item::DeleteItemOutput, get_item::GetItemOutput, query::QueryOutput,
-        transact_write_items::TransactWriteItemsOutput, update_item::UpdateItemOutput,
+        transact_get_items::TransactGetItemsOutput, transact_write_items::TransactWriteItemsOutput,
+        update_item::UpdateItemOutput,
     },
     types::ConsumedCapacity,
 };
@@ -60,6 +61,8 @@ impl Intercept for Counter {
             read = units(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {
             write = units(output.consumed_capacity());
+        } else if let Some(output) = output.downcast_ref::<TransactGetItemsOutput>() {
+            read = units(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
             write = units(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<DeleteItemOutput>() {

@@ -93,6 +93,21 @@ impl Expression {
         self
     }
 
+    /// Condition: there is no such attribute.
+    pub fn lacks(mut self, attribute: &str) -> Self {
+        let name = self.name(attribute);
+        self.conditions.push(format!("attribute_not_exists({name})"));
+        self
+    }
+
+    /// Condition: the number is as it was read, or is not there as it was not.
+    pub fn unchanged(self, attribute: &str, value: Option<u32>) -> Self {
+        match value {
+            Some(value) => self.equal(attribute, u64::from(value)),
+            None => self.lacks(attribute),
+        }
+    }
+
     /// Condition: the map is there and has fewer entries than this.
     pub fn has_fewer_entries_than(mut self, attribute: &str, max: usize) -> Self {
         let (name, max) = (self.name(attribute), self.value(AttributeValue::N(max.to_string())));
@@ -169,6 +184,14 @@ impl Expression {
         self
     }
 
+    /// Sets the attribute, or removes it if there is no value.
+    pub fn set_or_remove(self, attribute: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self.remove(attribute),
+        }
+    }
+
     /// Removes the attribute.
     pub fn remove(mut self, attribute: &str) -> Self {
         let name = self.name(attribute);
@@ -181,6 +204,11 @@ impl Expression {
         let (name, amount) = (self.name(attribute), self.value(amount));
         self.add.push(format!("{name} {amount}"));
         self
+    }
+
+    /// Whether it changes anything; a condition alone does not.
+    pub fn changes(&self) -> bool {
+        !(self.set.is_empty() && self.remove.is_empty() && self.add.is_empty())
     }
 
     pub fn update(&self) -> String {

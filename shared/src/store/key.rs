@@ -3,8 +3,10 @@
 //! | question | answered by |
 //! |---|---|
 //! | this product, with its stock | `Query` of `PRODUCT#<product id>` |
-//! | the catalogue by name, names with a prefix | `Query` of `gsi1` for `PRODUCTS`, `begins_with` |
-//! | this order, with lines and history | `Query` of `ORDER#<order id>` |
+//! | at which price, and from how many shards is it sold | `BatchGetItem` of the first shards of stock |
+//! | the catalogue by name, names with a prefix | `Query` of `gsi1` for `PRODUCTS` and for `STOCK`, `begins_with` |
+//! | how the pieces of a product came to be | `Query` of `MOVEMENTS#<product id>`, newest first |
+//! | this order, with lines and history | `GetItem` of `ORDER#<order id>` |
 //! | a customer's orders, newest first | `Query` of `gsi1` for `CUSTOMER#<user id>` |
 //! | all orders, or those of a status, newest first | `Query` of `gsi2` for each status and shard, merged by id |
 //! | orders that have been PENDING for long | `Query` of `gsi2` for `ORDERS#PENDING#<shard>`, oldest first |
@@ -19,7 +21,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::schema::{self, ItemKind};
-use crate::domain::{Folded, Login, OrderId, OrderItemId, ProductId, Role, SourceAddress, Status, UserId};
+use crate::domain::{Folded, Login, MovementId, OrderId, ProductId, Role, SourceAddress, Status, UserId};
 
 /// An item as DynamoDB hands it over.
 pub type Item = HashMap<String, AttributeValue>;
@@ -43,16 +45,14 @@ pub enum Attempted<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Key<'a> {
     Product(ProductId),
-    /// A part of what there is of a product; the first is in the product's own item.
+    /// A part of what there is of a product, 0 for the first.
     Stock(ProductId, u32),
     /// Whoever owns the name; there while the product is.
     ProductName(&'a Folded),
     /// Whoever owns the SKU; there while the product has it.
     ProductSku(&'a Folded),
+    Movement(ProductId, MovementId),
     Order(OrderId),
-    OrderItem(OrderId, OrderItemId),
-    /// The change of status that made this version of the order.
-    History(OrderId, u64),
     User(UserId),
     /// Whoever owns the e-mail address.
     Email(&'a Folded),
@@ -81,11 +81,16 @@ impl<'a> Key<'a> {
     /// `sk` of an order's own item.
     pub const ORDER: &'static str = schema::ORDER.sk.prefix();
     pub const STOCK_PREFIX: &'static str = schema::STOCK.sk.prefix();
-    pub const ITEM_PREFIX: &'static str = schema::ORDER_ITEM.sk.prefix();
-    pub const HISTORY_PREFIX: &'static str = schema::HISTORY.sk.prefix();
 
     /// `gsi1pk` of all products.
     pub const CATALOGUE: &'static str = schema::CATALOGUE.prefix();
+    /// `gsi1pk` of the stock of all products.
+    pub const STOCKS: &'static str = schema::STOCKS.prefix();
+
+    /// `pk` of a product's movements.
+    pub fn movements_of(product_id: ProductId) -> String {
+        schema::MOVEMENT.pk.with(&[&product_id])
+    }
 
     /// `gsi1pk` of a customer's orders.
     pub fn orders_of(customer: UserId) -> String {
@@ -107,13 +112,12 @@ impl<'a> Key<'a> {
 
     pub fn kind(&self) -> &'static ItemKind {
         match self {
-            Self::Product(_) | Self::Stock(_, 0) => &schema::PRODUCT,
+            Self::Product(_) => &schema::PRODUCT,
             Self::Stock(..) => &schema::STOCK,
             Self::ProductName(_) => &schema::PRODUCT_NAME,
             Self::ProductSku(_) => &schema::PRODUCT_SKU,
+            Self::Movement(..) => &schema::MOVEMENT,
             Self::Order(_) => &schema::ORDER,
-            Self::OrderItem(..) => &schema::ORDER_ITEM,
-            Self::History(..) => &schema::HISTORY,
             Self::User(_) => &schema::USER,
             Self::Email(_) => &schema::EMAIL,
             Self::Username(_) => &schema::USERNAME,
@@ -130,8 +134,8 @@ impl<'a> Key<'a> {
     pub fn pk(&self) -> String {
         let pattern = self.kind().pk;
         match self {
-            Self::Product(id) | Self::Stock(id, _) => pattern.with(&[id]),
-            Self::Order(id) | Self::OrderItem(id, _) | Self::History(id, _) => pattern.with(&[id]),
+            Self::Product(id) | Self::Stock(id, _) | Self::Movement(id, _) => pattern.with(&[id]),
+            Self::Order(id) => pattern.with(&[id]),
             Self::User(id) | Self::Sessions(id) => pattern.with(&[id]),
             Self::ProductName(folded) | Self::ProductSku(folded) | Self::Email(folded) | Self::Username(folded) => {
                 pattern.with(&[folded])
@@ -150,8 +154,7 @@ impl<'a> Key<'a> {
         let pattern = self.kind().sk;
         match self {
             Self::Stock(_, shard) => schema::stock_sk((*shard).into()),
-            Self::History(_, version) => schema::history_sk(*version),
-            Self::OrderItem(_, id) => pattern.with(&[id]),
+            Self::Movement(_, id) => pattern.with(&[id]),
             Self::FailuresFrom(_, address) => pattern.with(&[address]),
             _ => pattern.with(&[]),
         }
@@ -167,7 +170,7 @@ impl<'a> Key<'a> {
         schema::PRODUCT.pk.part(pk)?.parse().ok()
     }
 
-    /// The shard that an `sk` names; `None` for the product's own item.
+    /// The shard that an `sk` names.
     pub fn shard_of(sk: &str) -> Option<u32> {
         schema::STOCK.sk.part(sk)?.parse().ok()
     }
@@ -182,14 +185,9 @@ impl<'a> Key<'a> {
         Self::order_of(item.get("pk")?.as_s().ok()?)
     }
 
-    /// The line that an `sk` names.
-    pub fn order_item_of(sk: &str) -> Option<OrderItemId> {
-        schema::ORDER_ITEM.sk.part(sk)?.parse().ok()
-    }
-
-    /// The version that an `sk` of an order's history names.
-    pub fn version_of(sk: &str) -> Option<u64> {
-        schema::HISTORY.sk.part(sk)?.parse().ok()
+    /// The product whose movements a `pk` names.
+    pub fn product_of_movements(pk: &str) -> Option<ProductId> {
+        schema::MOVEMENT.pk.part(pk)?.parse().ok()
     }
 
     /// The user that a `pk` names.

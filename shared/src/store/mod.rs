@@ -5,6 +5,7 @@ mod counter;
 mod expression;
 mod idempotency;
 mod key;
+pub mod movements;
 mod order_shards;
 pub mod orders;
 pub mod products;

@@ -7,7 +7,7 @@ use super::{
     key::{Item, Key},
     table::Table,
 };
-use crate::{Error, Result, aws::fault};
+use crate::{Error, Result, aws::fault, domain::ProductId};
 
 /// One `Query`: which items, in which order, and from where.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub struct Query {
     partition: String,
     /// A condition on the sort key, with `:sort` for the value: `begins_with({sk}, :sort)`.
     sort: Option<(&'static str, String)>,
+    /// `:end` in that condition.
+    end: Option<String>,
     filter: Expression,
     start: Option<Item>,
     limit: Option<usize>,
@@ -41,6 +43,11 @@ impl Query {
         Self { partition: key.pk(), ..Self::default() }
     }
 
+    /// The movements of a product, oldest first, as they are after every write that was answered before.
+    pub fn of_movements(product_id: ProductId) -> Self {
+        Self { partition: Key::movements_of(product_id), ..Self::default() }
+    }
+
     /// Entries of one collection of an index, which may be a moment old.
     pub fn of_index(index: &'static str, collection: impl Into<String>) -> Self {
         Self { index: Some(index), partition: collection.into(), eventually: true, ..Self::default() }
@@ -55,6 +62,13 @@ impl Query {
     /// Only those whose sort key is less than this.
     pub fn before(mut self, end: impl Into<String>) -> Self {
         self.sort = Some(("{} < :sort", end.into()));
+        self
+    }
+
+    /// Only those whose sort key is not less than the one, and not more than the other.
+    pub fn between(mut self, start: impl Into<String>, end: impl Into<String>) -> Self {
+        self.sort = Some(("{} BETWEEN :sort AND :end", start.into()));
+        self.end = Some(end.into());
         self
     }
 
@@ -73,12 +87,6 @@ impl Query {
     /// Goes on after this key.
     pub fn after(mut self, key: Option<Item>) -> Self {
         self.start = key;
-        self
-    }
-
-    /// For half as much: as it is or was a moment ago. Lists of an index are no newer.
-    pub fn eventually(mut self) -> Self {
-        self.eventually = true;
         self
     }
 
@@ -101,6 +109,19 @@ impl Query {
 }
 
 impl Table {
+    /// All that a query finds, in as many calls as it takes: DynamoDB answers at most 1 MB at a time.
+    pub(super) async fn query_all(&self, query: impl Fn() -> Query) -> Result<Vec<Item>> {
+        let (mut items, mut start) = (Vec::new(), None);
+        loop {
+            let found = self.query(query().after(start)).await?;
+            items.extend(found.items);
+            start = found.last;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
     pub(super) async fn query(&self, query: Query) -> Result<Found> {
         let index = query.index.unwrap_or_default();
         let mut condition = format!("{index}pk = :partition");
@@ -109,6 +130,7 @@ impl Table {
         if let Some((sort, value)) = query.sort {
             condition = format!("{condition} AND {}", sort.replace("{}", &format!("{index}sk")));
             values.insert(":sort".into(), AttributeValue::S(value));
+            values.extend(query.end.map(|end| (":end".into(), AttributeValue::S(end))));
         }
         let output = self
             .client

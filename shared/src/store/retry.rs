@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::CancellationReason;
 use tokio::time::Instant;
 
 use crate::{Error, Result, telemetry::record};
@@ -12,23 +13,34 @@ const PATIENCE: Duration = Duration::from_millis(2_800);
 /// The longest first pause; it doubles with every further one, up to eight times as much.
 const BASE: Duration = Duration::from_millis(25);
 
+/// The longest pause of a write that needs many items at once while others keep taking them one by one: whoever waits for longer meets
+/// no fewer of them, and should look more often for the moment at which all are free.
+const STEADY: Duration = Duration::from_millis(10);
+
 /// Attempts at one operation, limited by time and not by number: how many it takes depends on how many others want the same.
 pub struct Backoff {
     until: Instant,
-    /// Pauses so far.
-    pauses: u32,
+    /// The longest next pause.
+    longest: Duration,
+    /// How often it may still double.
+    doublings: u32,
     /// Whether a first repetition at once has been had.
     repeated: bool,
 }
 
 impl Backoff {
     pub fn new() -> Self {
-        Self { until: Instant::now() + PATIENCE, pauses: 0, repeated: false }
+        Self { until: Instant::now() + PATIENCE, longest: BASE, doublings: 3, repeated: false }
+    }
+
+    /// For a write of many items that others keep writing to.
+    pub fn steady() -> Self {
+        Self { longest: STEADY, doublings: 0, ..Self::new() }
     }
 
     /// A single attempt: whoever makes it starts over with another plan.
     pub fn none() -> Self {
-        Self { until: Instant::now(), pauses: 0, repeated: true }
+        Self { until: Instant::now(), repeated: true, ..Self::new() }
     }
 
     /// Before the same call is made again, because another write had one of its items at the same instant. `false` when the
@@ -61,14 +73,22 @@ impl Backoff {
         if Instant::now() < self.until { Ok(()) } else { Err(Error::Contended) }
     }
 
-    /// Waits anything up to 25, 50, 100, 200 ms ("full jitter").
+    /// Waits anything up to 25, 50, 100, 200 ms ("full jitter"), or up to 10 ms each time.
     async fn pause(&mut self) -> Result {
         self.at_once()?;
-        let longest = BASE * 2_u32.pow(self.pauses.min(3));
-        self.pauses += 1;
-        tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
+        let pause = self.longest.mul_f64(fastrand::f64());
+        if self.doublings > 0 {
+            self.doublings -= 1;
+            self.longest *= 2;
+        }
+        tokio::time::sleep(pause).await;
         Ok(())
     }
+}
+
+/// Whether a transaction that was cancelled for this reason may well succeed a moment later.
+pub fn passes_by_itself(reason: &CancellationReason) -> bool {
+    matches!(reason.code(), None | Some("None" | "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
 }
 
 /// What one round of an operation has come to.
@@ -97,8 +117,16 @@ impl<T> Round<T> {
 /// # Errors
 ///
 /// Whatever a round fails with; [`Error::Contended`] when the time is over.
-pub async fn until_done<T>(mut round: impl AsyncFnMut(&mut Backoff) -> Result<Round<T>>) -> Result<T> {
-    let mut backoff = Backoff::new();
+pub async fn until_done<T>(round: impl AsyncFnMut(&mut Backoff) -> Result<Round<T>>) -> Result<T> {
+    until_done_with(Backoff::new(), round).await
+}
+
+/// The same, with pauses of its own.
+///
+/// # Errors
+///
+/// As [`until_done`].
+pub async fn until_done_with<T>(mut backoff: Backoff, mut round: impl AsyncFnMut(&mut Backoff) -> Result<Round<T>>) -> Result<T> {
     loop {
         match round(&mut backoff).await? {
             Round::Done(value) => return Ok(value),

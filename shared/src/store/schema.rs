@@ -102,28 +102,35 @@ const fn of_user(name: &'static str, attribute: &'static str) -> Naming {
 
 /// The collection of all products in `gsi1`, sorted by folded name.
 pub const CATALOGUE: Pattern = Pattern("PRODUCTS");
+/// The shards of stock of all products in `gsi1`, sorted by the folded names of the products.
+pub const STOCKS: Pattern = Pattern("STOCK");
 /// A customer's orders in `gsi1`.
 pub const ORDERS_OF_CUSTOMER: Pattern = Pattern("CUSTOMER#<user id>");
 /// The orders with a status in `gsi2`, or one shard of them.
 pub const ORDERS_BY_STATUS: Pattern = Pattern("ORDERS#<status>#<shard>");
 
-/// Its stock, or the first shard of it, is in it.
+/// What is said of it, and its price.
 pub const PRODUCT: ItemKind = ItemKind {
     gsi1: Some((CATALOGUE, Pattern("<folded name>"))),
     ..item("product", "Products", "PRODUCT#<product id>", "PRODUCT")
 };
-pub const STOCK: ItemKind = item("stock of a product, but for shard 0", "Stock shards", "PRODUCT#<product id>", "STOCK#<shard>");
+/// How much there is of a product, or one shard of that; the first says how many there are.
+pub const STOCK: ItemKind = ItemKind {
+    gsi1: Some((STOCKS, Pattern("<folded name><tab><shard>"))),
+    ..item("stock of a product, one shard of it", "Stock", "PRODUCT#<product id>", "STOCK#<shard>")
+};
 pub const PRODUCT_NAME: ItemKind =
     owner(of_product("name", "gsi1sk"), item("product name", "Product names", "PRODUCT_NAME#<folded name>", "OWNER"));
 pub const PRODUCT_SKU: ItemKind =
-    owner(of_product("SKU", "sku"), item("product SKU", "Product SKUs", "PRODUCT_SKU#<folded SKU>", "OWNER"));
+    owner(of_product("SKU", "sku"), item("product SKU", "Product SKUs", "SKU#<folded SKU>", "OWNER"));
+/// Kept when the product goes.
+pub const MOVEMENT: ItemKind = item("movement of stock", "Movements", "MOVEMENTS#<product id>", "<movement id>");
+/// With its lines and its history in it, so that one read sees all of it as it was at one instant.
 pub const ORDER: ItemKind = ItemKind {
     gsi1: Some((ORDERS_OF_CUSTOMER, Pattern("<order id>"))),
     gsi2: Some((ORDERS_BY_STATUS, Pattern("<order id>"))),
     ..item("order", "Orders", "ORDER#<order id>", "ORDER")
 };
-pub const ORDER_ITEM: ItemKind = item("order item", "Order items", "ORDER#<order id>", "ITEM#<order item id>");
-pub const HISTORY: ItemKind = item("order history", "Order history", "ORDER#<order id>", "HISTORY#<version>");
 pub const USER: ItemKind = item("user", "Users", "USER#<user id>", "USER");
 pub const EMAIL: ItemKind =
     owner(of_user("e-mail address", "email"), item("e-mail address", "E-mail addresses", "EMAIL#<folded address>", "OWNER"));
@@ -155,14 +162,13 @@ pub const IDEMPOTENCY: ItemKind = ItemKind {
 };
 
 /// All kinds.
-pub const KINDS: [&ItemKind; 17] = [
+pub const KINDS: [&ItemKind; 16] = [
     &PRODUCT,
     &STOCK,
     &PRODUCT_NAME,
     &PRODUCT_SKU,
+    &MOVEMENT,
     &ORDER,
-    &ORDER_ITEM,
-    &HISTORY,
     &USER,
     &EMAIL,
     &USERNAME,
@@ -188,14 +194,38 @@ impl ItemKind {
     }
 }
 
-/// `sk` of a shard of a product's stock; the first is in the product's own item.
+/// What the entries of `gsi1` have beside their keys: what lists show of products, of their stock, and of a customer's orders.
+pub const GSI1_ATTRIBUTES: [&str; 15] = [
+    "name",
+    "sku",
+    "description",
+    "price",
+    "low_stock_at",
+    "quantity",
+    "reserved",
+    "stock_shards",
+    "customer_id",
+    "status",
+    "total",
+    "item_count",
+    "version",
+    "created_at",
+    "updated_at",
+];
+
+/// What the entries of `gsi2` have beside their keys: what lists show of orders.
+pub const GSI2_ATTRIBUTES: [&str; 7] = ["customer_id", "status", "total", "item_count", "version", "created_at", "updated_at"];
+
+/// `sk` of a shard of a product's stock.
 pub fn stock_sk(shard: u64) -> String {
-    if shard == 0 { PRODUCT.sk.with(&[]) } else { STOCK.sk.with(&[&format_args!("{shard:02}")]) }
+    STOCK.sk.with(&[&format_args!("{shard:02}")])
 }
 
-/// `sk` of the entry in an order's history that made this version of it: with leading zeros, so that texts sort as numbers do.
-pub fn history_sk(version: u64) -> String {
-    HISTORY.sk.with(&[&format_args!("{version:010}")])
+/// `gsi1sk` of a shard of a product's stock. A tab sorts before every character that a name can have, so that stock is in the order of
+/// the names as products are.
+pub fn stock_gsi1sk(folded_name: &str, shard: u64) -> String {
+    let pattern = STOCK.gsi1.map_or(Pattern(""), |(_, sk)| sk);
+    pattern.with(&[&folded_name, &'\t', &format_args!("{shard:02}")])
 }
 
 /// The table of all kinds, for ARCHITECTURE.
@@ -234,9 +264,20 @@ mod tests {
             let example = |Pattern(text)| text.replace(['<', '>'], "");
             assert_eq!(ItemKind::of(&example(kind.pk), &example(kind.sk)), Some(kind));
         }
-        for (pk, sk) in [("ORDER#", "ORDER"), ("ORDER#1", "ORDERS"), ("ORDER#1", "ITEM#"), ("PRODUCT", "PRODUCT"), ("", "")] {
+        for (pk, sk) in [("ORDER#", "ORDER"), ("ORDER#1", "ORDERS"), ("PRODUCT#1", "STOCK#"), ("PRODUCT", "PRODUCT"), ("", "")] {
             assert_eq!(ItemKind::of(pk, sk), None, "{pk} {sk}");
         }
+    }
+
+    #[test]
+    fn indexes_project_what_lists_show() {
+        let template = include_str!("../../../template.yaml");
+        let lists: Vec<Vec<_>> = template
+            .split("NonKeyAttributes: [")
+            .skip(1)
+            .map(|text| text.split(']').next().unwrap_or_default().split(", ").collect())
+            .collect();
+        assert_eq!(lists, [GSI1_ATTRIBUTES.to_vec(), GSI2_ATTRIBUTES.to_vec()]);
     }
 
     /// A partition key that no item has would be a right that is missing, or one for nothing.

@@ -117,7 +117,7 @@ pub async fn attempt<'a>(
 
     let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
     let keys: Vec<_> = [user, sessions].into_iter().chain(attempts.keys()).collect();
-    let mut found = table.batch_get(keys, &[]).await?;
+    let mut found = table.batch_get(keys).await?;
     let mut take = |key: &Key<'_>| {
         let position = found.iter().position(|item| is(item, key))?;
         Some(found.swap_remove(position))
@@ -235,7 +235,7 @@ pub async fn find_with_account(
 ) -> Result<Option<(Session, Account)>> {
     let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
     let (mut account, mut session) = (None, None);
-    for item in table.batch_get([user, sessions], &[]).await? {
+    for item in table.batch_get([user, sessions]).await? {
         if is(&item, &user) {
             account = Some(users::from_stored(item)?);
         } else {

@@ -1,10 +1,13 @@
-//! The stock of a product: in the product's own item, or spread over several, so that many may take from it at one instant.
+//! The stock of a product: in one item, or spread over several, so that many may take from it at one instant.
 //!
 //! One transaction at a time can have an item in its hands; another that wants it is refused. So a product that hundreds buy at
-//! once has its pieces in `stock_shards` items of its collection, each with a copy of the price. The product's own item is shard
-//! 0. A sale takes from one shard and its line remembers which; what is on the shelf is the sum of all. No item of stock ever
-//! goes below zero, and none is deleted while its product exists: one that is not used any more may still hold what lines have
-//! reserved.
+//! once has its pieces in several shards, each an item of its collection with a copy of the price: a sale needs no other item of the
+//! product, and costs the same however long its description is. A sale takes from one shard and its line remembers which; what is on
+//! the shelf is the sum of all. The first shard says how many there are.
+//!
+//! In every shard, `received = quantity + reserved + shipped`: pieces that move from shard to shard take what was received with them.
+//! None of the four ever goes below zero. No shard is deleted while its product exists: one that is not used any more may still hold
+//! what lines have reserved, and takes back what was shipped from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,25 +19,35 @@ use super::{
     key::{Item, Key},
     query::Query,
     retry::Backoff,
+    schema,
     table::{Table, from_item},
     transaction::{Cancellation, Transaction},
 };
 use crate::{
     Error, Result,
-    domain::{Money, Offer, ProductId, Refusal, Timestamp},
+    domain::{Folded, Money, Offer, Pieces, ProductId, Refusal, ShardPieces, StockShards, Timestamp},
 };
 
-/// A shard of a product's stock as it is stored. Its number is in the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A shard of a product's stock as readers see it, of the table or of the index. Its number is in the key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Shard {
+    pub pk: String,
     pub sk: String,
-    /// Minor units; the same as the product's.
-    pub price: i64,
     pub quantity: u64,
     pub reserved: u64,
+    /// In the first shard: how many of them sales take from. Left out while there is no other, and never was.
+    pub stock_shards: Option<u32>,
+    /// In the first shard, and left out with `stock_shards`: how many there are, which only grows. Whoever writes to all of them makes
+    /// sure that it is as it was read: a query that meets a new shard as it comes may not see it.
+    pub shards: Option<u32>,
     pub version: u64,
     /// Milliseconds since the epoch.
     pub updated_at: i64,
+}
+
+/// Whether these, in the order of their numbers, are all shards that there were when the first of them was read.
+pub(super) fn are_all(shards: &[Shard]) -> bool {
+    shards.first().is_some_and(|first| first.shards.unwrap_or(1) as usize == shards.len())
 }
 
 impl Shard {
@@ -43,13 +56,76 @@ impl Shard {
     }
 }
 
-/// The shards of a product, its own item not included.
-pub(super) async fn shards(table: &Table, product_id: ProductId) -> Result<Vec<Shard>> {
-    let shards = Query::of(Key::Product(product_id)).beginning_with(Key::STOCK_PREFIX).eventually();
-    table.query(shards).await?.items.into_iter().map(from_item).collect()
+/// A shard that is new.
+#[derive(Debug, Serialize)]
+pub(super) struct NewShard {
+    gsi1pk: &'static str,
+    gsi1sk: String,
+    price: i64,
+    quantity: u64,
+    reserved: u64,
+    shipped: u64,
+    received: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stock_shards: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards: Option<u32>,
+    version: u64,
+    updated_at: i64,
 }
 
-/// What a sale needs to know of a product.
+impl NewShard {
+    /// `shards`: how many there are, for the first of more than one.
+    pub fn new(number: u32, name: &Folded, price: Money, quantity: u64, shards: Option<StockShards>, now: Timestamp) -> Self {
+        Self {
+            gsi1pk: Key::STOCKS,
+            gsi1sk: gsi1sk(name, number),
+            price: price.minor(),
+            quantity,
+            reserved: 0,
+            shipped: 0,
+            received: quantity,
+            stock_shards: shards.map(StockShards::get),
+            shards: shards.map(StockShards::get),
+            version: 0,
+            updated_at: now.millis(),
+        }
+    }
+
+    /// As readers see it once it is there.
+    pub fn shown(self, key: Key<'_>) -> Shard {
+        let Self { quantity, reserved, stock_shards, shards, version, updated_at, .. } = self;
+        Shard { pk: key.pk(), sk: key.sk(), quantity, reserved, stock_shards, shards, version, updated_at }
+    }
+}
+
+pub(super) fn gsi1sk(name: &Folded, shard: u32) -> String {
+    schema::stock_gsi1sk(name.as_str(), shard.into())
+}
+
+/// Question for the shards of a product.
+pub(super) fn shards_of(product_id: ProductId) -> Query {
+    Query::of(Key::Product(product_id)).beginning_with(Key::STOCK_PREFIX)
+}
+
+/// A shard with all of its pieces.
+#[derive(Deserialize)]
+struct BooksRow {
+    sk: String,
+    received: u64,
+    quantity: u64,
+    reserved: u64,
+    shipped: u64,
+}
+
+/// The pieces of a shard.
+pub(super) fn pieces(shard: Item) -> Result<ShardPieces> {
+    let BooksRow { sk, received, quantity, reserved, shipped } = from_item(shard)?;
+    let shard = Key::shard_of(&sk).ok_or_else(|| Error::Internal(format!("{sk}: a stored shard has no number")))?;
+    Ok(ShardPieces { shard, pieces: Pieces { received, quantity, reserved, shipped } })
+}
+
+/// What a sale needs to know of a product, from its first shard.
 #[derive(Deserialize)]
 struct OfferRow {
     pk: String,
@@ -57,40 +133,37 @@ struct OfferRow {
     stock_shards: Option<u32>,
 }
 
-/// The attributes of [`OfferRow`].
-pub(super) const OFFER: [&str; 3] = ["pk", "price", "stock_shards"];
-
 /// Reads the prices of products, each with a shard to take from; those that there are not are left out.
 pub(super) async fn offers(table: &Table, products: &BTreeSet<ProductId>) -> Result<BTreeMap<ProductId, Offer>> {
     if products.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let items = table.batch_get(products.iter().map(|id| Key::Product(*id)), &OFFER).await?;
+    let items = table.batch_get(products.iter().map(|id| Key::Stock(*id, 0))).await?;
     items.into_iter().map(offer).collect()
 }
 
 /// A product's price, and one of its shards at random.
-pub(super) fn offer(item: Item) -> Result<(ProductId, Offer)> {
-    let row: OfferRow = from_item(item)?;
+pub(super) fn offer(first_shard: Item) -> Result<(ProductId, Offer)> {
+    let row: OfferRow = from_item(first_shard)?;
     let broken = |what: &str| Error::Internal(format!("{}: the stored {what} breaks its rules", row.pk));
     let id = Key::product_of(&row.pk).ok_or_else(|| broken("id"))?;
     let price = Money::from_minor(row.price).ok_or_else(|| broken("price"))?;
     Ok((id, Offer { price, shard: fastrand::u32(0..row.stock_shards.unwrap_or(1).max(1)) }))
 }
 
-/// What there is in one item of stock, be it a product's own or another shard of it.
+/// What there is in one shard.
 #[derive(Deserialize)]
-struct StockRow {
-    sk: String,
-    price: i64,
-    quantity: u64,
+pub(super) struct StockRow {
+    pub sk: String,
+    pub price: i64,
+    pub quantity: u64,
     stock_shards: Option<u32>,
 }
 
 impl StockRow {
-    /// Whether there may be pieces in other items.
-    fn is_spread(&self) -> bool {
-        self.stock_shards.is_some() || Key::shard_of(&self.sk).is_some()
+    /// Whether there may be pieces in other shards.
+    pub fn is_spread(&self) -> bool {
+        self.stock_shards.is_some() || Key::shard_of(&self.sk) != Some(0)
     }
 }
 
@@ -107,7 +180,7 @@ pub(super) struct Wanted {
 const SIDE_BY_SIDE: usize = 8;
 
 /// Products, what is wanted of them, and where they have it.
-pub(super) struct Survey(Vec<(Wanted, Pieces)>);
+pub(super) struct Survey(Vec<(Wanted, OnShelf)>);
 
 impl Survey {
     /// Looks at all shards of these products.
@@ -116,11 +189,11 @@ impl Survey {
     ///
     /// [`Refusal::OutOfStock`] for the first of which all shards together have too few.
     pub async fn of(table: &Table, wanted: Vec<Wanted>) -> Result<Self> {
-        let read = wanted.iter().map(|wanted| pieces(table, wanted.product_id));
-        let read: Vec<Pieces> = stream::iter(read).buffered(SIDE_BY_SIDE).try_collect().await?;
+        let read = wanted.iter().map(|wanted| on_shelf(table, wanted.product_id, wanted.pieces));
+        let read: Vec<OnShelf> = stream::iter(read).buffered(SIDE_BY_SIDE).try_collect().await?;
         let seen: Vec<_> = wanted.into_iter().zip(read).collect();
-        for (Wanted { product_id, pieces: wanted, .. }, pieces) in &seen {
-            let available = pieces.values().sum();
+        for (Wanted { product_id, pieces: wanted, .. }, on_shelf) in &seen {
+            let available = on_shelf.values().sum();
             if available < *wanted {
                 return Err(Refusal::OutOfStock { product_id: *product_id, available }.into());
             }
@@ -136,9 +209,9 @@ impl Survey {
     pub async fn sources(self, table: &Table, mut room: usize) -> Result<Vec<(ProductId, Source)>> {
         let mut sources = Vec::new();
         let mut before = Vec::new();
-        for (wanted, pieces) in self.0 {
-            let shard = wanted.shard.unwrap_or_else(|| pick_shard(&pieces, wanted.pieces));
-            let moved = missing(&pieces, shard, wanted.pieces);
+        for (wanted, on_shelf) in self.0 {
+            let shard = wanted.shard.unwrap_or_else(|| pick_shard(&on_shelf, wanted.pieces));
+            let moved = missing(&on_shelf, shard, wanted.pieces);
             let product_id = wanted.product_id;
             if let Some(rest) = room.checked_sub(moved.len()) {
                 room = rest;
@@ -179,39 +252,55 @@ fn total(moved: &Moved) -> u64 {
     moved.iter().map(|(_, pieces)| pieces).sum()
 }
 
-/// The pieces in each shard of a product.
-type Pieces = BTreeMap<u32, u64>;
+/// The pieces in each shard of a product that can be sold.
+pub(super) type OnShelf = BTreeMap<u32, u64>;
 
-/// The pieces in each shard, as they are after every write that was answered before.
-async fn pieces(table: &Table, product_id: ProductId) -> Result<Pieces> {
-    let items = table.query(Query::of(Key::Product(product_id))).await?.items;
-    let rows = items.into_iter().map(from_item::<StockRow>).collect::<Result<Vec<_>>>()?;
-    Ok(rows.iter().map(|row| (Key::shard_of(&row.sk).unwrap_or(0), row.quantity)).collect())
+/// The pieces in each shard that can be sold. If they are fewer than `wanted`, they were so together at one instant: a query may see
+/// pieces that move from shard to shard in neither of the two.
+pub(super) async fn on_shelf(table: &Table, product_id: ProductId, wanted: u64) -> Result<OnShelf> {
+    let read = |items: Vec<Item>| items.into_iter().map(from_item::<Shard>).collect::<Result<Vec<_>>>();
+    let mut shards = read(table.query(shards_of(product_id)).await?.items)?;
+    let mut at_one_instant = shards.len() < 2;
+    while let Some(first) = shards.first() {
+        let enough = shards.iter().map(|shard| shard.quantity).sum::<u64>() >= wanted;
+        if enough || at_one_instant && are_all(&shards) {
+            break;
+        }
+        let keys = (0..first.shards.unwrap_or(1)).map(|shard| Key::Stock(product_id, shard));
+        shards = read(table.snapshot(keys).await?)?;
+        at_one_instant = true;
+    }
+    shards.iter().map(|shard| Ok((shard.number()?, shard.quantity))).collect()
 }
 
 /// A shard that has the wanted pieces, or else one that misses the fewest: one of them at random, so that those who look at the
 /// same time do not all find the same.
-fn pick_shard(pieces: &Pieces, wanted: u64) -> u32 {
+fn pick_shard(pieces: &OnShelf, wanted: u64) -> u32 {
     let most = pieces.values().copied().max().unwrap_or_default().min(wanted);
     let best: Vec<_> = pieces.iter().filter(|(_, pieces)| **pieces >= most).map(|(shard, _)| *shard).collect();
     fastrand::choice(best).unwrap_or_default()
 }
 
 /// What has to come from other shards so that one has the wanted pieces.
-fn missing(pieces: &Pieces, into: u32, wanted: u64) -> Moved {
-    let mut missing = wanted.saturating_sub(pieces.get(&into).copied().unwrap_or_default());
-    let mut others: Vec<_> = pieces.iter().filter(|(shard, pieces)| **shard != into && **pieces > 0).collect();
+fn missing(pieces: &OnShelf, into: u32, wanted: u64) -> Moved {
+    let others = pieces.iter().filter(|(shard, _)| **shard != into).map(|(shard, pieces)| (*shard, *pieces));
+    taken(others, wanted.saturating_sub(pieces.get(&into).copied().unwrap_or_default()))
+}
+
+/// From which shards so many pieces are taken; fewer if there are not as many.
+pub(super) fn taken(shards: impl IntoIterator<Item = (u32, u64)>, mut missing: u64) -> Moved {
+    let mut others: Vec<_> = shards.into_iter().filter(|(_, pieces)| *pieces > 0).collect();
     // The fullest first, to disturb as few as possible; among equals at random, to disturb different ones each time.
     fastrand::shuffle(&mut others);
-    others.sort_by_key(|(_, pieces)| std::cmp::Reverse(**pieces));
+    others.sort_by_key(|(_, pieces)| std::cmp::Reverse(*pieces));
     let mut moved = Moved::new();
     for (shard, pieces) in others {
         if missing == 0 {
             break;
         }
-        let taken = missing.min(*pieces);
+        let taken = missing.min(pieces);
         missing -= taken;
-        moved.push((*shard, taken));
+        moved.push((shard, taken));
     }
     moved
 }
@@ -219,7 +308,7 @@ fn missing(pieces: &Pieces, into: u32, wanted: u64) -> Moved {
 /// Moves pieces into one shard. One attempt, which others may foil.
 async fn consolidate(table: &Table, product_id: ProductId, into: u32, moved: Moved) -> Result {
     // Neither a version nor a time: for whoever looks at the product, nothing has changed.
-    let more = Expression::exists().add("quantity", signed(total(&moved)));
+    let more = moving(Expression::exists(), signed(total(&moved)));
     let transaction = Transaction::new(table).update(Key::Stock(product_id, into), &more, |_| Cancellation::Changed);
     match take_from(transaction, product_id, &moved, 0).attempt(&mut Backoff::none()).await {
         Ok(_) | Err(Error::Contended) => Ok(()),
@@ -227,10 +316,15 @@ async fn consolidate(table: &Table, product_id: ProductId, into: u32, moved: Mov
     }
 }
 
+/// More pieces on the shelf of a shard, or fewer, that it counts as received.
+pub(super) fn moving(expression: Expression, pieces: i64) -> Expression {
+    expression.add("quantity", pieces).add("received", pieces)
+}
+
 /// Takes pieces from shards, to be added to another. `wanted`: for what, if one of them has fewer by now.
 fn take_from<'a>(mut transaction: Transaction<'a>, product_id: ProductId, moved: &Moved, wanted: u64) -> Transaction<'a> {
     for (shard, pieces) in moved {
-        let less = Expression::default().at_least("quantity", *pieces).add("quantity", -signed(*pieces));
+        let less = moving(Expression::default().at_least("quantity", *pieces), -signed(*pieces));
         let depleted = move |_| Cancellation::ShardDepleted { product_id, wanted };
         transaction = transaction.update(Key::Stock(product_id, *shard), &less, depleted);
     }
@@ -277,8 +371,12 @@ pub(super) fn touched(now: Timestamp) -> Expression {
 
 /// From the shelf to an order, while the rest is moved here from other shards.
 fn hold(quantity: u64, source: &Source, now: Timestamp) -> Expression {
-    let left = signed(source.more()) - signed(quantity);
-    touched(now).at_least("quantity", source.here(quantity)).add("quantity", left).add("reserved", signed(quantity))
+    let more = signed(source.more());
+    let held = touched(now)
+        .at_least("quantity", source.here(quantity))
+        .add("quantity", more - signed(quantity))
+        .add("reserved", signed(quantity));
+    if more == 0 { held } else { held.add("received", more) }
 }
 
 /// From an order back to the shelf.
@@ -288,12 +386,17 @@ pub(super) fn release(quantity: u64, now: Timestamp) -> Expression {
 
 /// From an order out of the shop.
 pub(super) fn ship(quantity: u64, now: Timestamp) -> Expression {
-    touched(now).at_least("reserved", quantity).add("reserved", -signed(quantity))
+    touched(now).at_least("reserved", quantity).add("reserved", -signed(quantity)).add("shipped", signed(quantity))
 }
 
-/// From outside back to the shelf, where there is one.
+/// From outside back to the shelf.
 pub(super) fn restock(quantity: u64, now: Timestamp) -> Expression {
-    touched(now).existing().add("quantity", signed(quantity))
+    touched(now).at_least("shipped", quantity).add("shipped", -signed(quantity)).add("quantity", signed(quantity))
+}
+
+/// Why pieces did not come back to the shelf: there is none any more.
+pub(super) fn why_not_restocked(old: Option<Item>) -> Cancellation {
+    if old.is_none() { Cancellation::Changed } else { broken().into() }
 }
 
 /// Why pieces were not held, of which so many were to be `here`.
@@ -339,6 +442,6 @@ pub(super) fn broken() -> Error {
     Error::Internal("a product does not hold the stock of an order's line".into())
 }
 
-fn signed(quantity: u64) -> i64 {
+pub(super) fn signed(quantity: u64) -> i64 {
     i64::try_from(quantity).unwrap_or(i64::MAX)
 }

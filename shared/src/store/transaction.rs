@@ -3,8 +3,7 @@
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
+        ConditionCheck, Delete, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
 use serde::Serialize;
@@ -13,7 +12,7 @@ use uuid::Uuid;
 use super::{
     expression::Expression,
     key::{Item, Key},
-    retry::{Backoff, Round},
+    retry::{Backoff, Round, passes_by_itself},
     table::{Table, to_item},
 };
 use crate::{
@@ -237,9 +236,4 @@ impl<'a> Transaction<'a> {
             _ => Err(Error::Internal("a write that was based on no read met a change".into())),
         }
     }
-}
-
-/// Whether the same write may well succeed a moment later.
-fn passes_by_itself(reason: &CancellationReason) -> bool {
-    matches!(reason.code(), None | Some("None" | "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
 }

@@ -250,14 +250,14 @@ fn limits(order: f64, ms: u128) -> String {
             row([
                 "sales of one product, spread".into(),
                 per_second(PARTITION_WRITES, 2.0),
-                "its items share a partition key, and a write in a transaction counts twice".into(),
+                "its shards share a partition key, and a write in a transaction counts twice".into(),
                 "nothing: DynamoDB splits a collection that stays hot by its sort key, and then it is more".into(),
             ]),
             row([
                 "lines sold of all products".into(),
                 per_second(PARTITION_WRITES, 1.0),
-                "each touches its product's entry in the catalogue's collection, unless it is taken from a shard other than the first".into(),
-                "`stock_shards` of the products that sell most; the collection is sorted by name, so that DynamoDB can split it by heat".into(),
+                "each touches an entry of its product's stock in one collection of the index".into(),
+                "nothing: the collection is sorted by name, so that DynamoDB can split it by heat".into(),
             ]),
             row([
                 "orders of one customer".into(),

@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::{
     super::{
         expression::Expression,
-        idempotency::{Idempotency, Idempotent, refuse_unless_repeated},
+        idempotency::{Idempotency, Idempotent, unless_repeated},
         key::{Item, Key},
         retry::{Round, until_done},
         stock::{self, Moved, Source, Survey, Wanted, release},
         table::{Table, from_item, require_version},
         transaction::{Cancellation, Outcome, Transaction},
     },
-    row::{ItemRow, insert_item, unchanged},
+    list::{find, visible},
+    row::{LineRow, Row, line_path, to_value},
     sale::{MAX_ACTIONS, Sale},
 };
 use crate::{
     Error, Result,
-    domain::{
-        Actor, Edit, NewItem, Order, OrderId, OrderItem, OrderItemId, Quantity, Refusal, Resource, Status, Timestamp, UserId,
-    },
+    domain::{Actor, Edit, NewItem, Order, OrderId, OrderItem, OrderItemId, Quantity, Refusal, Resource, Status, Timestamp},
 };
 
 /// A line as it was written, and the version that its order has since, as far as nobody else has changed it meanwhile.
@@ -45,24 +42,30 @@ pub async fn add_item(
     wanted: &NewItem,
     idempotency: Option<&Idempotency<'_, Written>>,
 ) -> Result<Idempotent<Written>> {
+    unless_repeated(table, idempotency, try_to_add_item(table, of, item_id, wanted, idempotency).await).await
+}
+
+async fn try_to_add_item(
+    table: &Table,
+    of: LinesOf<'_>,
+    item_id: OrderItemId,
+    wanted: &NewItem,
+    idempotency: Option<&Idempotency<'_, Written>>,
+) -> Result<Idempotent<Written>> {
     let LinesOf { order_id, actor, if_match, now } = of;
     let product_id = wanted.product_id;
-    let (mut head, mut offers) = (None, BTreeMap::new());
-    let attributes = [&stock::OFFER[..], &Head::ATTRIBUTES].concat();
-    for item in table.batch_get([Key::Order(order_id), Key::Product(product_id)], &attributes).await? {
+    let (mut found, mut offers) = (None, BTreeMap::new());
+    for item in table.batch_get([Key::Order(order_id), Key::Stock(product_id, 0)]).await? {
         match Key::sk_of(&item) {
-            Key::ORDER => head = Some(from_item::<Head>(item)?),
+            Key::ORDER => found = Some(from_item::<Row>(item)?),
             _ => offers.extend([stock::offer(item)?]),
         }
     }
     if !offers.contains_key(&product_id) {
-        return refuse_unless_repeated(table, idempotency, Refusal::unknown_products(["/product_id".to_owned()])).await;
+        return Err(Refusal::unknown_products(["/product_id".to_owned()]).into());
     }
-    let version = match Head::require(head, actor).and_then(|head| require_version(if_match, head.version).map(|()| head.version))
-    {
-        Ok(version) => version,
-        Err(refusal) => return refuse_unless_repeated(table, idempotency, refusal).await,
-    };
+    let Order { version, created_at, .. } = visible(found, actor)?.order;
+    require_version(if_match, &version)?;
     let mut sale = Sale::new(offers, 3);
     until_done(async |backoff| {
         sale.find_depleted(table).await?;
@@ -73,12 +76,13 @@ pub async fn add_item(
         let written = (item, version + 1);
         let (item, _) = &written;
         let room = editable(actor, if_match.map(|_| version), now).below("item_count", Order::MAX_ITEMS as u64);
-        let more = room.add("total", item.line_total.minor()).add("item_count", 1);
+        let line = to_value(&LineRow::new(item, created_at))?;
+        let more = room.set(&line_path(item_id), line).add("total", item.line_total.minor()).add("item_count", 1);
         let transaction = Transaction::new(table)
             .idempotent(idempotency, &written)?
             .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor, Edit::Add));
         let transaction = sale.reserve(transaction, product_id, wanted.quantity.get(), now, "/product_id".into());
-        match insert_item(transaction, item).attempt(backoff).await? {
+        match transaction.attempt(backoff).await? {
             Outcome::Done => Ok(Round::Done(Idempotent::Done(written))),
             // Only a pinned order can be another than was read, and then it is no more the one that the caller means.
             Outcome::Cancelled(conditions) if matches!(conditions.first(), Some(Cancellation::Changed)) => {
@@ -102,18 +106,20 @@ pub async fn change_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId, q
             let sources = Survey::of(table, vec![wanted]).await?.sources(table, MAX_ACTIONS).await?;
             moved = sources.into_iter().next().map(|(_, source)| source.moved).unwrap_or_default();
         }
-        let (head, mut item) = find_item(table, of, item_id).await?;
+        let (order_version, mut item) = find_item(table, of, item_id).await?;
         let (before, after) = (item.quantity.get(), quantity.get());
         if after == before {
-            return Ok(Round::Done((item, head.version)));
+            return Ok(Round::Done((item, order_version)));
         }
         let raise = item.price.times(after).minor() - item.line_total.minor();
-        let order = editable(actor, if_match.map(|_| head.version), now).add("total", raise);
-        let changed = unchanged(&item).set("quantity", after).set("updated_at", now.millis());
-        // The line before the product: if it is not as it was read, what the product says to the difference means nothing.
-        let mut transaction = Transaction::new(table)
-            .update(Key::Order(order_id), &order, |old| why_not_editable(old, actor, Edit::Change))
-            .update(Key::OrderItem(order_id, item_id), &changed, |_| Cancellation::Changed);
+        let path = line_path(item_id);
+        let order = as_read(editable(actor, if_match.map(|_| order_version), now), &item)
+            .set(&format!("{path}.quantity"), after)
+            .set(&format!("{path}.updated_at"), now.millis())
+            .add("total", raise);
+        // The order before the stock: if the line is not as it was read, what the stock says to the difference means nothing.
+        let mut transaction =
+            Transaction::new(table).update(Key::Order(order_id), &order, |old| why_not_editable(old, actor, Edit::Change));
         let (product_id, shard) = (item.product_id, item.shard);
         if after > before {
             let source = Source { shard, moved };
@@ -127,7 +133,7 @@ pub async fn change_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId, q
                 item.quantity = quantity;
                 item.line_total = item.price.times(after);
                 item.updated_at = now;
-                Ok(Round::Done((item, head.version + 1)))
+                Ok(Round::Done((item, order_version + 1)))
             }
             Outcome::Cancelled(conditions) => match conditions.into_iter().next() {
                 Some(Cancellation::Refused(error)) => Err(error),
@@ -147,57 +153,31 @@ pub async fn change_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId, q
 pub async fn remove_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId) -> Result<u64> {
     let LinesOf { order_id, actor, if_match, now } = of;
     until_done(async |backoff| {
-        let (head, item) = find_item(table, of, item_id).await?;
-        let order = editable(actor, if_match.map(|_| head.version), now);
+        let (order_version, item) = find_item(table, of, item_id).await?;
+        let order = as_read(editable(actor, if_match.map(|_| order_version), now), &item).remove(&line_path(item_id));
         let less = order.add("total", -item.line_total.minor()).add("item_count", -1);
         let transaction = Transaction::new(table)
             .update(Key::Order(order_id), &less, |old| why_not_editable(old, actor, Edit::Change))
-            .delete(Key::OrderItem(order_id, item_id), &unchanged(&item), |_| Cancellation::Changed)
             .update(Key::Stock(item.product_id, item.shard), &release(item.quantity.get(), now), |_| stock::broken());
-        Ok(transaction.attempt(backoff).await?.into_round()?.map(|()| head.version + 1))
+        Ok(transaction.attempt(backoff).await?.into_round()?.map(|()| order_version + 1))
     })
     .await
 }
 
-/// What the writes to an order's lines look at.
-#[derive(Deserialize)]
-struct Head {
-    customer_id: UserId,
-    status: Status,
-    item_count: u64,
-    version: u64,
-}
-
-impl Head {
-    const ATTRIBUTES: [&str; 5] = ["sk", "customer_id", "status", "item_count", "version"];
-
-    /// An order that there is, and that exists for the actor.
-    fn require(head: Option<Self>, actor: &Actor) -> Result<Self> {
-        let head = head.ok_or(Refusal::NotFound(Resource::Order))?;
-        actor.require_sight(head.customer_id)?;
-        Ok(head)
-    }
-
-    fn require_allowed(&self, edit: Edit, actor: &Actor) -> Result<(), Refusal> {
-        edit.require_allowed(actor, self.customer_id, self.status, self.item_count)
-    }
-}
-
-/// Reads a line that may be changed, and what there is to know of its order.
-async fn find_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId) -> Result<(Head, OrderItem)> {
+/// Reads a line that may be changed, and the version of its order.
+async fn find_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId) -> Result<(u64, OrderItem)> {
     let LinesOf { order_id, actor, if_match, .. } = of;
-    let (mut head, mut line) = (None, None);
-    for item in table.batch_get([Key::Order(order_id), Key::OrderItem(order_id, item_id)], &[]).await? {
-        match Key::sk_of(&item) {
-            Key::ORDER => head = Some(from_item::<Head>(item)?),
-            _ => line = Some(from_item::<ItemRow>(item)?),
-        }
-    }
-    let head = Head::require(head, actor)?;
-    let line = line.ok_or(Refusal::NotFound(Resource::OrderItem))?.try_into()?;
-    require_version(if_match, head.version)?;
-    head.require_allowed(Edit::Change, actor)?;
-    Ok((head, line))
+    let details = find(table, order_id, actor).await?;
+    let item = details.items.into_iter().find(|item| item.order_item_id == item_id);
+    let item = item.ok_or(Refusal::NotFound(Resource::OrderItem))?;
+    require_version(if_match, &details.order.version)?;
+    details.order.require_editable(Edit::Change, actor)?;
+    Ok((details.order.version, item))
+}
+
+/// Condition: the line is as it was read; whoever changes its quantity in between wins.
+fn as_read(order: Expression, item: &OrderItem) -> Expression {
+    order.equal(&format!("{}.quantity", line_path(item.order_item_id)), item.quantity.get())
 }
 
 /// The update of an order whose lines change; only while it is PENDING, and only by whom it belongs to. `pinned`: only from this
@@ -215,9 +195,9 @@ fn editable(actor: &Actor, pinned: Option<u64>, now: Timestamp) -> Expression {
 }
 
 fn why_not_editable(old: Option<Item>, actor: &Actor, edit: Edit) -> Cancellation {
-    match old.map(from_item::<Head>) {
+    match old.map(|item| from_item::<Row>(item).and_then(Order::try_from)) {
         None => Refusal::NotFound(Resource::Order).into(),
         Some(Err(error)) => error.into(),
-        Some(Ok(head)) => head.require_allowed(edit, actor).map_or_else(Cancellation::from, |()| Cancellation::Changed),
+        Some(Ok(order)) => order.require_editable(edit, actor).map_or_else(Cancellation::from, |()| Cancellation::Changed),
     }
 }

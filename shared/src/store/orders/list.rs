@@ -11,7 +11,7 @@ use super::{
         query::Query,
         table::{Table, from_item},
     },
-    row::{Row, details},
+    row::Row,
 };
 use crate::{
     Error, Result,
@@ -24,7 +24,12 @@ const FILTERED: usize = 500;
 
 /// Reads an order with its lines and its history, if the actor may see it.
 pub async fn find(table: &Table, id: OrderId, actor: &Actor) -> Result<OrderDetails> {
-    let found = details(table.query(Query::of(Key::Order(id))).await?.items)?.ok_or(Refusal::NotFound(Resource::Order))?;
+    visible(table.read(Key::Order(id)).await?, actor)
+}
+
+/// An order that there is, and that exists for the actor.
+pub(super) fn visible(found: Option<Row>, actor: &Actor) -> Result<OrderDetails> {
+    let found = OrderDetails::try_from(found.ok_or(Refusal::NotFound(Resource::Order))?)?;
     actor.require_sight(found.order.customer_id)?;
     Ok(found)
 }

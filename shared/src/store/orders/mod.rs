@@ -10,4 +10,4 @@ mod status;
 pub use lines::{LinesOf, Written, add_item, change_item, remove_item};
 pub use list::{Walk, ended, find, list_all, list_of_customer};
 pub use place::place;
-pub use status::{change_status, delete, expire};
+pub use status::{change, delete, expire};

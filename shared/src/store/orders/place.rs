@@ -5,7 +5,7 @@ use futures_util::future::try_join;
 use super::{
     super::{
         expression::Expression,
-        idempotency::{Idempotency, Idempotent, refuse_unless_repeated},
+        idempotency::{Idempotency, Idempotent, unless_repeated},
         key::Key,
         retry::{Round, until_done},
         stock,
@@ -13,7 +13,7 @@ use super::{
         transaction::{Outcome, Transaction},
     },
     list::count_open,
-    row::{Row, insert_item},
+    row::Row,
     sale::Sale,
 };
 use crate::{
@@ -24,6 +24,16 @@ use crate::{
 
 /// Places an order with all its lines and takes their stock, or does none of it.
 pub async fn place(
+    table: &Table,
+    draft: &OrderDraft,
+    actor: &Actor,
+    policy: &OrderPolicy,
+    idempotency: Option<&Idempotency<'_, OrderDetails>>,
+) -> Result<Idempotent<OrderDetails>> {
+    unless_repeated(table, idempotency, try_to_place(table, draft, actor, policy, idempotency).await).await
+}
+
+async fn try_to_place(
     table: &Table,
     draft: &OrderDraft,
     actor: &Actor,
@@ -41,16 +51,13 @@ pub async fn place(
     };
     let (offers, open) = try_join(stock::offers(table, &products), open).await?;
     if let Some(limit) = limit.filter(|limit| open >= u64::from(*limit)) {
-        return refuse_unless_repeated(table, idempotency, Refusal::TooManyOpenOrders { limit }).await;
+        return Err(Refusal::TooManyOpenOrders { limit }.into());
     }
-    // The order, the record, the customer and the lines are in the transaction beside the stock.
-    let mut sale = Sale::new(offers, 3 + draft.items.len());
+    // The order, the record and the customer are in the transaction beside the stock.
+    let mut sale = Sale::new(offers, 3);
     until_done(async |backoff| {
         sale.find_depleted(table).await?;
-        let details = match draft.priced(&sale.offers) {
-            Ok(details) => details,
-            Err(unknown) => return refuse_unless_repeated(table, idempotency, unknown).await.map(Round::Done),
-        };
+        let details = draft.priced(&sale.offers)?;
         let Order { order_id, customer_id, created_at: now, .. } = details.order;
 
         let mut transaction = Transaction::new(table).idempotent(idempotency, &details)?;
@@ -58,14 +65,11 @@ pub async fn place(
             let active = Expression::default().equal("is_active", true);
             transaction = transaction.check(Key::User(customer_id), &active, |_| Refusal::UnknownCustomer);
         }
-        transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details.order), |_| {
+        transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details), |_| {
             Error::Internal("a new order has the id of another".into())
         });
         for ((product_id, _), quantity) in details.demand() {
             transaction = sale.reserve(transaction, product_id, quantity, now, draft.pointer(product_id));
-        }
-        for item in &details.items {
-            transaction = insert_item(transaction, item);
         }
         match transaction.attempt(backoff).await? {
             Outcome::Done => {

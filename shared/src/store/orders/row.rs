@@ -1,27 +1,30 @@
-//! Orders, their lines and their history as they are stored.
+//! An order as it is stored: one item, with its lines and its history in it.
 
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::super::{
-    expression::Expression,
-    key::{Item, Key},
-    table::{Table, from_item},
-    transaction::Transaction,
-};
+use super::super::{key::Key, table::Table};
 use crate::{
     Error, Result,
     domain::{
-        HistoryEntry, Money, Order, OrderDetails, OrderId, OrderItem, ProductId, Quantity, Status, StockEffect, Timestamp, UserId,
+        HistoryEntry, Metadata, Money, Order, OrderDetails, OrderId, OrderItem, OrderItemId, ProductId, Quantity, Status,
+        StockEffect, Timestamp, UserId,
     },
 };
 
-/// An order as it is stored. Its id is in the key.
+/// An order as it is stored. Its id is in the key. An entry of an index has no keys of the other, no lines, no history and no metadata.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Row {
     pk: String,
+    #[serde(skip_deserializing)]
     gsi1pk: String,
+    #[serde(skip_deserializing)]
     gsi1sk: String,
+    #[serde(skip_deserializing)]
     gsi2pk: String,
+    #[serde(skip_deserializing)]
     gsi2sk: String,
     customer_id: UserId,
     status: Status,
@@ -32,22 +35,32 @@ pub(super) struct Row {
     /// Milliseconds since the epoch, as is `updated_at`.
     created_at: i64,
     updated_at: i64,
+    /// By id.
+    #[serde(default)]
+    lines: BTreeMap<String, LineRow>,
+    /// By the version of the order that each change of status has made.
+    #[serde(default)]
+    history: BTreeMap<String, HistoryRow>,
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    metadata: Metadata,
 }
 
-/// A line as it is stored. Its id is in the key.
+/// A line as it is stored. Its id is its key among the lines.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ItemRow {
-    pk: String,
-    sk: String,
+pub(super) struct LineRow {
     product_id: ProductId,
     quantity: u64,
     /// Minor units.
     price: i64,
-    /// Left out for the product's own item.
+    /// Left out for the first shard.
     #[serde(default, skip_serializing_if = "is_zero")]
     shard: u32,
-    created_at: i64,
-    updated_at: i64,
+    /// Left out where it is the order's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<i64>,
+    /// Left out while it is `created_at`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<i64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
@@ -58,7 +71,6 @@ fn is_zero(shard: &u32) -> bool {
 /// One change of status as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct HistoryRow {
-    sk: String,
     at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<UserId>,
@@ -71,8 +83,25 @@ pub(super) struct HistoryRow {
     not_restocked: Vec<ProductId>,
 }
 
+/// The path of a line in its order's item.
+pub(super) fn line_path(id: OrderItemId) -> String {
+    format!("lines.{id}")
+}
+
+/// The path of the entry in an order's history that made this version of it.
+pub(super) fn history_path(version: u64) -> String {
+    format!("history.{version}")
+}
+
+/// A part of an order's item.
+pub(super) fn to_value(row: &impl Serialize) -> Result<AttributeValue> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(row)
+        .map_err(|error| Error::Internal(format!("a part of an order cannot be written: {error}")))
+}
+
 impl Row {
-    pub fn new(table: &Table, order: &Order) -> Self {
+    pub fn new(table: &Table, details: &OrderDetails) -> Self {
+        let OrderDetails { order, metadata, items, .. } = details;
         Self {
             pk: Key::Order(order.order_id).pk(),
             gsi1pk: Key::orders_of(order.customer_id),
@@ -86,6 +115,9 @@ impl Row {
             version: order.version,
             created_at: order.created_at.millis(),
             updated_at: order.updated_at.millis(),
+            lines: items.iter().map(|item| (item.order_item_id.to_string(), LineRow::new(item, order.created_at))).collect(),
+            history: BTreeMap::new(),
+            metadata: metadata.clone(),
         }
     }
 }
@@ -108,47 +140,56 @@ impl TryFrom<Row> for Order {
     }
 }
 
-impl From<&OrderItem> for ItemRow {
-    fn from(item: &OrderItem) -> Self {
-        let key = Key::OrderItem(item.order_id, item.order_item_id);
+impl TryFrom<Row> for OrderDetails {
+    type Error = Error;
+
+    fn try_from(mut row: Row) -> Result<Self> {
+        let (lines, history) = (std::mem::take(&mut row.lines), std::mem::take(&mut row.history));
+        let metadata = std::mem::take(&mut row.metadata);
+        let order = Order::try_from(row)?;
+        let items = lines.into_iter().map(|(id, line)| line.into_item(&id, &order)).collect::<Result<_>>()?;
+        let mut history =
+            history.into_iter().map(|(version, entry)| entry.into_entry(&version, &order)).collect::<Result<Vec<_>>>()?;
+        history.sort_by_key(|entry| entry.version);
+        Ok(Self { order, metadata, items, history })
+    }
+}
+
+impl LineRow {
+    /// `order_created_at`: when the order was made that it is on.
+    pub fn new(item: &OrderItem, order_created_at: Timestamp) -> Self {
         Self {
-            pk: key.pk(),
-            sk: key.sk(),
             product_id: item.product_id,
             quantity: item.quantity.get(),
             price: item.price.minor(),
             shard: item.shard,
-            created_at: item.created_at.millis(),
-            updated_at: item.updated_at.millis(),
+            created_at: (item.created_at != order_created_at).then_some(item.created_at.millis()),
+            updated_at: (item.updated_at != item.created_at).then_some(item.updated_at.millis()),
         }
     }
-}
 
-impl TryFrom<ItemRow> for OrderItem {
-    type Error = Error;
-
-    fn try_from(row: ItemRow) -> Result<Self> {
-        let broken = |what: &str| Error::Internal(format!("{} {}: the stored {what} breaks its rules", row.pk, row.sk));
-        let price = Money::from_minor(row.price).ok_or_else(|| broken("price"))?;
-        let quantity = Quantity::new(row.quantity).ok_or_else(|| broken("quantity"))?;
-        Ok(Self {
-            order_item_id: Key::order_item_of(&row.sk).ok_or_else(|| broken("id"))?,
-            order_id: Key::order_of(&row.pk).ok_or_else(|| broken("order"))?,
-            product_id: row.product_id,
+    fn into_item(self, id: &str, order: &Order) -> Result<OrderItem> {
+        let broken = |what: &str| Error::Internal(format!("line {id} of {}: the stored {what} breaks its rules", order.order_id));
+        let price = Money::from_minor(self.price).ok_or_else(|| broken("price"))?;
+        let quantity = Quantity::new(self.quantity).ok_or_else(|| broken("quantity"))?;
+        let created_at = self.created_at.map_or(order.created_at, Timestamp::from_millis);
+        Ok(OrderItem {
+            order_item_id: id.parse().map_err(|_| broken("id"))?,
+            order_id: order.order_id,
+            product_id: self.product_id,
             quantity,
             price,
             line_total: price.times(quantity.get()),
-            created_at: Timestamp::from_millis(row.created_at),
-            updated_at: Timestamp::from_millis(row.updated_at),
-            shard: row.shard,
+            created_at,
+            updated_at: self.updated_at.map_or(created_at, Timestamp::from_millis),
+            shard: self.shard,
         })
     }
 }
 
-impl HistoryRow {
-    pub fn new(key: Key<'_>, entry: &HistoryEntry) -> Self {
+impl From<&HistoryEntry> for HistoryRow {
+    fn from(entry: &HistoryEntry) -> Self {
         Self {
-            sk: key.sk(),
             at: entry.at.millis(),
             by: entry.by,
             from: entry.from,
@@ -160,52 +201,23 @@ impl HistoryRow {
     }
 }
 
-impl TryFrom<HistoryRow> for HistoryEntry {
-    type Error = Error;
-
-    fn try_from(row: HistoryRow) -> Result<Self> {
-        let broken = || Error::Internal(format!("{}: a stored history breaks its rules", row.sk));
-        Ok(Self {
-            at: Timestamp::from_millis(row.at),
-            by: row.by,
-            from: row.from,
-            to: row.to,
-            version: Key::version_of(&row.sk).ok_or_else(broken)?,
-            reason: row.reason,
-            stock: row.stock,
-            not_restocked: row.not_restocked,
+impl HistoryRow {
+    fn into_entry(self, version: &str, order: &Order) -> Result<HistoryEntry> {
+        let broken = |_| Error::Internal(format!("{}: its history has no version {version:?}", order.order_id));
+        Ok(HistoryEntry {
+            at: Timestamp::from_millis(self.at),
+            by: self.by,
+            from: self.from,
+            to: self.to,
+            version: version.parse().map_err(broken)?,
+            reason: self.reason,
+            stock: self.stock,
+            not_restocked: self.not_restocked,
         })
     }
-}
-
-/// An order with its lines and its history, from the items of its collection; `None` if there is no order among them.
-pub(super) fn details(items: Vec<Item>) -> Result<Option<OrderDetails>> {
-    let (mut order, mut lines, mut history) = (None, Vec::new(), Vec::new());
-    for item in items {
-        let sk = Key::sk_of(&item);
-        if sk.starts_with(Key::ITEM_PREFIX) {
-            lines.push(OrderItem::try_from(from_item::<ItemRow>(item)?)?);
-        } else if sk.starts_with(Key::HISTORY_PREFIX) {
-            history.push(from_item::<HistoryRow>(item)?.try_into()?);
-        } else {
-            order = Some(Order::try_from(from_item::<Row>(item)?)?);
-        }
-    }
-    Ok(order.map(|order| OrderDetails { order, items: lines, history }))
 }
 
 /// The part of the admins' list that an order is in. Raising the number of shards moves no order: it moves when it is written.
 pub(super) fn shard(table: &Table, id: OrderId) -> u32 {
     u32::try_from(id.bits() % u128::from(table.order_shards)).unwrap_or_default()
-}
-
-pub(super) fn insert_item<'a>(transaction: Transaction<'a>, item: &OrderItem) -> Transaction<'a> {
-    transaction.insert(Key::OrderItem(item.order_id, item.order_item_id), &ItemRow::from(item), |_| {
-        Error::Internal("a new order item has the id of another".into())
-    })
-}
-
-/// The line as it was read: whoever changes its quantity in between wins.
-pub(super) fn unchanged(item: &OrderItem) -> Expression {
-    Expression::default().equal("quantity", item.quantity.get())
 }
