@@ -105,7 +105,7 @@ async fn a_database_that_is_away_is_told_in_time_and_forgiven() {
             let answer = admin.send(admin.request(method, path).json(&body)).await;
             (answer, start.elapsed())
         };
-        let answers: Vec<(Answer, Duration)> = join_all([
+        let answers: Vec<(Answer, Duration)> = join_all(vec![
             timed(Method::GET, "/products", json!({})),
             timed(Method::GET, product.as_ref(), json!({})),
             timed(Method::POST, "/products", body()),
