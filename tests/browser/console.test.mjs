@@ -36,7 +36,7 @@ test("a request arrives while one looks, and tells its lines when it is clicked"
   assert.ok(duration > 0);
   assert.deepEqual([calls, reads, writes], [4, 3.5, 10]);
   // The gateway, two functions, and DynamoDB.
-  assert.equal(dollars.toFixed(2), (1 + 2 * 0.2 + 3.5 * 0.125 + 14 * 0.625).toFixed(2));
+  assert.equal(dollars.toFixed(2), (1 + 2 * 0.2 + 3.5 * 0.125 + 10 * 0.625).toFixed(2));
 
   await row(placed.id).click();
   const request = page.getByRole("region", { name: "POST /orders 201" });
