@@ -186,7 +186,7 @@ async fn manage_while_twenty_buy(app: &TestApp, shards: u32) {
     let buy = async |n: u64| {
         let mut bought = Vec::new();
         let mut round = n;
-        let pause = std::time::Duration::from_millis(if shards == 1 { 0 } else { 100 });
+        let pause = std::time::Duration::from_millis(if shards == 1 { 0 } else { 200 });
         while !managed.load(std::sync::atomic::Ordering::Relaxed) {
             round += 1;
             let answer = ada.post("/orders", lines([(&set, round % 3 + 1)])).await;
@@ -235,7 +235,8 @@ async fn a_product_is_managed_while_twenty_people_buy_it() {
 #[tokio::test]
 async fn a_spread_product_is_managed_while_twenty_people_are_in_each_others_way() {
     let _turn = turn().await;
-    let contended = |options: &mut Options| options.contention = Some(Contention::default());
-    let Some(app) = TestApp::start_local(contended).await else { return };
+    // Another emulator's transactions take longer than the model's, and then there is no instant at which all shards are free.
+    let model = std::env::var("DYNAMODB_URL").is_err().then(Contention::default);
+    let Some(app) = TestApp::start_local(|options: &mut Options| options.contention = model).await else { return };
     manage_while_twenty_buy(&app, 8).await;
 }
