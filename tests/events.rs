@@ -78,6 +78,9 @@ async fn every_event_is_answered_by_its_function() {
     product-create 201
     product-get 404
     product-update 404
+    movement-create 404
+    movement-list 404
+    stock-get 404
     order-create 422
     order-list 200
     order-get 404
