@@ -212,9 +212,9 @@ fn metadata(sent: bool) -> Value {
         "examples": [{"payment": "pi_4711"}],
     });
     if sent {
-        metadata["propertyNames"] = json!({"minLength": 1, "maxLength": Metadata::MAX_KEY_CHARS, "pattern": text_pattern(true)});
-        metadata["additionalProperties"]["pattern"] = text_pattern(false).into();
-        metadata["description"] = "What the shop needs to remember with it, replaced as a whole; 4,096 bytes of names and values at most. `null` clears it".into();
+        // In words and not in patterns: who makes up data from such a pattern for each name and value is at it for seconds.
+        metadata["propertyNames"] = json!({"minLength": 1, "maxLength": Metadata::MAX_KEY_CHARS});
+        metadata["description"] = "What the shop needs to remember with it, replaced as a whole; names and values of the characters that a reason has, 4,096 bytes of them at most. `null` clears it".into();
     }
     metadata
 }
