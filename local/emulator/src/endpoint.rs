@@ -169,8 +169,8 @@ impl AwsEndpoint {
         let first = self.forward(again(&looks.first)).await?;
         tokio::time::sleep(tear.gap).await;
         let second = self.forward(again(&looks.second)).await?;
-        let sort_key = self.services.schema.sort_key(&body);
-        match torn::merge(operation, &body, [first.body(), second.body()], &sort_key, tear) {
+        let keys = self.services.schema.keys(&body);
+        match torn::merge(operation, &body, [first.body(), second.body()], &keys, tear) {
             Some(torn) if first.status().is_success() && second.status().is_success() => {
                 let (mut head, _) = first.into_parts();
                 // The client gets those of the new body.

@@ -1,15 +1,12 @@
 //! An order: I1, and its history leads to its status. It is one item, so no part of a transaction contradicts the rest of it.
 
-use shared::domain::Status;
+use shared::domain::{Order, Quantity, Status};
 use shared::store::schema;
 
 use super::finding::{Finding, Violation};
 use super::items::Held;
 use super::layout::{Item, Kind};
 use super::record;
-
-const MAX_LINES: usize = 40;
-const MAX_QUANTITY: u64 = 10_000;
 
 /// What there is to say of an order with the records of requests that made it or lines of it, and its lines as products must know
 /// of them. `latest`: as [`record::without_effect`] wants it.
@@ -52,15 +49,15 @@ fn total(found: &mut Vec<Violation>, order: &Item, lines: &[Item]) {
         for name in ["quantity", "price"] {
             expect_number(found, line, name);
         }
-        if let Some(quantity) = line.number("quantity").filter(|quantity| !(1..=MAX_QUANTITY).contains(quantity)) {
-            found.push(Violation::of(line, format!("quantity is {quantity}, not 1 to {MAX_QUANTITY}")));
+        if let Some(quantity) = line.number("quantity").filter(|quantity| !(1..=Quantity::MAX).contains(quantity)) {
+            found.push(Violation::of(line, format!("quantity is {quantity}, not 1 to {}", Quantity::MAX)));
         }
         if line.has("shard") {
             expect_number(found, line, "shard");
         }
     }
-    if lines.len() > MAX_LINES {
-        found.push(Violation::of(order, format!("has {} lines, more than {MAX_LINES}", lines.len())));
+    if lines.len() > Order::MAX_ITEMS {
+        found.push(Violation::of(order, format!("has {} lines, more than {}", lines.len(), Order::MAX_ITEMS)));
     }
     let of_line = |line: &Item| Some(u128::from(line.number("quantity")?) * u128::from(line.number("price")?));
     // Without all the numbers there is nothing to compare, and that has been said.

@@ -107,7 +107,7 @@ impl TryFrom<Stored> for Product {
         let broken = |what: &str| Error::Internal(format!("{}: the stored {what} breaks its rules", row.pk));
         let updated_at = stored.shards.iter().map(|shard| shard.updated_at).fold(row.updated_at, i64::max);
         Ok(Self {
-            product_id: Key::product_of(&row.pk).ok_or_else(|| broken("id"))?,
+            product_id: row.id()?,
             name: ProductName::stored(row.name.clone()),
             sku: Sku::stored(row.sku.clone()),
             description: Description::stored(row.description.clone()),

@@ -52,8 +52,12 @@ pub(super) fn are_all(shards: &[Shard]) -> bool {
 
 impl Shard {
     pub fn number(&self) -> Result<u32> {
-        Key::shard_of(&self.sk).ok_or_else(|| Error::Internal(format!("{}: a stored shard has no number", self.sk)))
+        number(&self.sk)
     }
+}
+
+fn number(sk: &str) -> Result<u32> {
+    Key::shard_of(sk).ok_or_else(|| Error::Internal(format!("{sk}: a stored shard has no number")))
 }
 
 /// A shard that is new.
@@ -121,8 +125,7 @@ struct BooksRow {
 /// The pieces of a shard.
 pub(super) fn pieces(shard: Item) -> Result<ShardPieces> {
     let BooksRow { sk, received, quantity, reserved, shipped } = from_item(shard)?;
-    let shard = Key::shard_of(&sk).ok_or_else(|| Error::Internal(format!("{sk}: a stored shard has no number")))?;
-    Ok(ShardPieces { shard, pieces: Pieces { received, quantity, reserved, shipped } })
+    Ok(ShardPieces { shard: number(&sk)?, pieces: Pieces { received, quantity, reserved, shipped } })
 }
 
 /// What a sale needs to know of a product, from its first shard.

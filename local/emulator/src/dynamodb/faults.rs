@@ -95,7 +95,8 @@ impl FromStr for Faults {
             match part.split_once('=') {
                 None => {
                     // Hundredths, so that what is printed can be typed again.
-                    let each = (percent(part)? / 6.0 * 100.0).floor() / 100.0;
+                    let (whole, kinds) = (percent(part)?, FaultKind::failures().map(|_| 1.0).sum::<f64>());
+                    let each = (whole / kinds * 100.0).floor() / 100.0;
                     faults.shares = FaultKind::failures().map(|kind| (kind, each)).collect();
                 }
                 Some(("seed", seed)) => faults.seed = seed.parse().map_err(|_| format!("{seed:?} is no seed: a whole number"))?,

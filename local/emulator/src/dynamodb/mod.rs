@@ -5,8 +5,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `errors` | the answers to calls that are refused |
-//! | `request` | the items that a call names, and what it must be allowed to do |
 //! | `torn` | reads of several items that are not of one instant |
+//! | `request` | the items that a call names, and what it must be allowed to do |
 //! | `faults` | faults, injected in an order that a seed repeats |
 //! | `contention` | what many callers of one item get |
 //! | `client` | one raw call |

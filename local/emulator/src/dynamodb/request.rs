@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::torn::Keys;
 use crate::iam::AuthorizationRequest;
 use crate::names::table_arn;
 use crate::template::Table;
@@ -81,10 +82,13 @@ impl KeySchema {
         self.0.get(arn).map_or(&[], Vec::as_slice)
     }
 
-    /// The attribute that the answer to a query is sorted by.
-    pub fn sort_key(&self, query: &[u8]) -> String {
+    /// The attributes that tell which item of a query's answer is which.
+    pub fn keys(&self, query: &[u8]) -> Keys {
         let query: Value = serde_json::from_slice(query).unwrap_or_default();
-        self.attributes(&queried(&query)).get(1).cloned().unwrap_or_default()
+        Keys {
+            item: self.attributes(&table_arn(query["TableName"].as_str().unwrap_or_default())).to_vec(),
+            sort: self.attributes(&queried(&query)).get(1).cloned().unwrap_or_default(),
+        }
     }
 
     fn partition_key(&self, arn: &str) -> &str {

@@ -57,11 +57,19 @@ pub fn split(operation: &str, request: &Bytes, tear: Tear) -> Option<Looks> {
     (!whole).then(|| Looks { first: first.to_string().into(), second: second.to_string().into() })
 }
 
-/// The torn answer, from those of both looks; `None` if there is nothing to tear. `sort_key`: the attribute that a query sorts by.
-pub fn merge(operation: &str, request: &Bytes, answers: [&Bytes; 2], sort_key: &str, tear: Tear) -> Option<Value> {
+/// The attributes that tell which item of a query's answer is which.
+pub struct Keys {
+    /// The table's, by which an item is known in an index, too.
+    pub item: Vec<String>,
+    /// What the answer is sorted by.
+    pub sort: String,
+}
+
+/// The torn answer, from those of both looks; `None` if there is nothing to tear.
+pub fn merge(operation: &str, request: &Bytes, answers: [&Bytes; 2], keys: &Keys, tear: Tear) -> Option<Value> {
     let [first, second] = answers.map(|answer| serde_json::from_slice::<Value>(answer).ok());
     let (first, second) = (first?, second?);
-    if operation == "BatchGetItem" { batch(first, second) } else { query(request, first, second, sort_key, tear) }
+    if operation == "BatchGetItem" { batch(first, second) } else { query(request, first, second, keys, tear) }
 }
 
 /// Two parts of a batch as one answer.
@@ -88,10 +96,10 @@ fn batch(mut first: Value, second: Value) -> Option<Value> {
     Some(first)
 }
 
-fn query(request: &Bytes, mut first: Value, second: Value, sort_key: &str, tear: Tear) -> Option<Value> {
+fn query(request: &Bytes, mut first: Value, second: Value, keys: &Keys, tear: Tear) -> Option<Value> {
     let items = |answer: &Value| answer["Items"].as_array().cloned();
     let (now, later) = (items(&first)?, items(&second)?);
-    let key = |item: &Value| (item["pk"].clone(), item["sk"].clone());
+    let key = |item: &Value| keys.item.iter().map(|name| item[name].clone()).collect::<Vec<_>>();
     let find = |items: &[Value], wanted: &Value| items.iter().find(|item| key(item) == key(wanted)).cloned();
     let mut random = StdRng::seed_from_u64(tear.seed);
     let mut torn = Vec::new();
@@ -105,7 +113,7 @@ fn query(request: &Bytes, mut first: Value, second: Value, sort_key: &str, tear:
         torn.extend(came.filter(|_| random.random()));
     }
     let request: Value = serde_json::from_slice(request).ok()?;
-    torn.sort_by(|a, b| a[sort_key]["S"].as_str().cmp(&b[sort_key]["S"].as_str()));
+    torn.sort_by(|a, b| a[&keys.sort]["S"].as_str().cmp(&b[&keys.sort]["S"].as_str()));
     if request["ScanIndexForward"] == json!(false) {
         torn.reverse();
     }
@@ -122,6 +130,10 @@ mod tests {
         value.to_string().into()
     }
 
+    fn keys() -> Keys {
+        Keys { item: vec!["pk".into(), "sk".into()], sort: "sk".into() }
+    }
+
     fn tear(seed: u64) -> Tear {
         Tear { gap: Duration::ZERO, seed }
     }
@@ -134,7 +146,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for seed in 0..200 {
             let request = bytes(&json!({"ScanIndexForward": false}));
-            let torn = merge("Query", &request, [&first, &second], "sk", tear(seed)).unwrap();
+            let torn = merge("Query", &request, [&first, &second], &keys(), tear(seed)).unwrap();
             let items = torn["Items"].as_array().unwrap();
             assert_eq!(torn["Count"], items.len());
             let text: Vec<_> = items
@@ -153,7 +165,7 @@ mod tests {
         let item = |sk: &str| json!({"pk": {"S": "p"}, "sk": {"S": sk}});
         let page = |sk: &str| bytes(&json!({"Items": [item(sk)], "Count": 1, "LastEvaluatedKey": item(sk)}));
         for seed in 0..20 {
-            let torn = merge("Query", &bytes(&json!({})), [&page("a"), &page("b")], "sk", tear(seed)).unwrap();
+            let torn = merge("Query", &bytes(&json!({})), [&page("a"), &page("b")], &keys(), tear(seed)).unwrap();
             assert!(torn["Items"].as_array().unwrap().iter().all(|item| item["sk"]["S"] == "a"), "{torn}");
         }
     }
@@ -174,7 +186,7 @@ mod tests {
         assert!(splits.contains(&(vec![1, 3], vec![2])) && splits.contains(&(vec![2], vec![1, 3])), "{splits:?}");
         assert_eq!(splits.len(), 6, "none with all on one side: {splits:?}");
         let part = |n: u32| bytes(&json!({"Responses": {"t": [n]}, "UnprocessedKeys": {}, "ConsumedCapacity": [n]}));
-        let merged = merge("BatchGetItem", &request, [&part(1), &part(2)], "", tear(0)).unwrap();
+        let merged = merge("BatchGetItem", &request, [&part(1), &part(2)], &keys(), tear(0)).unwrap();
         assert_eq!(merged, json!({"Responses": {"t": [1, 2]}, "UnprocessedKeys": {}, "ConsumedCapacity": [1, 2]}));
     }
 }
