@@ -13,9 +13,9 @@ use axum::http::header::{
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use emulator::guard::Guard;
-use emulator::{Log, LogLine, RequestRecord, price};
+use emulator::{EventRecord, Inside, LogLine, RequestRecord, price};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use shared::store::schema::{self, ItemKind};
@@ -47,16 +47,11 @@ const OTHERS: &str = "Others";
 /// Maps of an order that have no room in a row of a list. Its own page shows them.
 const NOT_LISTED: [&str; 3] = ["lines", "history", "metadata"];
 
-pub struct Console {
-    log: Arc<Log>,
-    dynamodb_url: String,
-    /// The physical names.
-    tables: Vec<String>,
-}
+pub struct Console(Inside);
 
 impl Console {
-    pub fn new(log: Arc<Log>, dynamodb_url: String, tables: Vec<String>) -> Self {
-        Self { log, dynamodb_url, tables }
+    pub fn new(inside: Inside) -> Self {
+        Self(inside)
     }
 
     pub fn router(self, guard: Guard) -> Router {
@@ -70,6 +65,8 @@ impl Console {
             .route("/_local/icon.svg", file("image/svg+xml", include_str!("console/icon.svg")))
             .route("/_local/requests", get(requests))
             .route("/_local/requests/{request_id}/lines", get(lines))
+            .route("/_local/events", get(events))
+            .route("/_local/events/{number}/send", post(send_again))
             .route("/_local/items", get(items))
             .route("/_local/items/products/{id}", get(product))
             .route("/_local/items/orders/{id}", get(order))
@@ -81,8 +78,8 @@ impl Console {
     /// Reads every item there is.
     async fn read(&self) -> Result<Vec<Value>> {
         let mut all = Vec::new();
-        for table in &self.tables {
-            let source = Source::at(&self.dynamodb_url, table);
+        for table in &self.0.tables {
+            let source = Source::at(&self.0.dynamodb_url, table);
             let mut take = |item| {
                 all.push(item);
                 Ok(())
@@ -113,19 +110,51 @@ async fn mark(request: Request, next: Next) -> Response {
     response
 }
 
+/// N of `?after=N`.
+fn after(uri: &Uri) -> Option<u64> {
+    let mut query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    query.find(|(name, _)| name == "after").and_then(|(_, value)| value.parse().ok())
+}
+
+/// All events that are remembered, newest last; with `?after=N` those that came after the first N, but only the latest of them.
+async fn events(State(console): State<Arc<Console>>, uri: Uri) -> Response {
+    let records = match after(&uri) {
+        Some(after) => console.0.events.after(after, SHOWN),
+        None => console.0.events.after(0, usize::MAX),
+    };
+    json_response(&records.iter().map(event).collect())
+}
+
+async fn send_again(State(console): State<Arc<Console>>, Path(number): Path<u64>) -> StatusCode {
+    if console.0.buses.send_again(number) { StatusCode::ACCEPTED } else { StatusCode::NOT_FOUND }
+}
+
+fn event(record: &EventRecord) -> Value {
+    let deliveries = record
+        .deliveries
+        .iter()
+        .map(|delivery| json!({"rule": delivery.rule, "url": delivery.url, "at": delivery.at, "answer": delivery.answer}));
+    json!({
+        "number": record.number,
+        "at": record.at,
+        // As the shop has sent it, without what EventBridge has put around it.
+        "event": record.event["detail"],
+        "deliveries": deliveries.collect::<Vec<_>>(),
+    })
+}
+
 /// `?after=N`: what came after the first N.
 async fn requests(State(console): State<Arc<Console>>, uri: Uri) -> Response {
-    let mut query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let after = query.find(|(name, _)| name == "after").and_then(|(_, value)| value.parse().ok()).unwrap_or_default();
-    let (requests, total) = console.log.requests_after(after, SHOWN);
+    let after = after(&uri).unwrap_or_default();
+    let (requests, total) = console.0.log.requests_after(after, SHOWN);
     json_response(&json!({"total": total, "requests": requests.iter().map(request).collect::<Vec<_>>()}))
 }
 
 async fn lines(State(console): State<Arc<Console>>, Path(request_id): Path<String>) -> Response {
-    let Some(record) = console.log.find(&request_id) else {
+    let Some(record) = console.0.log.find(&request_id) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let lines: Vec<_> = console.log.lines_about(&record).iter().map(line).collect();
+    let lines: Vec<_> = console.0.log.lines_about(&record).iter().map(line).collect();
     json_response(&json!({"request": request(&record), "lines": lines}))
 }
 
@@ -288,7 +317,7 @@ fn plain(value: &Value) -> Value {
 mod tests {
     use std::time::Duration;
 
-    use emulator::server;
+    use emulator::{Log, server};
     use reqwest::{Client, Method};
     use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -298,7 +327,9 @@ mod tests {
     async fn console(log: &Arc<Log>) -> (String, DropGuard) {
         let (listener, stop) = (server::listen("a test", 0).await.unwrap(), CancellationToken::new());
         let url = server::url(&listener).unwrap();
-        let console = Console::new(Arc::clone(log), "http://127.0.0.1:9".into(), vec!["table".into()]);
+        let (dynamodb_url, tables) = ("http://127.0.0.1:9".into(), vec!["table".into()]);
+        let inside = Inside { log: Arc::clone(log), dynamodb_url, tables, events: Arc::default(), buses: Arc::default() };
+        let console = Console::new(inside);
         let api = Router::new().fallback(|| async { "the API" });
         tokio::spawn(server::serve(listener, api.merge(console.router(Guard::default())), stop.clone()));
         (url, stop.drop_guard())
@@ -315,6 +346,8 @@ mod tests {
             ("/_local/icon.svg", 200),
             ("/_local/requests", 200),
             ("/_local/requests/none/lines", 404),
+            ("/_local/events", 200),
+            ("/_local/events?after=7", 200),
             ("/_local/items", 502),
             ("/_local/items/products/1", 502),
             ("/_local/items/orders/1", 502),
@@ -340,8 +373,13 @@ mod tests {
                 assert!(refused.headers().contains_key("content-security-policy"));
             }
         }
-        let post = Client::new().request(Method::POST, format!("{url}/_local/items")).send().await.unwrap();
-        assert_eq!(post.status(), 405);
+        let post = async |path: &str, origin: &str| {
+            let post = Client::new().request(Method::POST, format!("{url}{path}")).header("origin", origin);
+            post.send().await.unwrap().status()
+        };
+        assert_eq!(post("/_local/items", &url).await, 405);
+        assert_eq!(post("/_local/events/7/send", &url).await, 404, "an event that there is not");
+        assert_eq!(post("/_local/events/7/send", "http://127.0.0.1:9").await, 403);
     }
 
     #[tokio::test]

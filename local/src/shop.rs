@@ -29,7 +29,7 @@ impl Deref for Shop {
 
 impl Shop {
     pub async fn start(options: Options) -> Result<Self> {
-        let pages = |Inside { log, dynamodb_url, tables }| Console::new(log, dynamodb_url, tables).router(Guard::default());
+        let pages = |inside: Inside| Console::new(inside).router(Guard::default());
         Ok(Self(Emulator::start(options, pages).await?))
     }
 

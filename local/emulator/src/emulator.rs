@@ -14,16 +14,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dynamodb::{
-    Contention, ContentionCounts, ContentionModel, Database, FaultInjector, FaultKind, Faults, KeySchema, Store,
+    Client, Contention, ContentionCounts, ContentionModel, Database, FaultInjector, FaultKind, Faults, KeySchema, Store,
 };
 use crate::endpoint::{AwsEndpoint, Services};
 use crate::error::{Error, Result};
+use crate::eventbus::{EventBuses, EventLog, EventRecord};
 use crate::gateway::HttpApi;
 use crate::guard::Guard;
-use crate::iam::Principals;
+use crate::iam::{AuthorizationRequest, Principals};
 use crate::lambda::{Failure, Host, Invocation, Lambda, invoke_api};
 use crate::log::{Log, LogLine, RequestRecord};
+use crate::names::table_arn;
+use crate::queues::Queues;
 use crate::secrets::Secrets;
+use crate::streams::{Checkpoints, Progress, Reader, Surroundings};
 use crate::template::Template;
 use crate::{ids, scheduler, server};
 
@@ -96,6 +100,11 @@ struct Parts {
     contention: Arc<ContentionModel>,
     schema: KeySchema,
     tables: Vec<String>,
+    queues: Arc<Queues>,
+    events: Arc<EventLog>,
+    buses: Arc<EventBuses>,
+    /// How far each reader of a stream is.
+    readers: Vec<Arc<Progress>>,
 }
 
 /// What pages beside the API can show.
@@ -105,6 +114,9 @@ pub struct Inside {
     pub dynamodb_url: String,
     /// The tables' physical names.
     pub tables: Vec<String>,
+    /// What was put on buses.
+    pub events: Arc<EventLog>,
+    pub buses: Arc<EventBuses>,
 }
 
 impl Emulator {
@@ -179,6 +191,25 @@ impl Emulator {
     /// The first line that is wanted, waiting for it no longer than `within`.
     pub async fn log_line(&self, within: Duration, wanted: impl Fn(&LogLine) -> bool) -> Option<LogLine> {
         tokio::time::timeout(within, self.parts.log.line_like(wanted)).await.ok().flatten()
+    }
+
+    /// The latest events that were put on buses, oldest first, and where they were sent.
+    pub fn events(&self) -> Vec<EventRecord> {
+        self.parts.events.after(0, usize::MAX)
+    }
+
+    /// What services have put into a queue, by logical id, name or ARN.
+    pub fn queue(&self, name: &str) -> Vec<Value> {
+        self.parts.queues.messages(name)
+    }
+
+    /// Waits until all that was written before is read from the streams, and all that was put on buses is sent, has been given up, or
+    /// went to a queue.
+    pub async fn settled(&self) {
+        for reader in &self.parts.readers {
+            reader.settled().await;
+        }
+        self.parts.events.settled().await;
     }
 
     /// Calls a function directly, by logical id, physical name, binary's name or ARN.
@@ -287,6 +318,31 @@ impl Listeners {
     }
 }
 
+/// Starts a reader for each function that reads a stream; gives how far each is.
+fn read_streams(template: &Template, around: &Arc<Surroundings>, stop: &CancellationToken) -> Result<Vec<Arc<Progress>>> {
+    let mut readers = Vec::new();
+    for mapping in &template.streams {
+        let Some(function) = around.lambda.find(&mapping.function) else { continue };
+        // SAM grants these by itself, as far as the boundary lets it.
+        let stream = format!("{}/stream/2000-01-01T00:00:00.000", table_arn(&mapping.table));
+        let reads =
+            ["DescribeStream", "GetRecords", "GetShardIterator"].map(|action| (format!("dynamodb:{action}"), stream.clone()));
+        let sends = mapping.failures.iter().map(|queue| ("sqs:SendMessage".to_owned(), queue.clone()));
+        for (action, resource) in reads.into_iter().chain(sends) {
+            let request = AuthorizationRequest { action, resource, keys: Vec::new() };
+            if !function.policy.is_within_boundary(&request) {
+                let AuthorizationRequest { action, resource, .. } = request;
+                return Err(Error::BeyondBoundary { function: mapping.function.clone(), action, resource });
+            }
+        }
+        if let Some(reader) = Reader::new(mapping.clone(), Arc::clone(around)) {
+            readers.push(reader.progress());
+            tokio::spawn(stop.clone().run_until_cancelled_owned(reader.run()));
+        }
+    }
+    Ok(readers)
+}
+
 impl Parts {
     async fn start(options: Options, pages: impl FnOnce(Inside) -> Router) -> Result<Self> {
         let template = Template::read(&options.template, &options.stack, &options.parameters)?;
@@ -306,18 +362,45 @@ impl Parts {
         };
         let lambda = Arc::new(Lambda::new(template.functions.clone(), &options.binaries, options.limit, host)?);
         let database = Database::open(&options.store, &template.tables, &stop).await?;
-        let secrets_file = match &options.store {
-            Store::File(path) => Some(path.with_added_extension("secrets.json")),
+        let beside = |extension: &str| match &options.store {
+            Store::File(path) => Some(path.with_added_extension(extension)),
             Store::Memory | Store::Url(_) => None,
         };
-        let secrets = Arc::new(Secrets::open(template.secrets.clone(), secrets_file)?);
+        let secrets = Arc::new(Secrets::open(template.secrets.clone(), beside("secrets.json"))?);
         let schema = KeySchema::of(&template.tables);
         let faults = Arc::new(FaultInjector::default());
         faults.set(options.faults);
         let contention = Arc::new(ContentionModel::new(schema.clone()));
         contention.set(options.contention);
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.clone()).collect();
-        let parts = Self { url, invoke_url, aws_url, database, lambda, log, secrets, faults, contention, schema, tables };
+        let (queues, events) = (Arc::new(Queues::new(template.queues.clone())), Arc::new(EventLog::default()));
+        let buses = EventBuses::start(template.buses.clone(), template.rules.clone(), &queues, Arc::clone(&events), &stop);
+        let surroundings = Surroundings {
+            client: Client::at(&database.url)?,
+            lambda: Arc::clone(&lambda),
+            queues: Arc::clone(&queues),
+            faults: Arc::clone(&faults),
+            log: Arc::clone(&log),
+            checkpoints: Arc::new(Checkpoints::open(beside("streams.json"))?),
+        };
+        let readers = read_streams(&template, &Arc::new(surroundings), &stop)?;
+        let parts = Self {
+            url,
+            invoke_url,
+            aws_url,
+            database,
+            lambda,
+            log,
+            secrets,
+            faults,
+            contention,
+            schema,
+            tables,
+            queues,
+            events,
+            buses: Arc::new(buses),
+            readers,
+        };
 
         for schedule in template.schedules.clone() {
             tokio::spawn(scheduler::run(schedule, Arc::clone(&parts.lambda), Arc::clone(&parts.log), stop.clone()));
@@ -338,6 +421,7 @@ impl Parts {
         let services = Services {
             schema: self.schema.clone(),
             secrets: Arc::clone(&self.secrets),
+            buses: Arc::clone(&self.buses),
             principals,
             faults: Arc::clone(&self.faults),
             contention: Arc::clone(&self.contention),
@@ -353,7 +437,8 @@ impl Parts {
         let port = server::address(&listeners.gateway)?.port();
         let api = HttpApi::new(template, Arc::clone(&self.lambda), Arc::clone(&self.log), port);
         let (log, dynamodb_url) = (Arc::clone(&self.log), self.database.url.clone());
-        let pages = pages(Inside { log, dynamodb_url, tables: self.tables.clone() });
+        let (events, buses) = (Arc::clone(&self.events), Arc::clone(&self.buses));
+        let pages = pages(Inside { log, dynamodb_url, tables: self.tables.clone(), events, buses });
         tokio::spawn(server::serve(listeners.gateway, api.router().merge(pages), stop.clone()));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The endpoint that stands for AWS's services. Calls to DynamoDB are forwarded as they are, with IAM, injected faults and contention
-//! in their way, and what they cost is recorded. Secrets Manager answers at the same place, and every other service is refused by
-//! name.
+//! in their way, and what they cost is recorded. Secrets Manager and EventBridge answer at the same place, and every other service is
+//! refused by name.
 
 use std::sync::Arc;
 
@@ -17,8 +17,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::answer;
 use crate::dynamodb::{Admission, Connector, ContentionModel, Database, Fault, FaultInjector, KeySchema, SHARED_ACCESS_KEY};
 use crate::dynamodb::{errors, torn};
+use crate::eventbus::EventBuses;
 use crate::guard::{self, Guard};
 use crate::iam::Principals;
 use crate::log::Log;
@@ -30,6 +32,7 @@ use crate::usage::consumed_units;
 pub struct Services {
     pub schema: KeySchema,
     pub secrets: Arc<Secrets>,
+    pub buses: Arc<EventBuses>,
     pub principals: Arc<Principals>,
     pub faults: Arc<FaultInjector>,
     pub contention: Arc<ContentionModel>,
@@ -83,11 +86,46 @@ impl AwsEndpoint {
                 let Services { secrets, principals, .. } = &self.services;
                 Ok(secrets::answer(secrets, principals, &head.headers, &body))
             }
+            Service::EventBridge => self.event_bridge(&head.headers, &body).await,
             Service::Other(name) => {
-                let message = format!("{name} is not emulated here: only DynamoDB and Secrets Manager are");
+                let message = format!("{name} is not emulated here: only DynamoDB, Secrets Manager and EventBridge are");
                 // Not every client shows an answer in a format that it does not expect.
                 self.services.log.line("aws", &message);
                 Ok(errors::unsupported_service(&message))
+            }
+        }
+    }
+
+    async fn event_bridge(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
+        let Services { buses, principals, faults, .. } = &self.services;
+        let operation = operation(headers);
+        if operation != "PutEvents" {
+            return Ok(answer::refuse("UnknownOperationException", "only PutEvents is known here"));
+        }
+        // Calls of those who are no environments meet no faults.
+        let Some(access_key) = signature::access_key(headers).filter(|access_key| principals.contains(access_key)) else {
+            return Ok(buses.put_events(body, None));
+        };
+        principals.record(access_key, |usage| usage.add_call(operation, 0.0));
+        if let Some(denial) = principals.denial(access_key, buses.authorization_requests(body)) {
+            return Ok(answer::refuse("AccessDeniedException", &denial));
+        }
+        match faults.draw(operation, body) {
+            None => Ok(buses.put_events(body, None)),
+            Some(Fault::Reject(instead)) => Ok(instead),
+            Some(Fault::Partly(parts)) => Ok(buses.put_events(body, Some(parts))),
+            Some(Fault::FalseFailure(instead)) => {
+                buses.put_events(body, None);
+                Ok(instead)
+            }
+            Some(Fault::DropConnection) => {
+                buses.put_events(body, None);
+                Err("dropped on purpose".into())
+            }
+            Some(Fault::Delay(by)) => {
+                let answer = buses.put_events(body, None);
+                tokio::time::sleep(by).await;
+                Ok(answer)
             }
         }
     }
@@ -143,7 +181,8 @@ impl AwsEndpoint {
             permit.complete(units).await;
         }
         match fault {
-            None => {}
+            // Only EventBridge does a part of what it is asked for.
+            None | Some(Fault::Partly(_)) => {}
             Some(Fault::FalseFailure(instead) | Fault::Reject(instead)) => return Ok(instead),
             Some(Fault::DropConnection) => return Err("dropped on purpose".into()),
             Some(Fault::Delay(by)) => tokio::time::sleep(by).await,
@@ -200,6 +239,7 @@ fn operation(headers: &HeaderMap) -> &str {
 enum Service {
     DynamoDb,
     SecretsManager,
+    EventBridge,
     /// Its name, as far as the request says.
     Other(String),
 }
@@ -210,6 +250,7 @@ impl Service {
         match target {
             Some("DynamoDB_20120810") => Self::DynamoDb,
             Some("secretsmanager") => Self::SecretsManager,
+            Some("AWSEvents") => Self::EventBridge,
             other => {
                 let named = [other, signature::service(headers)].into_iter().flatten().find(|name| !name.is_empty());
                 Self::Other(named.unwrap_or("a request that names no service").to_owned())
@@ -233,7 +274,7 @@ mod tests {
             (Some("DynamoDB_20120810.GetItem"), "dynamodb", Service::DynamoDb),
             (Some("secretsmanager.GetSecretValue"), "secretsmanager", Service::SecretsManager),
             (Some("DynamoDBStreams_20120810.GetRecords"), "dynamodb", other("DynamoDBStreams_20120810")),
-            (Some("AWSEvents.PutEvents"), "events", other("AWSEvents")),
+            (Some("AWSEvents.PutEvents"), "events", Service::EventBridge),
             (Some("AmazonSQS.SendMessage"), "sqs", other("AmazonSQS")),
             (None, "ses", other("ses")),
             (None, "s3", other("s3")),

@@ -22,6 +22,8 @@ pub enum Error {
     Database { at: String, reason: String },
     #[error("{0:?} is no secret of the template")]
     UnknownSecret(String),
+    #[error("{function} cannot read its stream: its permissions boundary does not allow {action} on {resource}")]
+    BeyondBoundary { function: String, action: String, resource: String },
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
 }

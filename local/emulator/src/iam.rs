@@ -57,6 +57,12 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether the permissions boundary lets it be allowed at all.
+    pub fn is_within_boundary(&self, request: &AuthorizationRequest) -> bool {
+        let within = |boundary: &Vec<Statement>| boundary.iter().any(|statement| allowing_parts(0, statement, request).is_some());
+        self.boundary.as_ref().is_none_or(within)
+    }
+
     /// Whether it is allowed, which does not count as use.
     pub fn allows(&self, request: &AuthorizationRequest) -> bool {
         self.allowing_parts(request).is_some()
@@ -66,8 +72,7 @@ impl Policy {
     fn allowing_parts(&self, request: &AuthorizationRequest) -> Option<Vec<Part>> {
         let parts =
             self.statements.iter().enumerate().find_map(|(index, statement)| allowing_parts(index, statement, request))?;
-        let within = |boundary: &Vec<Statement>| boundary.iter().any(|statement| allowing_parts(0, statement, request).is_some());
-        self.boundary.as_ref().is_none_or(within).then_some(parts)
+        self.is_within_boundary(request).then_some(parts)
     }
 
     /// Every part of every statement that no call has needed so far, such as `dynamodb:GetItem on … for USER#*`.

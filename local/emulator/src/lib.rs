@@ -10,6 +10,9 @@
 //! | `names` | the region, the account, and ARNs |
 //! | `ids` | ids that look like AWS's |
 //! | `value` | values as they are written in templates and options |
+//! | `files` | files beside the data |
+//! | `answer` | answers of services that speak JSON 1.1 |
+//! | `pattern` | EventBridge's patterns |
 //! | `guard` | who a port answers |
 //! | `server` | listening on a port |
 //! | `template` | the template, read for one machine |
@@ -20,6 +23,9 @@
 //! | `lambda` | functions and their execution environments, the Runtime API and the Invoke API |
 //! | `dynamodb` | the database, faults and contention |
 //! | `secrets` | Secrets Manager |
+//! | `queues` | queues for what nobody took |
+//! | `eventbus` | EventBridge's buses |
+//! | `streams` | readers of tables' streams |
 //! | `endpoint` | the endpoint that stands for AWS's services |
 //! | `gateway` | API Gateway |
 //! | `scheduler` | EventBridge's schedules |
@@ -27,10 +33,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
 
+mod answer;
 pub mod dynamodb;
 mod emulator;
 mod endpoint;
 mod error;
+mod eventbus;
+mod files;
 pub mod gateway;
 pub mod guard;
 mod iam;
@@ -38,11 +47,14 @@ mod ids;
 pub mod lambda;
 mod log;
 mod names;
+mod pattern;
 pub mod price;
+mod queues;
 mod scheduler;
 mod secrets;
 pub mod server;
 mod signature;
+mod streams;
 pub mod template;
 mod usage;
 mod value;
@@ -50,7 +62,9 @@ mod value;
 pub use dynamodb::{Contention, ContentionCounts, Database, FaultKind, Faults, Store};
 pub use emulator::{Emulator, Inside, Options};
 pub use error::{Error, Result, innermost};
+pub use eventbus::{Delivery, EventBuses, EventLog, EventRecord};
 pub use lambda::{Failure, Invocation, Outcome};
 pub use log::{Log, LogLine, RequestRecord};
 pub use names::REGION;
+pub use pattern::Pattern;
 pub use usage::{Usage, consumed_units};

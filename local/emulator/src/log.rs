@@ -171,10 +171,7 @@ impl Log {
 
     /// The requests that came after the first `seen`, but only the latest `limit` of them, and how many have come in all.
     pub fn requests_after(&self, seen: u64, limit: usize) -> (Vec<RequestRecord>, u64) {
-        let ring = lock(&self.requests);
-        let new = usize::try_from(ring.total().saturating_sub(seen)).unwrap_or(usize::MAX).min(limit);
-        let known = ring.items.len().saturating_sub(new);
-        (ring.items.iter().skip(known).cloned().collect(), ring.total())
+        lock(&self.requests).after(seen, limit)
     }
 
     pub fn find(&self, request_id: &str) -> Option<RequestRecord> {
@@ -207,29 +204,54 @@ impl Log {
 }
 
 /// The latest of something, oldest first.
-struct Ring<T> {
+pub struct Ring<T> {
     items: VecDeque<T>,
     /// How many there were before those.
     forgotten: u64,
+    /// How many are remembered.
+    limit: usize,
 }
 
 impl<T> Default for Ring<T> {
     fn default() -> Self {
-        Self { items: VecDeque::new(), forgotten: 0 }
+        Self::of(REMEMBERED)
     }
 }
 
 impl<T> Ring<T> {
-    fn push(&mut self, item: T) {
-        if self.items.len() == REMEMBERED {
+    /// One that remembers so many.
+    pub fn of(limit: usize) -> Self {
+        Self { items: VecDeque::new(), forgotten: 0, limit }
+    }
+
+    pub fn items(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.items.iter()
+    }
+
+    pub fn items_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> {
+        self.items.iter_mut()
+    }
+
+    pub fn push(&mut self, item: T) {
+        if self.items.len() == self.limit {
             self.items.pop_front();
             self.forgotten += 1;
         }
         self.items.push_back(item);
     }
 
-    fn total(&self) -> u64 {
+    /// How many there have been in all.
+    pub fn total(&self) -> u64 {
         self.forgotten + self.items.len() as u64
+    }
+}
+
+impl<T: Clone> Ring<T> {
+    /// Those that came after the first `seen`, but only the latest `limit` of them, and how many have come in all.
+    pub fn after(&self, seen: u64, limit: usize) -> (Vec<T>, u64) {
+        let new = usize::try_from(self.total().saturating_sub(seen)).unwrap_or(usize::MAX).min(limit);
+        let known = self.items.len().saturating_sub(new);
+        (self.items.iter().skip(known).cloned().collect(), self.total())
     }
 }
 

@@ -1,22 +1,20 @@
 //! Secrets Manager as far as functions use it: the template's secrets, generated once, read and rotated.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 use rand::seq::IndexedRandom as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::answer::{json_1_1, refuse};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::iam::{AuthorizationRequest, Principals};
 use crate::ids;
 use crate::signature;
@@ -48,7 +46,7 @@ impl Secrets {
     /// Reads the secrets kept in `file` and makes up those that are missing.
     pub fn open(templates: Vec<Secret>, file: Option<PathBuf>) -> Result<Self> {
         let mut stored: BTreeMap<String, Versions> = match &file {
-            Some(path) => read(path)?,
+            Some(path) => files::read(path).map_err(|source| Error::File { path: path.clone(), source })?,
             None => BTreeMap::new(),
         };
         for secret in &templates {
@@ -97,27 +95,13 @@ impl Secrets {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces the file as a whole, so that a crash leaves either the old one or the new one.
     fn save(&self, stored: &BTreeMap<String, Versions>) -> Result {
         let Some(path) = &self.file else {
             return Ok(());
         };
         let fault = |source| Error::File { path: path.clone(), source };
-        let fresh = path.with_extension("new");
         let text = serde_json::to_string_pretty(stored).map_err(|error| fault(error.into()))?;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(fault)?;
-        file.write_all(text.as_bytes()).map_err(fault)?;
-        file.sync_all().map_err(fault)?;
-        std::fs::rename(&fresh, path).map_err(fault)
-    }
-}
-
-fn read(path: &Path) -> Result<BTreeMap<String, Versions>> {
-    let fault = |source| Error::File { path: path.into(), source };
-    match std::fs::read(path) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| fault(error.into())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(fault(error)),
+        files::replace(path, &text).map_err(fault)
     }
 }
 
@@ -216,7 +200,7 @@ fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
         }
     }
     let body = json!({"ARN": secret.arn, "Name": secret.name, "VersionId": id, "VersionStages": ["AWSCURRENT"]});
-    json_response(StatusCode::OK, &body)
+    json_1_1(StatusCode::OK, &body)
 }
 
 fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
@@ -248,7 +232,7 @@ fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
             stage.is_none_or(|stage| stage == *its) && wanted.version_id.as_ref().is_none_or(|id| *id == version.id)
         });
     match found {
-        Some((version, stage)) => json_response(
+        Some((version, stage)) => json_1_1(
             StatusCode::OK,
             &json!({
                 "ARN": secret.arn,
@@ -261,17 +245,6 @@ fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
         ),
         None => not_found("Secrets Manager can't find the specified secret value for the version or stage asked for."),
     }
-}
-
-fn refuse(kind: &str, message: &str) -> Response<Full<Bytes>> {
-    json_response(StatusCode::BAD_REQUEST, &json!({"__type": kind, "message": message}))
-}
-
-fn json_response(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.to_string().into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
-    response
 }
 
 #[cfg(test)]

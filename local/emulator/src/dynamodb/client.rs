@@ -20,6 +20,13 @@ pub struct Client {
     url: String,
 }
 
+/// The part of DynamoDB that a call is for: each has operations of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Tables,
+    Streams,
+}
+
 /// Why a call has no answer to give.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -47,6 +54,14 @@ impl Client {
     }
 
     pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, CallError> {
+        self.call_service(Service::Tables, operation, body).await
+    }
+
+    pub async fn call_service(&self, service: Service, operation: &str, body: &Value) -> Result<Value, CallError> {
+        let target = match service {
+            Service::Tables => "DynamoDB_20120810",
+            Service::Streams => "DynamoDBStreams_20120810",
+        };
         // Emulators want to see a signature and never check it.
         let signature = format!(
             "AWS4-HMAC-SHA256 Credential={SHARED_ACCESS_KEY}/20000101/{REGION}/dynamodb/aws4_request, \
@@ -56,7 +71,7 @@ impl Client {
             .http
             .post(&self.url)
             .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("x-amz-target", format!("{target}.{operation}"))
             .header("x-amz-date", "20000101T000000Z")
             .header("authorization", signature)
             .body(body.to_string());

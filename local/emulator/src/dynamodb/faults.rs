@@ -153,13 +153,41 @@ pub enum Fault {
     DropConnection,
     /// It is carried out and answered after so long.
     Delay(Duration),
+    /// Some of its parts are carried out; the number decides which.
+    Partly(u64),
 }
 
-/// Faults with the chance that they are drawn by; torn reads have their own, so that neither disturbs the sequence of the other.
+/// What becomes of a batch that a reader of a stream hands over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReaderFault {
+    /// It does not reach the function.
+    Lose,
+    /// The function has done it, and the reader does not hear so: it comes again.
+    Forget,
+    /// The function is killed so long after it was handed the batch.
+    Kill(Duration),
+    /// It comes late.
+    Delay(Duration),
+}
+
+/// Faults with the chance that they are drawn by; torn reads and readers of streams have their own, so that none disturbs the sequence
+/// of another.
 struct Drawn {
     faults: Faults,
     failures: StdRng,
     tears: StdRng,
+    readers: StdRng,
+}
+
+impl Drawn {
+    /// One of the failures, if chance has it so.
+    fn kind(faults: &Faults, random: &mut StdRng) -> Option<FaultKind> {
+        let mut drawn = random.random_range(0.0..100.0);
+        FaultKind::failures().find(|kind| {
+            drawn -= faults.shares.get(kind).copied().unwrap_or_default();
+            drawn < 0.0
+        })
+    }
 }
 
 /// Draws the faults, one after the other, and counts them.
@@ -179,7 +207,7 @@ impl FaultInjector {
     pub fn set(&self, faults: Option<Faults>) {
         self.lock().faults = faults.map(|faults| {
             let random = || StdRng::seed_from_u64(faults.seed);
-            Drawn { failures: random(), tears: random(), faults }
+            Drawn { failures: random(), tears: random(), readers: random(), faults }
         });
     }
 
@@ -203,14 +231,28 @@ impl FaultInjector {
         }
         let Drawn { faults, failures, .. } = state.faults.as_mut()?;
         // Two for each call, whether they are used or not, so that no call changes what the next one draws.
-        let mut drawn = failures.random_range(0.0..100.0);
+        let kind = Drawn::kind(faults, failures);
         let detail: u64 = failures.random();
-        let kind = FaultKind::failures().find(|kind| {
-            drawn -= faults.shares.get(kind).copied().unwrap_or_default();
-            drawn < 0.0
-        })?;
+        let kind = kind?;
         let fault = fault(kind, operation, body, detail, faults.delay)?;
         *state.counts.entry(kind).or_default() += 1;
+        Some(fault)
+    }
+
+    /// What becomes of the next batch of a stream, if it is to meet a fault: those of calls, as far as they have a counterpart.
+    pub fn draw_for_reader(&self) -> Option<ReaderFault> {
+        let mut state = self.lock();
+        let Drawn { faults, readers, .. } = state.faults.as_mut()?;
+        let kind = Drawn::kind(faults, readers);
+        let millis: u64 = readers.random_range(1..40);
+        let fault = match kind? {
+            FaultKind::Error | FaultKind::Throttle => ReaderFault::Lose,
+            FaultKind::Lost => ReaderFault::Forget,
+            FaultKind::Drop => ReaderFault::Kill(Duration::from_millis(millis)),
+            FaultKind::Delay => ReaderFault::Delay(faults.delay),
+            FaultKind::Conflict | FaultKind::Torn => return None,
+        };
+        *state.counts.entry(kind?).or_default() += 1;
         Some(fault)
     }
 
@@ -251,6 +293,8 @@ impl State {
 fn fault(kind: FaultKind, operation: &str, body: &[u8], detail: u64, delay: Duration) -> Option<Fault> {
     Some(match kind {
         FaultKind::Conflict => Fault::Reject(conflict(operation, body, detail)?),
+        // Some of the events are not taken. Bits decide which, and one of the first ten is set.
+        FaultKind::Throttle if operation == "PutEvents" => Fault::Partly(detail | 1 << (detail % 10)),
         FaultKind::Throttle => Fault::Reject(throttle(operation, body, detail)?),
         FaultKind::Error => Fault::Reject(errors::internal_error()),
         FaultKind::Lost => Fault::FalseFailure(errors::internal_error()),

@@ -24,9 +24,9 @@ mod request;
 mod tables;
 pub mod torn;
 
-pub use client::{CallError, Client, SHARED_ACCESS_KEY};
+pub use client::{CallError, Client, SHARED_ACCESS_KEY, Service};
 pub use connector::Connector;
 pub use contention::{Admission, Contention, ContentionCounts, ContentionModel};
 pub use database::{Database, Store};
-pub use faults::{Fault, FaultInjector, FaultKind, Faults};
+pub use faults::{Fault, FaultInjector, FaultKind, Faults, ReaderFault};
 pub use request::KeySchema;

@@ -21,6 +21,7 @@ pub async fn create(client: &Client, tables: &[Table]) -> Result {
             created => drop(created.map_err(failed)?),
         }
         until_active(client, table).await?;
+        stream(client, table).await.map_err(failed)?;
         if let Some(attribute) = &table.expires {
             expire(client, table, attribute).await.map_err(failed)?;
         }
@@ -38,6 +39,16 @@ async fn until_active(client: &Client, table: &Table) -> Result {
         tokio::time::sleep(ASK_EVERY).await;
     }
     Err(failed(format!("table {} does not become active", table.name)))
+}
+
+/// Turns the stream on that the template asks for, unless it is: the table may be older than the template.
+async fn stream(client: &Client, table: &Table) -> Result<(), CallError> {
+    let Some(wanted) = table.create.get("StreamSpecification") else { return Ok(()) };
+    let described = client.call("DescribeTable", &json!({"TableName": table.name})).await?;
+    if described["Table"]["StreamSpecification"]["StreamEnabled"] == true {
+        return Ok(());
+    }
+    client.call("UpdateTable", &json!({"TableName": table.name, "StreamSpecification": wanted})).await.map(drop)
 }
 
 /// Turns expiry on, unless it is: DynamoDB refuses to turn it on twice.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use tokio::sync::Semaphore;
@@ -58,8 +58,17 @@ impl Lambda {
 
     /// Runs to its end even if the caller loses interest, as a request does that Lambda has accepted.
     pub async fn invoke(&self, function: &Arc<Function>, payload: Bytes, trace: String) -> Invocation {
+        self.start(function, payload, trace, None).await
+    }
+
+    /// The same, and kills the environment if it has not answered so long after it was asked.
+    pub async fn invoke_and_kill(&self, function: &Arc<Function>, payload: Bytes, trace: String, after: Duration) -> Invocation {
+        self.start(function, payload, trace, Some(after)).await
+    }
+
+    async fn start(&self, function: &Arc<Function>, payload: Bytes, trace: String, killed: Option<Duration>) -> Invocation {
         let id = ids::uuid();
-        let run = Arc::clone(function).run(id.clone(), payload, trace, Arc::clone(&self.host));
+        let run = Arc::clone(function).run(id.clone(), payload, trace, killed, Arc::clone(&self.host));
         let stopped = |_| Invocation::failed(id, &function.template.binary, Failure::exited("stopped"));
         tokio::spawn(run).await.unwrap_or_else(stopped)
     }
@@ -119,7 +128,14 @@ impl Function {
         Self { template, policy, binary, concurrency: Semaphore::new(limit.max(1)), pool: Mutex::new(pool) }
     }
 
-    async fn run(self: Arc<Self>, id: String, payload: Bytes, trace: String, host: Arc<Host>) -> Invocation {
+    async fn run(
+        self: Arc<Self>,
+        id: String,
+        payload: Bytes,
+        trace: String,
+        killed: Option<Duration>,
+        host: Arc<Host>,
+    ) -> Invocation {
         let mut invocation = Invocation::failed(id, &self.template.binary, Failure::exited("stopped"));
         let Ok(_permit) = self.concurrency.acquire().await else {
             return invocation;
@@ -145,7 +161,7 @@ impl Function {
                 request_id: invocation.request_id.clone(),
                 payload: payload.clone(),
                 trace: trace.clone(),
-                timeout: self.template.timeout,
+                timeout: killed.unwrap_or(self.template.timeout),
             };
             let completion = environment.handle(work).await;
             invocation.duration = started.elapsed();
@@ -162,6 +178,8 @@ impl Function {
                     self.report(&invocation, &failure.error_message, &host);
                     Outcome::Error(failure)
                 }
+                // The environment ends here.
+                Completion::TimedOut if killed.is_some() => Outcome::Error(Failure::exited("signal: 9 (SIGKILL)")),
                 Completion::TimedOut => {
                     self.report(&invocation, &Failure::timed_out(self.template.timeout).error_message, &host);
                     Outcome::TimedOut

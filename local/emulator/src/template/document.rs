@@ -11,7 +11,7 @@ use super::intrinsics::Scope;
 use super::model::Template;
 use super::reader::Reader;
 use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, RESOURCE, RESOURCE_TYPES_AWS_ONLY, SECTIONS, known};
-use super::{events, function, secret, table, yaml};
+use super::{bus, events, function, secret, table, yaml};
 use crate::error::{Error, Result};
 
 impl Template {
@@ -49,6 +49,10 @@ impl Template {
             tables: Vec::new(),
             secrets: Vec::new(),
             schedules: Vec::new(),
+            streams: Vec::new(),
+            buses: Vec::new(),
+            rules: Vec::new(),
+            queues: Vec::new(),
         };
         for (id, resource) in reader.scope.resources() {
             let at = format!("Resources.{id}");
@@ -60,6 +64,9 @@ impl Template {
                 }
                 Some("AWS::DynamoDB::Table") => template.tables.push(table::read(&reader, id)?),
                 Some("AWS::SecretsManager::Secret") => template.secrets.push(secret::read(&reader, id)?),
+                Some("AWS::Events::EventBus") => template.buses.push(bus::bus(&reader, id)?),
+                Some("AWS::Events::Rule") => template.rules.push(bus::rule(&reader, id)?),
+                Some("AWS::SQS::Queue") => template.queues.push(bus::queue(&reader, id)?),
                 Some(kind) if RESOURCE_TYPES_AWS_ONLY.contains(&kind) => {}
                 kind => {
                     return Err(TemplateError::new(

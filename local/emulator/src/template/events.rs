@@ -1,4 +1,4 @@
-//! What calls the functions of a template: routes of the HTTP API, and schedules.
+//! What calls the functions of a template: routes of the HTTP API, schedules, and streams of tables.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::error::TemplateError;
 use super::model::{Route, Schedule, Template};
 use super::reader::Reader;
+use super::stream;
 use crate::value::boolean;
 
 #[derive(Default, Deserialize)]
@@ -45,7 +46,7 @@ fn yes() -> bool {
     true
 }
 
-/// Adds to the template what calls the function: its routes and its schedules.
+/// Adds to the template what calls the function: its routes, its schedules and the streams that it reads.
 pub fn read(
     reader: &Reader<'_>,
     id: &str,
@@ -88,9 +89,13 @@ pub fn read(
                     });
                 }
             }
+            Some("DynamoDB") => template.streams.push(stream::read(reader, id, name, event, &at)?),
             kind => {
                 let kind = kind.unwrap_or("an event without a Type");
-                return Err(TemplateError::new(at, format!("{kind}: only HttpApi and Schedule can call a function here")));
+                return Err(TemplateError::new(
+                    at,
+                    format!("{kind}: only HttpApi, Schedule and DynamoDB can call a function here"),
+                ));
             }
         }
     }

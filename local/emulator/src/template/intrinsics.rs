@@ -184,7 +184,8 @@ impl<'t> Scope<'t> {
         let key = match self.kind(id, at)? {
             "AWS::Serverless::Function" => "FunctionName",
             "AWS::DynamoDB::Table" => "TableName",
-            "AWS::SecretsManager::Secret" => "Name",
+            "AWS::SecretsManager::Secret" | "AWS::Events::EventBus" | "AWS::Events::Rule" => "Name",
+            "AWS::SQS::Queue" => "QueueName",
             _ => "",
         };
         match self.properties(id).get(key) {
@@ -201,6 +202,10 @@ impl<'t> Scope<'t> {
             "AWS::DynamoDB::Table" => ("dynamodb", format!("table/{name}")),
             // Secrets Manager ends every ARN in a dash and six characters of its own.
             "AWS::SecretsManager::Secret" => ("secretsmanager", format!("secret:{name}-000000")),
+            "AWS::Events::EventBus" => ("events", format!("event-bus/{name}")),
+            "AWS::Events::ApiDestination" => ("events", format!("api-destination/{name}")),
+            "AWS::Events::Connection" => ("events", format!("connection/{name}")),
+            "AWS::Events::Rule" => ("events", format!("rule/{name}")),
             "AWS::Logs::LogGroup" => ("logs", format!("log-group:{name}:*")),
             other => {
                 let service = other.split("::").nth(1).unwrap_or(other).to_ascii_lowercase();
@@ -208,6 +213,19 @@ impl<'t> Scope<'t> {
             }
         };
         Ok(arn(service, &resource))
+    }
+
+    /// Whether there is such a resource, and it is of this type.
+    pub fn is(&self, id: &str, kind: &str) -> bool {
+        self.resources.get(id).is_some_and(|resource| resource["Type"] == kind)
+    }
+
+    /// The logical id of the table whose stream has this ARN.
+    pub fn table_of_stream(&self, arn: &str) -> Option<&'t str> {
+        let tables = self.resources().map(|(id, _)| id).filter(|id| self.is(id, "AWS::DynamoDB::Table"));
+        let stream = |id: &str| self.attribute(&format!("{id}.StreamArn"), id);
+        let mut tables = tables.filter(|id| stream(id).is_ok_and(|its| its == arn));
+        tables.next()
     }
 
     /// The logical id of the function that has this ARN.

@@ -15,12 +15,15 @@
 //! | `reader` | properties with every function in them resolved |
 //! | `api` | the HTTP API |
 //! | `function` | functions |
-//! | `events` | what calls them |
+//! | `stream` | what reads a table's stream |
+//! | `events` | what calls functions |
+//! | `bus` | buses, rules, what they send to, and queues |
 //! | `table` | tables |
 //! | `secret` | secrets |
 //! | `document` | the whole |
 
 mod api;
+mod bus;
 mod document;
 mod error;
 mod events;
@@ -32,12 +35,16 @@ mod policy;
 mod rate;
 mod reader;
 mod secret;
+mod stream;
 mod supported;
 mod table;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
-pub use model::{Authorizer, Cors, Function, Password, Route, Schedule, Secret, SecretValue, Table, Template};
+pub use model::{
+    Authorizer, Cors, EventBus, Function, Password, Queue, Route, Rule, Schedule, Secret, SecretValue, StreamMapping, Table,
+    Target, Template,
+};
 pub use policy::Statement;
 pub use rate::Rate;

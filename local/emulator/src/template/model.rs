@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::policy::Statement;
 use super::rate::Rate;
+use crate::pattern::Pattern;
 use crate::value::{boolean, maybe_number, number};
 
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub struct Template {
     pub tables: Vec<Table>,
     pub secrets: Vec<Secret>,
     pub schedules: Vec<Schedule>,
+    pub streams: Vec<StreamMapping>,
+    pub buses: Vec<EventBus>,
+    pub rules: Vec<Rule>,
+    pub queues: Vec<Queue>,
 }
 
 #[derive(Clone, Debug)]
@@ -148,4 +153,70 @@ pub struct Schedule {
     pub rate: Rate,
     /// What the function is called with, as JSON text.
     pub input: Option<String>,
+}
+
+/// A function that reads a table's stream, as Lambda's event source mapping has it.
+#[derive(Clone, Debug)]
+pub struct StreamMapping {
+    /// Logical id.
+    pub function: String,
+    /// The event's key under the function's `Events`.
+    pub name: String,
+    /// The table's physical name.
+    pub table: String,
+    /// Whether it begins with what was written before there was a reader.
+    pub from_the_beginning: bool,
+    pub batch_size: usize,
+    /// How long a batch may wait for more records.
+    pub window: Duration,
+    /// A batch that fails is tried again in two halves.
+    pub bisects: bool,
+    /// The function may say which record of a batch it got as far as.
+    pub reports_failures: bool,
+    /// `None`: for as long as the stream keeps the record.
+    pub max_retries: Option<u32>,
+    pub max_age: Option<Duration>,
+    /// A record is handed over if one of them matches; all are if there is none.
+    pub filters: Vec<Pattern>,
+    /// The ARN of the queue that hears of what is given up.
+    pub failures: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct EventBus {
+    pub name: String,
+    pub arn: String,
+}
+
+/// Which events of a bus go where.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub name: String,
+    /// The bus's name or ARN.
+    pub bus: String,
+    pub pattern: Pattern,
+    pub targets: Vec<Target>,
+}
+
+/// An API destination, which is sent events by POST.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub id: String,
+    pub url: String,
+    /// What it knows by who sends.
+    pub headers: BTreeMap<String, String>,
+    /// `$.detail`: the part of the event that is sent; all of it if there is none.
+    pub input_path: Option<String>,
+    /// The ARN of the queue for events that it does not take.
+    pub dead_letters: Option<String>,
+    pub retries: u32,
+    pub max_age: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Logical id.
+    pub id: String,
+    pub name: String,
+    pub arn: String,
 }

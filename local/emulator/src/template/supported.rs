@@ -30,10 +30,15 @@ pub const RESOURCE_TYPES_AWS_ONLY: &[&str] = &[
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    // Both are read with the rules whose targets they are.
+    "AWS::Events::ApiDestination",
+    "AWS::Events::Connection",
+    "AWS::Events::Archive",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
     "AWS::Route53::RecordSet",
+    "AWS::SQS::QueuePolicy",
 ];
 pub const FUNCTION: &[&str] =
     &["Environment", "Events", "FunctionName", "MemorySize", "PermissionsBoundary", "Policies", "Timeout"];
@@ -81,6 +86,18 @@ pub const INDEX: &[&str] = &["IndexName", "KeySchema", "Projection", "Provisione
 pub const INDEX_AWS_ONLY: &[&str] = &["ContributorInsightsSpecification", "OnDemandThroughput", "WarmThroughput"];
 pub const SECRET: &[&str] = &["GenerateSecretString", "Name", "SecretString"];
 pub const SECRET_AWS_ONLY: &[&str] = &["Description", "KmsKeyId", "Tags"];
+
+pub const BUS: &[&str] = &["Name"];
+pub const BUS_AWS_ONLY: &[&str] = &["Description", "KmsKeyIdentifier", "LogConfig", "Policy", "Tags"];
+pub const RULE: &[&str] = &["EventBusName", "EventPattern", "Name", "Targets"];
+pub const RULE_AWS_ONLY: &[&str] = &["Description"];
+pub const API_DESTINATION: &[&str] = &["ConnectionArn", "HttpMethod", "InvocationEndpoint", "Name"];
+pub const API_DESTINATION_AWS_ONLY: &[&str] = &["Description", "InvocationRateLimitPerSecond"];
+pub const CONNECTION: &[&str] = &["AuthParameters", "AuthorizationType", "Name"];
+pub const CONNECTION_AWS_ONLY: &[&str] = &["Description", "KmsKeyIdentifier"];
+pub const QUEUE: &[&str] = &["QueueName"];
+pub const QUEUE_AWS_ONLY: &[&str] =
+    &["KmsMasterKeyId", "MessageRetentionPeriod", "SqsManagedSseEnabled", "Tags", "VisibilityTimeout"];
 
 /// Refuses the first key that is neither understood nor without effect here.
 pub fn known(value: &Value, at: &str, understood: &[&str], aws_only: &[&str]) -> Result<(), TemplateError> {

@@ -172,7 +172,20 @@ fn faults_name_their_place() {
             "Resources.S.Properties.GenerateSecretString",
         ),
         ("  Second: {Type: AWS::Serverless::HttpApi}\n".into(), "Resources.Second"),
-        ("  Queue: {Type: AWS::SQS::Queue}\n".into(), "Resources.Queue"),
+        ("  Topic: {Type: AWS::SNS::Topic}\n".into(), "Resources.Topic"),
+        ("  Queue: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}\n".into(), "Resources.Queue.Properties"),
+        (
+            "  R: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [{wildcard: x}]}}}\n".into(),
+            "Resources.R.Properties.EventPattern",
+        ),
+        (
+            "  R: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [x]}, Targets: [{Id: a, Arn: b}]}}\n".into(),
+            "Resources.R.Properties.Targets",
+        ),
+        (
+            function("{E: {Type: DynamoDB, Properties: {Stream: x, StartingPosition: LATEST}}}"),
+            "Resources.F.Properties.Events.E.Properties.Stream",
+        ),
         ("  Table2: {Type: AWS::DynamoDB::Table, CreationPolicy: {}}\n".into(), "Resources.Table2"),
         ("  T: {Type: AWS::DynamoDB::Table, Properties: {ImportSourceSpecification: {}}}\n".into(), "Resources.T.Properties"),
         ("  S: {Type: AWS::SecretsManager::Secret, Properties: {ReplicaRegions: []}}\n".into(), "Resources.S.Properties"),
