@@ -115,7 +115,7 @@ async fn an_account_is_stored_without_its_password() {
     "ATTEMPTS#EMAIL#bob@example.com" "TOTAL": attempts="1" expires_at="[s]"
     "EMAIL#ada@example.com" "OWNER": user_id="[id]"
     "SESSIONS#[id]" "SESSIONS": expires_at="[s]" sessions="[id]: address counter created_at expires_at"
-    "USER#[id]" "USER": created_at="[ms]" email="Ada@example.com" is_active=true password="$argon2id$v=19$m=19456,t=2,p=1[salt and hash]" role="customer" updated_at="[ms]" username="ada"
+    "USER#[id]" "USER": created_at="[ms]" email="Ada@example.com" is_active=true password="$argon2id$v=19$m=19456,t=2,p=1[salt and hash]" role="customer" updated_at="[ms]" username="ada" version="1"
     "USERNAME#ada" "OWNER": user_id="[id]"
     "#);
 }

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     bodies::{self, AccountDraft, ProductDraft, by_email},
-    openapi,
+    fold, openapi,
 };
 
 /// Strong enough, and unlike anything that belongs in a log.
@@ -207,7 +207,8 @@ impl TestApp {
 }
 
 impl Drop for TestApp {
-    /// After every test: no function has written a secret to its log, and no item contradicts another.
+    /// After every test: no function has written a secret to its log or into an event, every event is as it was promised, and no item
+    /// contradicts another.
     fn drop(&mut self) {
         let Some(shop) = &self.shop else { return };
         if std::thread::panicking() {
@@ -222,6 +223,13 @@ impl Drop for TestApp {
                 assert!(!line.text.contains(secret), "a secret in the log of {}: {}", line.function, line.text);
             }
             assert!(!line.text.contains("$argon2id$"), "a hash in the log of {}: {}", line.function, line.text);
+        }
+        for record in shop.events() {
+            let text = record.event.to_string();
+            for secret in secrets.iter().map(String::as_str).chain(["$argon2id$"]) {
+                assert!(!text.contains(secret), "a secret in an event: {text}");
+            }
+            fold::check_schema(&record);
         }
         if !self.tampered.load(Ordering::Relaxed) {
             let violations = audit(shop);

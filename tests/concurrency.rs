@@ -12,7 +12,10 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Actor, Answer, Order, Product, TestApp, line, lines, turn};
+use crate::{
+    app::{Actor, Answer, Order, Product, TestApp, line, lines, turn},
+    fold,
+};
 
 #[tokio::test]
 async fn fifty_buyers_of_twenty_pieces() {
@@ -275,24 +278,27 @@ async fn mixed_load(app: &TestApp, operations: usize, faults: Option<Faults>, ki
         }
     }));
     if kills {
-        let mut killed = 0;
-        let kill = async {
+        let kill = async |binary: &str, every: u64, killed: &mut usize| {
             loop {
-                tokio::time::sleep(Duration::from_millis(40)).await;
-                killed += usize::from(kill_a_function(app.table()));
+                tokio::time::sleep(Duration::from_millis(every)).await;
+                *killed += usize::from(kill_a_function(app.table(), binary));
             }
         };
+        let (mut killed, mut relays) = (0, 0);
+        let kill = async { tokio::join!(kill("", 40, &mut killed), kill("event-publish", 10, &mut relays)) };
         tokio::select! {
             _ = work => {}
-            () = kill => {}
+            _ = kill => {}
         }
-        println!("{killed} functions were killed");
-        assert!(killed > 10, "{killed}");
+        println!("{killed} functions were killed, and {relays} times the one that tells what has happened");
+        assert!(killed > 10 && relays >= operations / 200, "{killed} {relays}");
     } else {
         work.await;
     }
     app.shop().inject(None);
     println!("answers by status: {:?}", shared.statuses.lock().unwrap());
+    let told = fold::check(app, &admin, &[&admin, &ada, &bob]).await;
+    println!("{} events, told {} times", told.len(), app.shop().events().len());
 
     // The table as it is now.
     let (mut orders, mut items, mut shipped) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::<String, i64>::new());
@@ -412,15 +418,17 @@ async fn nobody_is_refused_for_pieces_that_move() {
     assert_eq!(admin.stock(&set).await, (64, 0));
 }
 
-/// Ends one of the processes that work for the shop with this table, at whatever it is doing. `false` if there is none.
-fn kill_a_function(table: &str) -> bool {
+/// Ends one of the processes that work for the shop with this table, at whatever it is doing: one whose binary is called so, or any.
+/// `false` if there is none.
+fn kill_a_function(table: &str, binary: &str) -> bool {
     let own = std::process::id().to_string();
     let is_function = |pid: &String| {
         let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         // Pid, name in brackets, state and parent.
         let stat = String::from_utf8_lossy(&read("stat")).into_owned();
         let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1));
-        parent == Some(own.as_str()) && read("environ").windows(table.len()).any(|part| part == table.as_bytes())
+        let is_it = String::from_utf8_lossy(&read("cmdline")).contains(binary);
+        is_it && parent == Some(own.as_str()) && read("environ").windows(table.len()).any(|part| part == table.as_bytes())
     };
     let processes = std::fs::read_dir("/proc").expect("processes").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let functions: Vec<_> = processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(is_function).collect();

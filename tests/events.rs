@@ -97,6 +97,8 @@ async fn every_event_is_answered_by_its_function() {
     docs 200
     order-expire {"cancelled":0,"spared":0}
     secret-rotate {"rotated":false}
+    event-publish {"batchItemFailures":[]}
+    event-replay {"next_cursor":null,"published":1}
     account-admin {"email":"ada@example.com","is_active":true,"role":"admin","username":"ada"}
     "#);
 }

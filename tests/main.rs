@@ -11,6 +11,7 @@
 mod accounts;
 mod app;
 mod bodies;
+mod bus;
 mod capacity;
 mod concurrency;
 mod contention;
@@ -18,6 +19,7 @@ mod conventions;
 mod cost;
 mod docs;
 mod events;
+mod fold;
 mod histories;
 mod movements;
 mod openapi;

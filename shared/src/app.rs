@@ -17,6 +17,7 @@ use lambda_http::http::Uri;
 use uuid::Uuid;
 
 use crate::{
+    bus::Bus,
     domain::{OrderPolicy, Timestamp},
     keys::Keys,
     store::{Counter, Table},
@@ -134,6 +135,32 @@ impl FromEnvironment for TokenApp {
         let rotation_days = number("SIGNING_SECRET_ROTATION_DAYS", 8..=999, 90)?;
         let keys = Keys::new(client, variable("SIGNING_SECRET_ARN")?, rotation_days);
         Ok(Self { app: App::over(http)?, keys })
+    }
+}
+
+/// An [`App`] that can tell others what has happened.
+#[derive(Debug)]
+pub struct EventApp {
+    pub app: App,
+    pub bus: Bus,
+}
+
+impl FromEnvironment for EventApp {
+    fn from_environment() -> Result<Self, StartupError> {
+        let http = http_client()?;
+        let mut config = aws_sdk_eventbridge::Config::builder()
+            .behavior_version(aws_sdk_eventbridge::config::BehaviorVersion::v2026_01_12())
+            .region(Region::new(variable("AWS_REGION")?))
+            .credentials_provider(credentials()?)
+            .http_client(http.clone())
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_EVENTBRIDGE")? {
+            config = config.endpoint_url(endpoint);
+        }
+        let bus = Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), variable("EVENT_BUS_NAME")?);
+        Ok(Self { app: App::over(http)?, bus })
     }
 }
 

@@ -20,6 +20,8 @@ mod tls;
 
 pub mod keys;
 
+pub mod bus;
+
 pub mod store;
 
 pub mod app;

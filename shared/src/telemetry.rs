@@ -38,6 +38,8 @@ pub struct Metrics {
     pub write_units: f64,
     /// Orders that were brought to a status, and to which.
     pub orders: Option<(Status, u32)>,
+    /// Events that were put on the bus.
+    pub events: u32,
     /// What an operator decided about an account.
     pub account: Option<AccountChange>,
     /// Which operator asked, if that is known.
@@ -198,6 +200,7 @@ impl Line<'_> {
         fields.count("read_units", metrics.read_units);
         fields.count("write_units", metrics.write_units);
         fields.count("conflicts", f64::from(metrics.conflicts));
+        fields.count("events", f64::from(metrics.events));
         if let Some(metric) = failure.and_then(|failure| failure.metric) {
             fields.count(metric, 1.0);
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, error::Error};
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::{
     contract::{FUNCTIONS, Invocation, Route, openapi, session},
     domain::Role,
@@ -27,6 +27,7 @@ pub fn all(document: &Value) -> Result<BTreeMap<&'static str, String>, Box<dyn E
             Invocation::Request { route, path } => pretty(&HttpEvent::new(route, "GET", path.into()))?,
             Invocation::Authorization { route } => pretty(&authorization(route))?,
             Invocation::Schedule { id } => pretty(&Schedule::new(function.name, id))?,
+            Invocation::Stream => pretty(&stream())?,
             Invocation::Operator { payload } => pretty(&serde_json::from_str::<Value>(payload)?)?,
         };
         events.insert(function.name, event);
@@ -203,6 +204,51 @@ fn authorization(route: &'static str) -> HttpEvent {
         is_base64_encoded: None,
         ..HttpEvent::new(route, method, path.into())
     }
+}
+
+/// A record of the table's stream: an order is confirmed.
+fn stream() -> Value {
+    let (order, customer) = ("0197a2b4-7c1e-7d3a-9f00-6b7c8d9e0f1a", "0197a2b4-7c1e-7d3a-9f00-000000000002");
+    let keys = json!({"pk": {"S": format!("ORDER#{order}")}, "sk": {"S": "ORDER"}});
+    let image = |status: &str, version: u64| {
+        let mut image = keys.clone();
+        image["customer_id"] = json!({"S": customer});
+        image["status"] = json!({"S": status});
+        for (name, number) in [
+            ("version", version),
+            ("total", 1990),
+            ("item_count", 1),
+            ("created_at", 1_795_342_350_123),
+            ("updated_at", 1_795_342_351_000),
+        ] {
+            image[name] = json!({"N": number.to_string()});
+        }
+        let line =
+            json!({"product_id": {"S": "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f"}, "quantity": {"N": "1"}, "price": {"N": "1990"}});
+        image["lines"] = json!({"M": {"0197a2b4-7c1e-7d3a-9f00-7c8d9e0f1a2b": {"M": line}}});
+        image["history"] = json!({"M": {}});
+        image
+    };
+    let mut confirmed = image("CONFIRMED", 2);
+    let entry = json!({"at": {"N": "1795342351000"}, "by": {"S": customer}, "from": {"S": "PENDING"}, "to": {"S": "CONFIRMED"}, "stock": {"S": "none"}});
+    confirmed["history"] = json!({"M": {"2": {"M": entry}}});
+    json!({"Records": [{
+        "eventID": "7de3041dd709b024af6f29e4fa13d34c",
+        "eventName": "MODIFY",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": REGION,
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1_795_342_351,
+            "Keys": keys,
+            "OldImage": image("PENDING", 1),
+            "NewImage": confirmed,
+            "SequenceNumber": "111000000000000000001",
+            "SizeBytes": 812,
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        },
+        "eventSourceARN": format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/stockroom-Table/stream/2026-11-22T10:12:30.123"),
+    }]})
 }
 
 /// An event of a rule that EventBridge runs at its times.

@@ -15,7 +15,11 @@ use std::{
     process::ExitCode,
 };
 
-use shared::{contract::openapi, domain, store::schema};
+use shared::{
+    contract::{self, openapi},
+    domain,
+    store::schema,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -54,6 +58,7 @@ fn files() -> Result<BTreeMap<PathBuf, Option<String>>, Box<dyn Error>> {
     let tables = [
         ("README.md", "routes", tables::routes()),
         ("README.md", "lifecycle", domain::markdown()),
+        ("README.md", "events", contract::events::markdown()),
         ("ARCHITECTURE.md", "items", schema::markdown()),
     ];
     for (name, table, rows) in tables {
@@ -64,6 +69,7 @@ fn files() -> Result<BTreeMap<PathBuf, Option<String>>, Box<dyn Error>> {
         files.insert(name.into(), Some(tables::replaced(&document.unwrap_or_default(), table, &rows)?));
     }
     files.insert("openapi.json".into(), Some(escaped(&serde_json::to_string_pretty(&document)?) + "\n"));
+    files.insert("asyncapi.json".into(), Some(escaped(&serde_json::to_string_pretty(&contract::events::document())?) + "\n"));
     files.insert("requests.http".into(), Some(requests::text(&document)?));
     Ok(files)
 }

@@ -97,6 +97,8 @@ pub enum Kind {
     Attempts,
     /// Stands for itself.
     Settings,
+    /// What was last told of a product's stock: later than the stock itself, and for as long as it takes to be told that it is gone.
+    Level,
 }
 
 impl Kind {
@@ -121,6 +123,7 @@ impl Kind {
                 Self::Attempts
             }
             schema::ORDER_SHARDS => Self::Settings,
+            schema::LEVEL => Self::Level,
             _ => return None,
         })
     }
@@ -162,7 +165,7 @@ impl Kind {
             Self::Sessions => &["sessions", "expires_at"],
             Self::Owner => &["product_id", "user_id"],
             Self::Record => &["fingerprint", "expires_at"],
-            Self::Attempts | Self::Settings => &[],
+            Self::Attempts | Self::Settings | Self::Level => &[],
         }
     }
 }
@@ -197,7 +200,7 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
             }
             subject.into_iter().collect()
         }
-        Kind::Attempts | Kind::Settings => vec![],
+        Kind::Attempts | Kind::Settings | Kind::Level => vec![],
         // Beside the account that they are of.
         Kind::Sessions => vec![schema::USER.pk.with(&[&id_of(&pk)])],
         Kind::Stock(_) | Kind::Owner | Kind::Movement | Kind::Order => vec![subject(&pk, &sk)],

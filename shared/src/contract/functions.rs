@@ -14,6 +14,8 @@ pub enum Invocation {
     Authorization { route: &'static str },
     /// The function's schedule, in an event with this id.
     Schedule { id: &'static str },
+    /// Lambda hands over records of the table's stream.
+    Stream,
     /// An operator sends this JSON.
     Operator { payload: &'static str },
 }
@@ -25,6 +27,8 @@ pub const FUNCTIONS: &[Function] = &[
     Function { name: "docs", invocation: Invocation::Request { route: "GET /openapi.json", path: "/openapi.json" } },
     Function { name: "order-expire", invocation: Invocation::Schedule { id: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa" } },
     Function { name: "secret-rotate", invocation: Invocation::Schedule { id: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eab" } },
+    Function { name: "event-publish", invocation: Invocation::Stream },
+    Function { name: "event-replay", invocation: Invocation::Operator { payload: r#"{"kind": "products"}"# } },
     Function {
         name: "account-admin",
         invocation: Invocation::Operator { payload: r#"{"email": "ada@example.com", "role": "admin"}"# },

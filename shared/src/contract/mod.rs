@@ -1,11 +1,12 @@
 //! What the API is, says and refuses: the one description from which `cargo xtask generate` makes openapi.json, requests.http,
-//! events/ and the README's tables.
+//! asyncapi.json, events/ and the README's tables.
 //!
 //! A file per resource has its routes, each with everything about it, and the schemas of its bodies; limits come from the domain's
 //! own constants. No function is built with this module: it is behind the feature `contract`.
 
 mod accounts;
 mod conventions;
+pub mod events;
 mod functions;
 pub mod openapi;
 mod orders;

@@ -233,7 +233,7 @@ fn schemas() -> Value {
         )
     };
     json!({
-        "Status": {"type": "string", "enum": Status::ALL.map(Status::as_str), "description": "Where an order is in its life"},
+        "Status": {"type": "string", "enum": Status::ALL.map(Status::as_str), "description": "Where an order is in its life", "examples": [Status::Pending]},
         "Order": object(order(), &[]),
         "OrderPage": page("orders", "Order"),
         "OrderItem": object(

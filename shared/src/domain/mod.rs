@@ -2,8 +2,10 @@
 
 mod address;
 pub mod attempts;
+mod event;
 mod folded;
 mod id;
+mod level;
 mod lifecycle;
 mod metadata;
 mod money;
@@ -18,8 +20,10 @@ mod timestamp;
 mod user;
 
 pub use address::SourceAddress;
+pub use event::{AccountFacts, Data, Event, EventType, Replay, ReplayCursor, Replayed, SOURCE};
 pub use folded::Folded;
 pub use id::{MovementId, OrderId, OrderItemId, ProductId, SessionId, UserId};
+pub use level::{Level, StockState};
 pub use lifecycle::{Reason, StatusChange, StockEffect, markdown, take_step};
 pub use metadata::Metadata;
 pub use money::Money;

@@ -82,6 +82,11 @@ impl Product {
         }
     }
 
+    /// The same with what there is of it as another look has seen it.
+    pub fn with_stock_of(self, seen: &Self) -> Self {
+        Self { quantity: seen.quantity, reserved: seen.reserved, stock_shards: seen.stock_shards, ..self }
+    }
+
     /// Refuses to delete a product of which orders hold pieces.
     ///
     /// # Errors

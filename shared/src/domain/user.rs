@@ -25,12 +25,15 @@ pub struct User {
     pub is_active: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Grows with every change of what stands above.
+    #[serde(skip)]
+    pub version: u64,
 }
 
 impl User {
     /// A new account is always a customer: only an operator makes admins.
     pub fn register(user_id: UserId, email: Email, username: Username, now: Timestamp) -> Self {
-        Self { user_id, email, username, role: Role::Customer, is_active: true, created_at: now, updated_at: now }
+        Self { user_id, email, username, role: Role::Customer, is_active: true, created_at: now, updated_at: now, version: 1 }
     }
 }
 

@@ -4,5 +4,6 @@ pub mod authorizer;
 pub mod http;
 pub mod operator;
 mod runtime;
+pub mod stream;
 
 pub use crate::app::StartupError;

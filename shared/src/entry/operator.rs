@@ -1,17 +1,15 @@
 //! Functions without a route, which an operator invokes with IAM rights.
 
-use std::time::Duration;
-
 use futures_util::{FutureExt, TryFutureExt};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::runtime::{carry_out, start};
+use super::runtime::{carry_out, start, time_left};
 use crate::{
     Error, Result,
     app::{FromEnvironment, StartupError},
-    domain::{Refusal, Timestamp},
+    domain::Refusal,
     http,
     json::{Fields, FromFields},
     telemetry::{self, Kind, Work, record},
@@ -31,7 +29,7 @@ where
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let (payload, context) = event.into_parts();
-        let limit = limit(context.deadline, (source.clock)());
+        let limit = time_left(context.deadline, (source.clock)());
         let asked_by = asked_by(&context);
         let work =
             Work { kind: Kind::Operation, request_id: context.request_id, route: String::new(), trace: context.xray_trace_id };
@@ -47,12 +45,6 @@ where
     }))
     .await?;
     Ok(())
-}
-
-/// How long the work may take: until a second before Lambda would end it, without a word of why.
-fn limit(deadline: u64, now: Timestamp) -> Duration {
-    let now = u64::try_from(now.millis()).unwrap_or_default();
-    Duration::from_millis(deadline.saturating_sub(now).saturating_sub(1000).max(100))
 }
 
 /// Who asked, as far as Lambda tells: the Cognito identity, or the `operator` in the client context that the caller sends along.
@@ -85,15 +77,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn work_ends_before_lambda_would_end_it() {
-        let now = Timestamp::from_millis(1_000_000);
-        assert_eq!(limit(1_010_000, now), Duration::from_secs(9));
-        assert_eq!(limit(1_120_000, now), Duration::from_secs(119));
-        assert_eq!(limit(1_000_000, now), Duration::from_millis(100));
-        assert_eq!(limit(0, now), Duration::from_millis(100));
-    }
 
     #[test]
     fn who_asked_is_told_without_an_address() {

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use crate::{
     Error, Result,
     app::{self, FromEnvironment, StartupError},
+    domain::Timestamp,
     telemetry::Source,
 };
 
@@ -25,6 +26,12 @@ pub fn start<A: FromEnvironment>() -> Result<(&'static A, &'static Source), Star
     // The runtime would only show that the process ended.
     let (app, source) = started.inspect_err(|error| tracing::error!("the function cannot start: {error}"))?;
     Ok((Box::leak(Box::new(app)), Box::leak(Box::new(source))))
+}
+
+/// How long the work may take: until a second before Lambda would end it, without a word of why.
+pub fn time_left(deadline: u64, now: Timestamp) -> Duration {
+    let now = u64::try_from(now.millis()).unwrap_or_default();
+    Duration::from_millis(deadline.saturating_sub(now).saturating_sub(1000).max(100))
 }
 
 /// Waits for the handler, no longer than `limit` and not trusting it.
@@ -48,6 +55,15 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_ends_before_lambda_would_end_it() {
+        let now = Timestamp::from_millis(1_000_000);
+        assert_eq!(time_left(1_010_000, now), Duration::from_secs(9));
+        assert_eq!(time_left(1_120_000, now), Duration::from_secs(119));
+        assert_eq!(time_left(1_000_000, now), Duration::from_millis(100));
+        assert_eq!(time_left(0, now), Duration::from_millis(100));
+    }
 
     #[tokio::test]
     async fn work_that_panics_or_takes_too_long_becomes_an_error() {

@@ -52,6 +52,8 @@ pub enum Key<'a> {
     /// Whoever owns the SKU; there while the product has it.
     ProductSku(&'a Folded),
     Movement(ProductId, MovementId),
+    /// What was last told of a product's stock.
+    Level(ProductId),
     Order(OrderId),
     User(UserId),
     /// Whoever owns the e-mail address.
@@ -117,6 +119,7 @@ impl<'a> Key<'a> {
             Self::ProductName(_) => &schema::PRODUCT_NAME,
             Self::ProductSku(_) => &schema::PRODUCT_SKU,
             Self::Movement(..) => &schema::MOVEMENT,
+            Self::Level(_) => &schema::LEVEL,
             Self::Order(_) => &schema::ORDER,
             Self::User(_) => &schema::USER,
             Self::Email(_) => &schema::EMAIL,
@@ -134,7 +137,7 @@ impl<'a> Key<'a> {
     pub fn pk(&self) -> String {
         let pattern = self.kind().pk;
         match self {
-            Self::Product(id) | Self::Stock(id, _) | Self::Movement(id, _) => pattern.with(&[id]),
+            Self::Product(id) | Self::Stock(id, _) | Self::Movement(id, _) | Self::Level(id) => pattern.with(&[id]),
             Self::Order(id) => pattern.with(&[id]),
             Self::User(id) | Self::Sessions(id) => pattern.with(&[id]),
             Self::ProductName(folded) | Self::ProductSku(folded) | Self::Email(folded) | Self::Username(folded) => {
@@ -188,6 +191,11 @@ impl<'a> Key<'a> {
     /// The product whose movements a `pk` names.
     pub fn product_of_movements(pk: &str) -> Option<ProductId> {
         schema::MOVEMENT.pk.part(pk)?.parse().ok()
+    }
+
+    /// The product whose level a `pk` names.
+    pub fn product_of_level(pk: &str) -> Option<ProductId> {
+        schema::LEVEL.pk.part(pk)?.parse().ok()
     }
 
     /// The user that a `pk` names.

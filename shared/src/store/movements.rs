@@ -65,6 +65,11 @@ impl TryFrom<Row> for Movement {
     }
 }
 
+/// A movement as an item that was read.
+pub(super) fn from_stored(item: Item) -> Result<Movement> {
+    from_item::<Row>(item)?.try_into()
+}
+
 /// Writes a movement down, in the transaction that carries it out.
 pub(super) fn insert<'a>(transaction: Transaction<'a>, movement: &Movement) -> Transaction<'a> {
     let key = Key::Movement(movement.product_id, movement.movement_id);
@@ -184,8 +189,7 @@ pub async fn list(
     // They stay when their product goes.
     let (product, found) = try_join(table.read::<StockRow>(Key::Stock(product_id, 0)), table.query(query)).await?;
     product.ok_or(Refusal::NotFound(Resource::Product))?;
-    let mut movements =
-        found.items.into_iter().map(|item| from_item::<Row>(item)?.try_into()).collect::<Result<Vec<Movement>>>()?;
+    let mut movements = found.items.into_iter().map(from_stored).collect::<Result<Vec<_>>>()?;
     let more = movements.len() > limit;
     movements.truncate(limit);
     let next = movements.last().filter(|_| more).map(|last| last.movement_id.to_string());

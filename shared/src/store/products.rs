@@ -123,6 +123,11 @@ impl TryFrom<Stored> for Product {
     }
 }
 
+/// What the item of a product says, without what there is of it: none and nothing reserved.
+pub(super) fn without_stock(item: Item) -> Result<Product> {
+    Stored { row: from_item(item)?, shards: Vec::new() }.try_into()
+}
+
 /// Reads one product.
 pub async fn find(table: &Table, id: ProductId) -> Result<Product> {
     read(table, id).await?.try_into()

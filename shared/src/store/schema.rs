@@ -125,6 +125,8 @@ pub const PRODUCT_SKU: ItemKind =
     owner(of_product("SKU", "sku"), item("product SKU", "Product SKUs", "SKU#<folded SKU>", "OWNER"));
 /// Kept when the product goes.
 pub const MOVEMENT: ItemKind = item("movement of stock", "Movements", "MOVEMENTS#<product id>", "<movement id>");
+/// What was last told of how much there is, by `event-publish` alone; there once something was.
+pub const LEVEL: ItemKind = item("stock level, as last told", "Stock levels", "LEVEL#<product id>", "LEVEL");
 /// With its lines and its history in it, so that one read sees all of it as it was at one instant.
 pub const ORDER: ItemKind = ItemKind {
     gsi1: Some((ORDERS_OF_CUSTOMER, Pattern("<order id>"))),
@@ -162,12 +164,13 @@ pub const IDEMPOTENCY: ItemKind = ItemKind {
 };
 
 /// All kinds.
-pub const KINDS: [&ItemKind; 16] = [
+pub const KINDS: [&ItemKind; 17] = [
     &PRODUCT,
     &STOCK,
     &PRODUCT_NAME,
     &PRODUCT_SKU,
     &MOVEMENT,
+    &LEVEL,
     &ORDER,
     &USER,
     &EMAIL,

@@ -27,6 +27,7 @@ struct Row {
     /// Milliseconds since the epoch, as is `updated_at`.
     created_at: i64,
     updated_at: i64,
+    version: u64,
 }
 
 /// What an e-mail address's and a username's own item holds.
@@ -55,6 +56,7 @@ impl TryFrom<Row> for Account {
             is_active: row.is_active,
             created_at: Timestamp::from_millis(row.created_at),
             updated_at: Timestamp::from_millis(row.updated_at),
+            version: row.version,
         };
         Ok(Self { user, password: PasswordHash::from_phc(row.password) })
     }
@@ -78,6 +80,7 @@ pub async fn register(table: &Table, user: &User, password: &PasswordHash) -> Re
         is_active: user.is_active,
         created_at: user.created_at.millis(),
         updated_at: user.updated_at.millis(),
+        version: user.version,
     };
     Transaction::new(table)
         .insert(Key::Email(&email), &owner, |_| Error::EmailTaken)
@@ -100,7 +103,7 @@ pub async fn owner(table: &Table, login: &Login) -> Result<Option<UserId>> {
 
 /// Sets what an operator decides about an account; what is `None` stays as it is.
 pub async fn administer(table: &Table, id: UserId, role: Option<Role>, is_active: Option<bool>, now: Timestamp) -> Result<User> {
-    let mut expression = Expression::exists().set("updated_at", now.millis());
+    let mut expression = Expression::exists().set("updated_at", now.millis()).add("version", 1);
     if let Some(role) = role {
         expression = expression.set("role", role.as_str());
     }

@@ -88,6 +88,12 @@ impl Workload {
                 (200, Ask::put(&self.product, json!({"price": price})), Some(&self.admin))
             }
             "product-delete" => (204, Ask::delete(self.scene.product(&self.admin).await?), Some(&self.admin)),
+            "movement-create" => {
+                let amount = if odd { 50 } else { -50 };
+                (201, Ask::post(format!("{}/movements", self.product), json!({"amount": amount})), Some(&self.admin))
+            }
+            "movement-list" => (200, Ask::get(format!("{}/movements", self.product)), Some(&self.admin)),
+            "stock-get" => (200, Ask::get(format!("{}/stock", self.product)), Some(&self.admin)),
             "order-list" => (200, Ask::get("/orders"), Some(&self.reader)),
             "order-get" => (200, Ask::get(&self.order), Some(&self.reader)),
             "order-create" => (201, Ask::post("/orders", bodies::order([(self.product_id(), 1)])), Some(&self.buyer)),
@@ -126,6 +132,15 @@ impl Workload {
             "order-expire" => return Ok(Work::new(&schedule(), "cancelled", 1)),
             // On most days there is nothing to do: the secret is young.
             "secret-rotate" => return Ok(Work::new(&schedule(), "rotated", false)),
+            "event-publish" => {
+                let record: Value = serde_json::from_str(include_str!("../../../events/event-publish.json"))?;
+                return Ok(Work::new(&record, "batchItemFailures", json!([])));
+            }
+            // Behind the last product: a start and its questions, and not so many events that they are all that is measured.
+            "event-replay" => {
+                let last = format!("{} ~", self.product_id());
+                return Ok(Work::new(&json!({"kind": "products", "cursor": last}), "published", 0));
+            }
             unknown => return Err(format!("tests/bench/src/work.rs has no work for {unknown}").into()),
         };
         self.work(status, &ask, person)

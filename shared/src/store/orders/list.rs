@@ -27,6 +27,16 @@ pub async fn find(table: &Table, id: OrderId, actor: &Actor) -> Result<OrderDeta
     visible(table.read(Key::Order(id)).await?, actor)
 }
 
+/// An order as an item that was read.
+pub fn from_stored(item: Item) -> Result<OrderDetails> {
+    from_item::<Row>(item)?.try_into()
+}
+
+/// Reads orders with their lines and their history, up to 100, in no order; those that there are not are left out.
+pub async fn find_all(table: &Table, ids: impl IntoIterator<Item = OrderId>) -> Result<Vec<OrderDetails>> {
+    table.batch_get(ids.into_iter().map(Key::Order)).await?.into_iter().map(from_stored).collect()
+}
+
 /// An order that there is, and that exists for the actor.
 pub(super) fn visible(found: Option<Row>, actor: &Actor) -> Result<OrderDetails> {
     let found = OrderDetails::try_from(found.ok_or(Refusal::NotFound(Resource::Order))?)?;

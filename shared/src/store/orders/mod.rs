@@ -8,6 +8,7 @@ mod sale;
 mod status;
 
 pub use lines::{LinesOf, Written, add_item, change_item, remove_item};
-pub use list::{Walk, ended, find, list_all, list_of_customer};
+pub(super) use list::from_stored;
+pub use list::{Walk, ended, find, find_all, list_all, list_of_customer};
 pub use place::place;
 pub use status::{change, delete, expire};
