@@ -1,4 +1,5 @@
-//! The console: a page beside the API that shows requests as they come, what functions wrote about them, and all items.
+//! The console: a page beside the API that shows requests as they come, what functions wrote about them, events and who was told of
+//! them, and all items.
 //!
 //! Its paths all begin with `/_local`, where no route of an API should be, and are no requests to the shop.
 
@@ -66,6 +67,7 @@ impl Console {
             .route("/_local/requests", get(requests))
             .route("/_local/requests/{request_id}/lines", get(lines))
             .route("/_local/events", get(events))
+            .route("/_local/events/{number}", get(one_event))
             .route("/_local/events/{number}/send", post(send_again))
             .route("/_local/items", get(items))
             .route("/_local/items/products/{id}", get(product))
@@ -123,6 +125,11 @@ async fn events(State(console): State<Arc<Console>>, uri: Uri) -> Response {
         None => console.0.events.after(0, usize::MAX),
     };
     json_response(&records.iter().map(event).collect())
+}
+
+async fn one_event(State(console): State<Arc<Console>>, Path(number): Path<u64>) -> Response {
+    let found = console.0.events.find(number);
+    found.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |record| json_response(&event(&record)))
 }
 
 async fn send_again(State(console): State<Arc<Console>>, Path(number): Path<u64>) -> StatusCode {
@@ -348,6 +355,7 @@ mod tests {
             ("/_local/requests/none/lines", 404),
             ("/_local/events", 200),
             ("/_local/events?after=7", 200),
+            ("/_local/events/7", 404),
             ("/_local/items", 502),
             ("/_local/items/products/1", 502),
             ("/_local/items/orders/1", 502),

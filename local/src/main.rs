@@ -107,7 +107,10 @@ struct ServeArguments {
     /// A value for one of the template's parameters; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
-    /// Let calls to DynamoDB fail: `10%` of them in every way, or such as `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`
+    /// Send every event to this URL by POST, with `x-api-key: local`: the template's parameters WebhookUrl and WebhookKey
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// Let calls to DynamoDB fail, and those to the event bus and of the stream's reader: `10%` of them in every way, or such as `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`
     #[arg(long, value_name = "SPEC")]
     faults: Option<Faults>,
     /// Let those who want the same item at one instant conflict as on AWS: alone, or such as `transaction=15ms,write_units=1000`
@@ -212,6 +215,10 @@ async fn serve(arguments: ServeArguments) -> Result {
         // Everybody here has one address.
         parameters.insert("AttemptsPerAddress".to_owned(), "0".to_owned());
     }
+    if let Some(url) = &arguments.webhook {
+        parameters.insert("WebhookUrl".to_owned(), url.clone());
+        parameters.insert("WebhookKey".to_owned(), "local".to_owned());
+    }
     parameters.extend(arguments.parameters);
     let next = |distance| if arguments.port == 0 { 0 } else { arguments.port + distance };
     let shop = Shop::start(Options {
@@ -235,6 +242,9 @@ async fn serve(arguments: ServeArguments) -> Result {
     say(&format!("Lambda    {}", shop.invoke_url()));
     say(&format!("AWS       {}", shop.aws_url()));
     say(&format!("Console   {}", shop.console_url()));
+    if let Some(url) = arguments.webhook {
+        say(&format!("Webhook   {url}"));
+    }
     if !arguments.no_seed {
         seed::run(&shop).await?;
     }

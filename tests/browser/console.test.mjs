@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { complaints, logIn, page, PASSWORD, printed, screenshot, send } from "./shop.mjs";
+import { complaints, logIn, page, PASSWORD, printed, screenshot, send, webhook } from "./shop.mjs";
 
 const ADMIN = ["admin@example.com", "keep-this-one-local"];
 
@@ -82,6 +82,41 @@ test("all items are there by entity, and no hash of a password", async () => {
   await buy("mary");
   await page.getByRole("button", { name: "Read again" }).click();
   await page.getByRole("row").filter({ hasText: "mary@example.com" }).waitFor();
+  assert.deepEqual(complaints, []);
+});
+
+test("events are there as they happen, with who was told of them, and can be sent again", async () => {
+  await page.goto(printed.Console);
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  const admin = await logIn(...ADMIN);
+  const body = { name: "Wax seal", description: "", price: "1.50", quantity: 10 };
+  const { json: paper } = await send("POST", "/products", { token: admin, body });
+  const items = [{ product_id: paper.product_id, quantity: 3 }];
+  const { json: order } = await send("POST", "/orders", { token: admin, body: { items } });
+  await send("PUT", `/orders/${order.order_id}`, { token: admin, body: { status: "CONFIRMED" } });
+  const path = `/orders/${order.order_id}`;
+  const events = page.getByRole("table", { name: "The latest events, newest first" });
+  const told = (type) => events.getByRole("row").filter({ hasText: path }).filter({ hasText: type });
+  await told("order.confirmed").getByRole("cell", { name: "204" }).waitFor();
+
+  await page.getByLabel("Subject").fill(path);
+  await events.getByRole("row").filter({ hasText: "account.registered" }).first().waitFor({ state: "hidden" });
+  const types = await events.locator("tbody tr td:nth-child(2)").allTextContents();
+  assert.deepEqual(types, ["order.confirmed", "order.placed"]);
+  await page.getByLabel("Type").selectOption("order.placed");
+  await told("order.confirmed").waitFor({ state: "hidden" });
+  await told("order.placed").click();
+
+  const event = page.getByRole("region", { name: "order.placed" });
+  const shown = JSON.parse(await event.locator("pre").innerText());
+  assert.deepEqual([shown.subject, shown.version, shown.data.order_id], [path, 1, order.order_id]);
+  const sent = () => webhook.filter(({ key, event }) => key === "local" && event.id === shown.id);
+  assert.deepEqual(sent().map(({ event }) => event), [shown]);
+  await event.getByRole("button", { name: "Send again" }).click();
+  await event.getByRole("row").nth(2).waitFor();
+  assert.deepEqual(sent().map(({ event }) => event), [shown, shown]);
+  await event.getByRole("link", { name: "Close" }).click();
+  await event.waitFor({ state: "hidden" });
   assert.deepEqual(complaints, []);
 });
 

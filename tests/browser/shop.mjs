@@ -21,6 +21,22 @@ export async function site(title) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
+/** The events that the shop has sent by POST, as they came. */
+export const webhook = [];
+/** Takes every event. */
+async function hook() {
+  const server = createServer((request, answer) => {
+    let body = "";
+    request.on("data", (part) => (body += part)).on("end", () => {
+      webhook.push({ key: request.headers["x-api-key"], event: JSON.parse(body) });
+      answer.writeHead(204).end();
+    });
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  sites.push(server);
+  return `http://127.0.0.1:${server.address().port}/hook`;
+}
+
 let shop, browser;
 /** The origin whose pages may call the API. */
 export let shopFront;
@@ -33,7 +49,7 @@ export let complaints;
 
 before(async () => {
   shopFront = await site("shop front");
-  const options = ["--memory", "--port", "0", "--parameter", `CorsAllowOrigin=${shopFront}`];
+  const options = ["--memory", "--port", "0", "--parameter", `CorsAllowOrigin=${shopFront}`, "--webhook", await hook()];
   shop = spawn("target/debug/local", options, { cwd: workspace, stdio: ["ignore", "pipe", "ignore"] });
   await new Promise((resolve, reject) => {
     shop.once("exit", (code) => reject(new Error(`it ended with ${code} before it was ready`)));

@@ -70,6 +70,8 @@ async function pollRequests() {
   // Fewer than before: it is another shop at the same address.
   if (total < seen) {
     seen = 0;
+    events.clear();
+    eventsSeen = 0;
     return pollRequests();
   }
   if (seen === 0) rows.replaceChildren();
@@ -133,6 +135,103 @@ async function pollLines() {
   byId("request-about").textContent = `${request.request_id} · ${calls}`;
   const cards = lines.length === 0 ? [element("p", { class: "empty" }, "No function has written about it.")] : lines.map(lineCard);
   byId("request-lines").replaceChildren(...cards);
+}
+
+// Events
+
+/** Events by their number, as far as the page has been told of them. */
+const events = new Map();
+/** How many events there have been. */
+let eventsSeen = 0;
+/** How many of the latest are asked for again, because who was told of them may have answered since. */
+const ASKED_AGAIN = 50;
+/** How many the page keeps, to filter. */
+const REMEMBERED = 2000;
+/** The number of the event that is shown, and what is on the page of it and of the list. */
+let selectedEvent = null;
+let shownEvent = "";
+let shownEvents = "";
+
+/** What the last attempt to tell of an event came to, for each rule. */
+function toldOf({ deliveries }) {
+  const last = new Map(deliveries.map(({ rule, answer }) => [rule, answer]));
+  return [...last.values()].join(", ");
+}
+
+const wasTold = ({ answer }) => /^2\d\d$/.test(answer);
+
+async function pollEvents() {
+  for (const record of await ask(`events?after=${Math.max(0, eventsSeen - ASKED_AGAIN)}`)) {
+    events.set(record.number, record);
+    eventsSeen = record.number + 1;
+  }
+  for (const number of events.keys()) if (number < eventsSeen - REMEMBERED) events.delete(number);
+  showEvents();
+}
+
+function eventRow(record) {
+  const { number, at, event, deliveries } = record;
+  const link = element("a", { href: `#events/${number}`, title: event.subject }, event.subject);
+  if (number === selectedEvent) link.setAttribute("aria-current", "true");
+  const failed = deliveries.length > 0 && !wasTold(deliveries[deliveries.length - 1]);
+  return element(
+    "tr",
+    {},
+    element("td", {}, clock(at)),
+    element("td", {}, event.type),
+    element("td", { class: "path" }, link),
+    element("td", { class: "number" }, String(event.version)),
+    element("td", { class: failed ? "failed" : "" }, toldOf(record)),
+  );
+}
+
+/** Shows those that pass the filters, and the types that there are to choose from. */
+function showEvents() {
+  const all = [...events.values()].reverse();
+  const types = [...new Set(all.map(({ event }) => event.type))].sort();
+  const choice = byId("event-type");
+  const listed = [...choice.options].map((option) => option.value).filter((value) => value !== "");
+  for (const type of types) if (!listed.includes(type)) choice.append(element("option", { value: type }, type));
+  const subject = byId("event-subject").value.trim();
+  const passes = ({ event }) => (choice.value === "" || event.type === choice.value) && event.subject.includes(subject);
+  const shown = all.filter(passes).slice(0, SHOWN);
+  const text = JSON.stringify([selectedEvent, shown]);
+  if (text === shownEvents) return;
+  shownEvents = text;
+  byId("event-rows").replaceChildren(...shown.map(eventRow));
+  byId("no-events").textContent = all.length === 0 ? "No event yet." : "No event is like this.";
+  byId("no-events").hidden = shown.length > 0;
+}
+
+async function pollEvent() {
+  const asked = selectedEvent;
+  if (asked === null) return;
+  const answer = await fetch(`/_local/events/${asked}`);
+  const record = answer.ok ? await answer.json() : null;
+  const text = JSON.stringify([asked, record]);
+  if (asked !== selectedEvent || text === shownEvent) return;
+  shownEvent = text;
+  byId("send-again").hidden = record === null || record.deliveries.length === 0;
+  if (record === null) {
+    byId("event-title").textContent = "This event is no longer remembered.";
+    byId("event-about").textContent = "";
+    byId("event-parts").replaceChildren();
+    return;
+  }
+  const { event, deliveries, at } = record;
+  byId("event-title").textContent = event.type;
+  byId("event-about").textContent = `${event.id} · ${dateAndTime(at)}`;
+  const told = deliveries.map(({ at, rule, url, answer }) => [dateAndTime(at), answer, rule, url]);
+  byId("event-parts").replaceChildren(
+    tablePart("Told", ["Time", "Answer", "Rule", "URL"], told, "No rule sends it anywhere."),
+    element("section", {}, element("h3", {}, "Event"), element("pre", {}, JSON.stringify(event, null, 2))),
+  );
+}
+
+async function sendAgain() {
+  if (selectedEvent === null) return;
+  await fetch(`/_local/events/${selectedEvent}/send`, { method: "POST" });
+  await pollEvent();
 }
 
 // Items
@@ -308,13 +407,13 @@ async function readItems() {
 /** `#items/Orders/7` as `["items", "Orders", "7"]`; what is not there is `null`. */
 function place() {
   const [view, what = null, id = null] = location.hash.slice(1).split("/").map(decodeURIComponent);
-  return [view === "items" ? "items" : "requests", what, id];
+  return [["items", "events"].includes(view) ? view : "requests", what, id];
 }
 
 function show() {
   const [view, what] = place();
   const changed = byId(view).hidden;
-  for (const name of ["requests", "items"]) {
+  for (const name of ["requests", "events", "items"]) {
     byId(name).hidden = name !== view;
     if (name === view) byId(`to-${name}`).setAttribute("aria-current", "page");
     else byId(`to-${name}`).removeAttribute("aria-current");
@@ -322,10 +421,14 @@ function show() {
   selected = view === "requests" ? what : null;
   byId("request").hidden = selected === null;
   markSelected();
+  selectedEvent = view === "events" && what !== null && what !== "" ? Number(what) : null;
+  byId("event").hidden = selectedEvent === null;
+  showEvents();
   byId("entity").scrollTop = 0;
   if (view === "items" && changed) readItems();
   else if (view === "items") showItems();
   pollLines().catch(() => {});
+  pollEvent().catch(() => {});
 }
 
 async function poll() {
@@ -338,6 +441,8 @@ async function poll() {
   try {
     await pollRequests();
     await pollLines();
+    await pollEvents();
+    await pollEvent();
     say("Live");
   } catch {
     seen = 0;
@@ -348,5 +453,8 @@ async function poll() {
 
 addEventListener("hashchange", show);
 byId("reload").addEventListener("click", readItems);
+byId("event-filter").addEventListener("input", showEvents);
+byId("event-filter").addEventListener("submit", (submitted) => submitted.preventDefault());
+byId("send-again").addEventListener("click", () => sendAgain().catch(() => {}));
 show();
 poll();

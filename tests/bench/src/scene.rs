@@ -84,10 +84,10 @@ impl Scene {
     pub async fn open(bench: &Bench, binaries: BTreeMap<String, PathBuf>, limit: usize) -> Result<Self> {
         let stack = "bench".to_owned();
         let path = bench.workspace.join("template.yaml");
-        let template = Template::read(&path, &stack, &BTreeMap::new())?;
         // All load comes from one address, and a few customers place all orders.
         let unlimited = ["AttemptsPerAddress", "MaxOpenOrders"];
         let parameters = unlimited.map(|name| (name.to_owned(), "0".to_owned())).into();
+        let template = Template::read(&path, &stack, &parameters)?;
         let options = Options { template: path, binaries, stack, parameters, limit, quiet: true, ..Options::default() };
         let shop = Shop::start(options).await?;
         let routes = Routes::new(template.routes.clone());
