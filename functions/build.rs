@@ -101,6 +101,7 @@ fn files(out: &Path) -> Result<(), Box<dyn Error>> {
     let mut table = String::from("[\n");
     for (path, media_type, bytes) in [
         ("/openapi.json", "application/json", own("../openapi.json")?),
+        ("/asyncapi.json", "application/json", own("../asyncapi.json")?),
         ("/docs", "text/html; charset=utf-8", own("assets/docs.html")?),
         ("/docs/docs.css", "text/css; charset=utf-8", own("assets/docs.css")?),
         ("/docs/docs.js", "text/javascript; charset=utf-8", own("assets/docs.js")?),

@@ -9,10 +9,12 @@ use crate::app::{TestApp, workspace};
 #[tokio::test]
 async fn the_document_is_there_for_anyone() {
     let app = TestApp::start().await;
-    let document = app.anyone().get("/openapi.json").await;
-    assert_eq!((document.status, document.header("content-type")), (200, "application/json"));
-    let kept = std::fs::read(workspace().join("openapi.json")).unwrap();
-    assert!(document.body == kept, "as it is in the repository");
+    for name in ["openapi.json", "asyncapi.json"] {
+        let document = app.anyone().get(format!("/{name}")).await;
+        assert_eq!((document.status, document.header("content-type")), (200, "application/json"));
+        let kept = std::fs::read(workspace().join(name)).unwrap();
+        assert!(document.body == kept, "as it is in the repository");
+    }
 }
 
 #[tokio::test]
@@ -77,7 +79,7 @@ async fn a_shop_may_keep_it_to_itself() {
         options.binaries.remove("docs");
     };
     let Some(app) = TestApp::start_local(off).await else { return };
-    for path in ["/docs", "/docs/docs.js", "/openapi.json"] {
+    for path in ["/docs", "/docs/docs.js", "/openapi.json", "/asyncapi.json"] {
         assert_eq!(app.anyone().get(path).await.problem(), (404, "not-found"), "{path}");
     }
     assert_eq!(app.anyone().get("/products").await.status, 200);

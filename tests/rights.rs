@@ -139,6 +139,7 @@ async fn every_route_lets_in_whom_it_should() {
     DELETE /orders/{order_id}                  401     403    403     401     401   404   204   204
     DELETE /orders/{order_id}/items/{item_id}  401     403    403     401     401   404   204   204
     DELETE /products/{product_id}              401     403    403     401     401   403   403   204
+    GET /asyncapi.json                         200     200    200     200     200   200   200   200
     GET /auth/me                               401     403    403     401     401   200   200   200
     GET /docs                                  200     200    200     200     200   200   200   200
     GET /docs/{file}                           200     200    200     200     200   200   200   200

@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn the_dashboard_and_the_alarms_name_what_is_written() {
         let mut written = BTreeSet::new();
-        let mut metrics = Metrics { calls: 1, conflicts: 1, read_units: 1.0, write_units: 1.0, ..Metrics::default() };
+        let mut metrics = Metrics { calls: 1, conflicts: 1, read_units: 1.0, write_units: 1.0, events: 1, ..Metrics::default() };
         metrics.order(Status::Confirmed);
         for (kind, metric) in [(Kind::Request, "logins_failed"), (Kind::Authorization, "conflicts_exhausted")] {
             metrics.failure = Some(Failure { code: "unavailable", fault: None, metric: Some(metric) });

@@ -44,6 +44,7 @@ pub fn document() -> Value {
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "externalDocs": {"description": "What happens is told on an event bus, too: its document (AsyncAPI 3.0)", "url": "/asyncapi.json"},
         "tags": tags,
         "paths": paths,
         "components": {

@@ -267,8 +267,8 @@ fn schemas() -> Value {
                 order(),
                 json!({
                     "metadata": metadata(false),
-                    "items": {"type": "array", "items": reference("schemas", "OrderItem"), "maxItems": Order::MAX_ITEMS, "description": "In the order in which they were added"},
-                    "history": {"type": "array", "items": reference("schemas", "HistoryEntry"), "description": "Every change of status, oldest first"},
+                    "items": {"type": "array", "items": reference("schemas", "OrderItem"), "maxItems": Order::MAX_ITEMS, "description": "In the order in which they were added", "examples": [[]]},
+                    "history": {"type": "array", "items": reference("schemas", "HistoryEntry"), "description": "Every change of status, oldest first", "examples": [[]]},
                 }),
             ),
             &[],

@@ -296,9 +296,9 @@ fn schemas() -> Value {
             json!({
                 "movement_id": field("Id", "The movement"),
                 "product_id": field("Id", "The product"),
-                "kind": {"type": "string", "enum": MovementKind::ALL.map(MovementKind::as_str), "description": "`initial` with the product, `received` or `removed` by a movement that was sent, `counted` where a change of the product said how many there are"},
+                "kind": {"type": "string", "enum": MovementKind::ALL.map(MovementKind::as_str), "description": "`initial` with the product, `received` or `removed` by a movement that was sent, `counted` where a change of the product said how many there are", "examples": [MovementKind::Received.as_str()]},
                 "amount": amount(),
-                "reason": {"type": ["string", "null"], "description": "Why, if that was said"},
+                "reason": {"type": ["string", "null"], "description": "Why, if that was said", "examples": ["delivery 4711"]},
                 "by": field("Id", "The admin who did it"),
                 "created_at": field("Time", "When"),
             }),

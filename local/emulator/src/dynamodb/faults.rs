@@ -440,6 +440,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_bus_takes_some_events_and_not_others() {
+        let injector = injector("throttle=100%,seed=1");
+        for _ in 0..100 {
+            let Some(Fault::Partly(parts)) = injector.draw("PutEvents", b"{}") else { panic!("a part") };
+            assert_ne!(parts & 0b11_1111_1111, 0, "one of ten at least");
+        }
+    }
+
+    #[test]
+    fn readers_of_streams_meet_faults_of_their_own() {
+        let of_reader = |faults: &str| {
+            let injector = injector(faults);
+            // What calls meet meanwhile changes nothing for a reader.
+            let draw = || {
+                let _ = injector.draw("GetItem", b"{}");
+                injector.draw_for_reader()
+            };
+            std::iter::repeat_with(draw).take(100).flatten().collect::<Vec<_>>()
+        };
+        assert!(of_reader("seed=1").is_empty());
+        assert!(of_reader("conflict=100%,seed=1").is_empty(), "a reader has nothing to conflict with");
+        assert_eq!(of_reader("error=100%,seed=1"), vec![ReaderFault::Lose; 100]);
+        assert_eq!(of_reader("lost=100%,seed=1"), vec![ReaderFault::Forget; 100]);
+        assert_eq!(of_reader("delay=100%:7ms,seed=1"), vec![ReaderFault::Delay(Duration::from_millis(7)); 100]);
+        let killed = of_reader("drop=100%,seed=1");
+        assert!(killed.len() == 100 && killed.iter().all(|fault| matches!(fault, ReaderFault::Kill(_))), "{killed:?}");
+        let some = of_reader("seed=7,60%");
+        assert!((30..70).contains(&some.len()) && some == of_reader("seed=7,60%"), "{some:?}");
+    }
+
+    #[tokio::test]
     async fn a_transaction_is_cancelled_for_one_of_its_actions() {
         let injector = injector("conflict=100%,seed=1");
         let mut seen = std::collections::BTreeSet::new();
