@@ -107,7 +107,7 @@ struct ServeArguments {
     /// A value for one of the template's parameters; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
-    /// Send every event to this URL by POST, with `x-api-key: local`: the template's parameters WebhookUrl and WebhookKey
+    /// Send every event to this URL by POST, with `x-api-key: local`: the template's `WebhookUrl` and `WebhookKey`
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
     /// Let calls to DynamoDB fail, and those to the event bus and of the stream's reader: `10%` of them in every way, or such as `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`
