@@ -20,6 +20,11 @@ const BACKUP_GB: f64 = 0.10;
 const SECRET: f64 = 0.40;
 const ALARM: f64 = 0.10;
 const METRIC: f64 = 0.30;
+/// EventBridge: a million events, and a million calls of an API destination; a GB into an archive, and in it.
+const EVENT: f64 = 1.00;
+const DELIVERY: f64 = 0.20;
+const ARCHIVED_GB: f64 = 0.10;
+const ARCHIVE_GB_KEPT: f64 = 0.023;
 const DASHBOARD: f64 = 3.00;
 /// Out of AWS, to the internet.
 const TRANSFER_GB: f64 = 0.09;
@@ -141,6 +146,14 @@ fn monthly(template: &str) -> String {
                 "metrics",
                 format!("{METRIC:.2} each"),
                 "that had a value: one for each name, and one for each status of an order".into(),
+            ),
+            row(
+                "events",
+                format!("{EVENT:.2} a million"),
+                format!(
+                    "told on the bus, and {DELIVERY:.2} more for those sent to `WebhookUrl`; the archive {ARCHIVED_GB:.2} a GB, and \
+                     {ARCHIVE_GB_KEPT:.2} a GB for what it keeps"
+                ),
             ),
             row("dashboard", format!("{DASHBOARD:.2}"), "beyond the account's first three".into()),
             row(
