@@ -138,7 +138,7 @@ fn what_cannot_work_is_told_in_one_line() {
     );
     let clock = file("clock.yaml", &template.replacen("Schedule: rate(15 minutes)", "Schedule: cron(0 12 * * ? *)", 1));
     let source = file("source.yaml", &template.replacen("Type: Schedule", "Type: SQS", 1));
-    let queue = file("queue.yaml", &template.replacen("Type: AWS::Logs::LogGroup", "Type: AWS::SQS::Queue", 1));
+    let topic = file("topic.yaml", &template.replacen("Type: AWS::Logs::LogGroup", "Type: AWS::SNS::Topic", 1));
     let junk =
         file("junk.sqlite", "this is no database, and it is longer than a header of one would be, so that it is looked at");
 
@@ -156,7 +156,7 @@ fn what_cannot_work_is_told_in_one_line() {
         (vec!["--port", "0", "--profile", "no-such-profile"], "build"),
         (vec!["--port", "0", "--memory", "--template", &clock], "Events.Schedule.Properties.Schedule"),
         (vec!["--port", "0", "--memory", "--template", &source], "Events.Schedule: SQS: only HttpApi, Schedule and DynamoDB"),
-        (vec!["--port", "0", "--memory", "--template", &queue], "AWS::SQS::Queue does not exist here"),
+        (vec!["--port", "0", "--memory", "--template", &topic], "AWS::SNS::Topic does not exist here"),
         (
             vec!["--port", "0", "--memory", "--parameter", "OrderShards=0"],
             "Parameters.OrderShards: \"0\" does not match its AllowedPattern",
