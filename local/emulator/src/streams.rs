@@ -103,6 +103,16 @@ impl Progress {
 struct Record(Value);
 
 impl Record {
+    /// As DynamoDB has it: DynamoDB Local leaves the type of an empty map out.
+    fn of(mut record: Value) -> Self {
+        for image in ["OldImage", "NewImage"] {
+            if let Some(attributes) = record["dynamodb"].get_mut(image).and_then(Value::as_object_mut) {
+                attributes.values_mut().for_each(name_empty_maps);
+            }
+        }
+        Self(record)
+    }
+
     fn sequence_number(&self) -> &str {
         self.0["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default()
     }
@@ -113,6 +123,14 @@ impl Record {
         #[expect(clippy::cast_precision_loss, reason = "the precision of a record's own time")]
         let now = ids::now_millis() as f64 / 1000.0;
         Duration::try_from_secs_f64((now - written).max(0.0)).unwrap_or_default()
+    }
+}
+
+fn name_empty_maps(value: &mut Value) {
+    if value.as_object().is_some_and(serde_json::Map::is_empty) {
+        *value = json!({"M": {}});
+    } else if let Some(inner) = value.get_mut("M").and_then(Value::as_object_mut) {
+        inner.values_mut().for_each(name_empty_maps);
     }
 }
 
@@ -186,7 +204,7 @@ impl Reader {
                 let Some(iterator) = &shard.iterator else { continue };
                 let request = json!({"ShardIterator": iterator, "Limit": self.mapping.batch_size});
                 let answer = self.around.client.call_service(Service::Streams, "GetRecords", &request).await?;
-                let records: Vec<_> = answer["Records"].as_array().into_iter().flatten().cloned().map(Record).collect();
+                let records: Vec<_> = answer["Records"].as_array().into_iter().flatten().cloned().map(Record::of).collect();
                 if let Some(last) = records.last().map(|record| record.sequence_number().to_owned()) {
                     found = true;
                     self.take(&stream, &shard.id, records).await;
@@ -402,6 +420,13 @@ mod tests {
         ] {
             assert_eq!(reported(answer.clone()), expected, "{answer}");
         }
+    }
+
+    #[test]
+    fn an_empty_map_is_one_whoever_tells_of_it() {
+        let of = |map: Value| Record::of(json!({"dynamodb": {"NewImage": {"a": map, "n": {"M": {"b": {}, "c": {"S": ""}}}}}})).0;
+        let expected = json!({"dynamodb": {"NewImage": {"a": {"M": {}}, "n": {"M": {"b": {"M": {}}, "c": {"S": ""}}}}}});
+        assert_eq!((of(json!({})), of(json!({"M": {}}))), (expected.clone(), expected));
     }
 
     #[test]
