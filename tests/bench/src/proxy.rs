@@ -57,9 +57,10 @@ pub fn add(sum: &mut Calls, more: Calls) {
 }
 
 pub struct Proxy {
-    /// Two names for one place, since a client keeps connections to each: DynamoDB and Secrets Manager are two hosts.
+    /// Two names for one place, since a client keeps connections to each: DynamoDB is one host, and what else a function asks another,
+    /// which is Secrets Manager or EventBridge.
     pub dynamodb: String,
-    pub secrets_manager: String,
+    pub other: String,
     upstream: Arc<Upstream>,
     /// Holds the bundle of roots.
     folder: TempDir,
@@ -81,13 +82,13 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         // By name, as AWS is: it is looked up and held against the certificate.
         let port = listener.local_addr()?.port();
-        let (dynamodb, secrets_manager) = (format!("https://localhost:{port}"), format!("https://127.0.0.1:{port}"));
+        let (dynamodb, other) = (format!("https://localhost:{port}"), format!("https://127.0.0.1:{port}"));
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
         let upstream = Arc::new(Upstream { url: upstream.parse()?, client, calls: Mutex::default() });
         tokio::spawn(serve(listener, acceptor, Arc::clone(&upstream)));
-        Ok(Self { dynamodb, secrets_manager, upstream, folder })
+        Ok(Self { dynamodb, other, upstream, folder })
     }
 
     /// The system's roots and the proxy's own: loading them costs what loading the system's costs.

@@ -119,7 +119,8 @@ pub async fn measure(bench: &Bench) -> Result<Figures> {
 fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<String, OsString> {
     let mut variables = BTreeMap::from([
         ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), OsString::from(&proxy.dynamodb)),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), OsString::from(&proxy.secrets_manager)),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), OsString::from(&proxy.other)),
+        ("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned(), OsString::from(&proxy.other)),
         ("SSL_CERT_FILE".to_owned(), proxy.system_roots().into()),
         ("AWS_CA_BUNDLE".to_owned(), proxy.amazon_roots().into()),
     ]);
