@@ -27,6 +27,24 @@ fn functions() -> impl Iterator<Item = &'static str> {
     contract::session().map(|route| route.function).chain(contract::FUNCTIONS.iter().map(|function| function.name))
 }
 
+/// `sam local` gives a function the logical ids of resources where AWS gives it their names: env.json has to say those that a local
+/// shop has.
+#[test]
+fn sam_local_is_told_what_every_resource_is_called() {
+    let read = |stack| Template::read(&workspace().join("template.yaml"), stack, &[].into()).unwrap();
+    let file = std::fs::read(workspace().join("events/env.json")).unwrap();
+    let told: Value = serde_json::from_slice::<Value>(&file).unwrap()["Parameters"].clone();
+    let (here, elsewhere) = (read("stockroom"), read("another"));
+    for (function, other) in here.functions.iter().zip(&elsewhere.functions) {
+        for (name, value) in &function.variables {
+            // What depends on the stack is the name of a resource in it, or its own, which `sam local` makes up.
+            let named = other.variables.get(name) != Some(value) && name != "STACK_NAME";
+            let known = told[name].as_str().unwrap_or_default();
+            assert!(!named || (!known.is_empty() && value.contains(known)), "{name} of {}: {value}", function.id);
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_event_is_answered_by_its_function() {
     let names: Vec<_> = binaries().into_keys().collect();
