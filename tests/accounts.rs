@@ -32,6 +32,7 @@ async fn an_account_from_its_first_day_to_its_last_token() {
     {
       "created_at": "[time]",
       "email": "[email]",
+      "email_verified": false,
       "is_active": true,
       "role": "customer",
       "updated_at": "[time]",
@@ -91,6 +92,7 @@ async fn an_account_is_stored_without_its_password() {
                 "expires_at" => "[s]".to_owned(),
                 "user_id" => "[id]".to_owned(),
                 "password" => format!("{}[salt and hash]", &text[..text.match_indices('$').nth(3).unwrap().0]),
+                "keys" => "[public]".to_owned(),
                 "pk" | "sk" if text.len() > 36 && text.contains('#') && !text.contains('@') => {
                     format!("{}#[id]", text.split_once('#').unwrap().0)
                 }
@@ -114,8 +116,10 @@ async fn an_account_is_stored_without_its_password() {
     "ATTEMPTS#EMAIL#bob@example.com" "FROM#127.0.0.1": attempts="1" expires_at="[s]"
     "ATTEMPTS#EMAIL#bob@example.com" "TOTAL": attempts="1" expires_at="[s]"
     "EMAIL#ada@example.com" "OWNER": user_id="[id]"
+    "PASSWORD#[id]" "PASSWORD": password="$argon2id$v=19$m=19456,t=2,p=1[salt and hash]"
     "SESSIONS#[id]" "SESSIONS": expires_at="[s]" sessions="[id]: address counter created_at expires_at"
-    "USER#[id]" "USER": created_at="[ms]" email="Ada@example.com" is_active=true password="$argon2id$v=19$m=19456,t=2,p=1[salt and hash]" role="customer" updated_at="[ms]" username="ada" version="1"
+    "SIGNING_KEYS" "SIGNING_KEYS": keys="[public]"
+    "USER#[id]" "USER": created_at="[ms]" email="Ada@example.com" email_verified=false gsi2pk="USERS" gsi2sk="ada@example.com" is_active=true role="customer" updated_at="[ms]" username="ada" version="1"
     "USERNAME#ada" "OWNER": user_id="[id]"
     "#);
 }
@@ -219,7 +223,7 @@ async fn of_many_accounts_with_one_address_at_once_one_is_opened() {
     assert_eq!(statuses, [vec![201], vec![409; 19]].concat());
     let keys: Vec<_> =
         app.items().await.iter().map(|item| item["pk"]["S"].as_str().unwrap().split('#').next().unwrap().to_owned()).collect();
-    assert_eq!(keys, ["EMAIL", "USER", "USERNAME"], "no orphaned name");
+    assert_eq!(keys, ["EMAIL", "PASSWORD", "USER", "USERNAME"], "no orphaned name");
 }
 
 /// A body without what differs in every problem.
@@ -566,12 +570,16 @@ async fn a_refresh_token_is_replaced_at_every_use() {
 
     let second = app.holder_of(&first.refresh().await);
     let again = app.holder_of(&first.refresh().await);
-    assert_eq!(again.refresh_token, second.refresh_token, "moments later, the one before gets the current one");
+    assert_eq!(
+        claims_of(&again.refresh_token),
+        claims_of(&second.refresh_token),
+        "moments later, the one before gets the current one"
+    );
     let third = app.holder_of(&second.refresh().await);
     assert_eq!(third.get("/auth/me").await.status, 200);
 
     let late = app.holder_of(&first.refresh().await);
-    assert_eq!(late.refresh_token, third.refresh_token, "as the one before that does");
+    assert_eq!(claims_of(&late.refresh_token), claims_of(&third.refresh_token), "as the one before that does");
     assert_eq!(app.holder_of(&third.refresh().await).get("/auth/me").await.status, 200);
 }
 
@@ -586,7 +594,7 @@ async fn however_many_tabs_refresh_at_once_none_is_logged_out() {
     }
     for _ in 0..2 {
         let late = app.holder_of(&first.refresh().await);
-        assert_eq!(late.refresh_token, tab.refresh_token, "the first tab gets what the last one has");
+        assert_eq!(claims_of(&late.refresh_token), claims_of(&tab.refresh_token), "the first tab gets what the last one has");
     }
     assert_eq!(tab.refresh().await.status, 200);
 }
@@ -665,7 +673,8 @@ async fn parallel_refreshes_have_one_successor() {
 
     let answers = join_all((0..10).map(|_| ada.refresh())).await;
 
-    let successors: BTreeSet<_> = answers.iter().map(|answer| (answer.status, answer["refresh_token"].to_string())).collect();
+    let successor = |answer: &crate::app::Answer| claims_of(answer["refresh_token"].as_str().unwrap_or_default()).to_string();
+    let successors: BTreeSet<_> = answers.iter().map(|answer| (answer.status, successor(answer))).collect();
     assert_eq!(successors.len(), 1, "{answers:?}");
     assert_eq!(app.holder_of(&answers[0]).refresh().await.status, 200);
 }
@@ -760,6 +769,7 @@ async fn all_sessions_end_in_one_call() {
     for _ in 0..19 {
         last = app.login(&email, PASSWORD).await;
     }
+    assert_eq!(last.get("/auth/me").await.status, 200, "the authorizer knows the keys from now on");
     let ended = last.post("/auth/logout", json!({"all": true})).await;
     assert_eq!((ended.status, app.operations(&ended).join(", ").as_str()), (204, "GetItem, DeleteItem"));
     assert_eq!(last.get("/auth/me").await.problem(), (401, "token-revoked"));
@@ -804,13 +814,13 @@ async fn an_operator_sets_role_and_activity() {
 }
 
 /// Gives an account a hash of `PASSWORD` with 8 MiB and one pass.
-pub async fn outdate_hash(app: &TestApp, user: &Value) {
+pub async fn outdate_hash(app: &TestApp, user_id: &str) {
     let old = "$argon2id$v=19$m=8192,t=1,p=1$b2xkIHNhbHQgb2xkIHNhbHQ$p4tJO4Ahfa8c6FgaT0hZMR8w/ZE3euvrOUBXWNeZuoc";
     app.dynamodb(
         "UpdateItem",
         json!({
             "TableName": app.table(),
-            "Key": {"pk": user["pk"], "sk": user["sk"]},
+            "Key": {"pk": {"S": format!("PASSWORD#{user_id}")}, "sk": {"S": "PASSWORD"}},
             "UpdateExpression": "SET password = :old",
             "ExpressionAttributeValues": {":old": {"S": old}},
         }),
@@ -822,13 +832,13 @@ pub async fn outdate_hash(app: &TestApp, user: &Value) {
 async fn a_hash_with_old_parameters_is_made_anew_at_login() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, _) = app.register("ada").await;
-    let user = async || app.items().await.into_iter().find(|item| item["sk"]["S"] == "USER").unwrap();
-    let today = user().await["password"]["S"].as_str().unwrap().to_owned();
+    let hash = async || app.items().await.into_iter().find(|item| item["sk"]["S"] == "PASSWORD").unwrap();
+    let today = hash().await["password"]["S"].as_str().unwrap().to_owned();
     assert!(today.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{today}");
 
-    outdate_hash(&app, &user().await).await;
+    outdate_hash(&app, hash().await["pk"]["S"].as_str().unwrap().trim_start_matches("PASSWORD#")).await;
     app.login(&email, PASSWORD).await;
-    let renewed = user().await["password"]["S"].as_str().unwrap().to_owned();
+    let renewed = hash().await["password"]["S"].as_str().unwrap().to_owned();
     assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && renewed != today, "{renewed}");
     app.login(&email, PASSWORD).await;
 }
@@ -842,6 +852,17 @@ async fn no_account_route_makes_more_calls_than_it_must() {
     assert_eq!(calls(&anyone.post("/auth/register", body).await), "TransactWriteItems");
 
     let login = async |password: &str| anyone.post("/auth/login", by_username("ada", password)).await;
+    let first = login(PASSWORD).await;
+    assert_eq!(
+        calls(&first),
+        "GetItem, BatchGetItem, UpdateItem, TransactWriteItems",
+        "the first of a shop makes its key public"
+    );
+    assert_eq!(
+        calls(&app.holder_of(&first).get("/auth/me").await),
+        "BatchGetItem, GetItem",
+        "a cold authorizer reads the keys, too"
+    );
     assert_eq!(calls(&login("wrong").await), "GetItem, BatchGetItem, TransactWriteItems");
     let nobody = anyone.post("/auth/login", by_username("nobody", "wrong")).await;
     assert_eq!(calls(&nobody), "GetItem, BatchGetItem, TransactWriteItems");
@@ -850,5 +871,331 @@ async fn no_account_route_makes_more_calls_than_it_must() {
     let ada: Actor = app.holder_of(&login);
     assert_eq!(calls(&ada.get("/auth/me").await), "GetItem, GetItem", "the first is the authorizer's, here and below");
     assert_eq!(calls(&ada.refresh().await), "BatchGetItem, UpdateItem");
+    assert_eq!(calls(&ada.get("/auth/sessions").await), "GetItem, GetItem");
+    let another = json!({"password": PASSWORD, "new_password": "Quittengelee mit Nelken"});
+    assert_eq!(calls(&ada.put("/auth/password", another).await), "GetItem, BatchGetItem, TransactWriteItems");
+    assert_eq!(calls(&anyone.get("/.well-known/jwks.json").await), "GetItem");
     assert_eq!(calls(&ada.post("/auth/logout", json!({})).await), "GetItem, UpdateItem");
+}
+
+const ANOTHER: &str = "Quittengelee mit Nelken";
+
+fn change(password: &str, new_password: &str) -> Value {
+    json!({"password": password, "new_password": new_password})
+}
+
+#[tokio::test]
+async fn another_password_ends_every_other_session() {
+    let app = TestApp::start().await;
+    let (email, username) = app.register("ada").await;
+    let (here, there) = (app.login(&email, PASSWORD).await, app.login(&email, PASSWORD).await);
+
+    for (body, problem, pointer) in [
+        (change("wrong", ANOTHER), (401, "invalid-credentials"), None),
+        (change(PASSWORD, "short"), (422, "weak-password"), Some("/new_password")),
+        (change(PASSWORD, &username), (422, "weak-password"), Some("/new_password")),
+        (change(PASSWORD, ""), (422, "invalid-request"), Some("/new_password")),
+        (json!({"new_password": ANOTHER}), (422, "invalid-request"), Some("/password")),
+        (json!({"password": PASSWORD}), (422, "invalid-request"), Some("/new_password")),
+    ] {
+        let refused = here.put("/auth/password", body.clone()).await;
+        assert_eq!(refused.problem(), problem, "{body}");
+        assert_eq!(refused.pointers(), pointer.into_iter().collect::<Vec<_>>(), "{body}");
+    }
+    assert_eq!(there.get("/auth/me").await.status, 200, "nothing has changed yet");
+
+    assert_eq!(here.put("/auth/password", change(PASSWORD, ANOTHER)).await.status, 204);
+    assert_eq!(here.get("/auth/me").await.status, 200);
+    assert_eq!(there.get("/auth/me").await.problem(), (401, "token-revoked"));
+    assert_eq!(there.refresh().await.problem(), (401, "invalid-refresh-token"));
+    let here = app.holder_of(&here.refresh().await);
+    assert_eq!(here.get("/auth/me").await.status, 200);
+    assert_eq!(app.anyone().post("/auth/login", by_email(&email, PASSWORD)).await.problem(), (401, "invalid-credentials"));
+    assert_eq!(app.login(&email, ANOTHER).await.get("/auth/me").await.status, 200);
+}
+
+/// Whoever has a token for a moment must not be able to try passwords for ever.
+#[tokio::test]
+async fn a_password_cannot_be_guessed_where_it_is_asked_for_again() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let ada = app.customer("ada").await;
+    let guess = async |n: usize| match n % 2 {
+        0 => ada.put("/auth/password", change("wrong", ANOTHER)).await,
+        _ => ada.send(ada.request(Method::DELETE, "/auth/me").json(&json!({"password": "wrong"}))).await,
+    };
+    for n in 0..10 {
+        assert_eq!(guess(n).await.problem(), (401, "invalid-credentials"), "{n}");
+    }
+    for n in 0..2 {
+        let closed = guess(n).await;
+        assert_eq!(closed.problem(), (429, "too-many-attempts"));
+        assert!(closed.header("retry-after").parse::<u32>().unwrap() <= 900);
+    }
+    let right = ada.put("/auth/password", change(PASSWORD, ANOTHER)).await;
+    assert_eq!(right.problem(), (429, "too-many-attempts"), "the right one is not looked at either");
+}
+
+/// Of a change of the password and logins with the old one at the same instant, none survives that it should have ended.
+#[tokio::test]
+async fn no_login_with_the_old_password_survives_its_change() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    for round in 0..6 {
+        let (email, _) = app.register("ada").await;
+        let here = app.login(&email, PASSWORD).await;
+        let login = || app.anyone();
+        let (logging_in, by_email) = (login(), by_email(&email, PASSWORD));
+        let (changed, refreshed, others) = tokio::join!(
+            here.put("/auth/password", change(PASSWORD, ANOTHER)),
+            here.refresh(),
+            join_all((0..4).map(|_| logging_in.post("/auth/login", by_email.clone()))),
+        );
+        assert_eq!(changed.status, 204, "{changed:?}");
+        for other in &others {
+            if other.status == 200 {
+                let session = app.holder_of(other);
+                assert_eq!(session.get("/auth/me").await.problem(), (401, "token-revoked"), "{round}");
+            } else {
+                assert_eq!(other.problem(), (401, "invalid-credentials"), "{round}");
+            }
+        }
+        // The session that asked goes on, whichever of its refreshes came first.
+        assert_eq!(app.holder_of(&refreshed).get("/auth/me").await.status, 200, "{round}");
+        assert_eq!(app.holder_of(&refreshed).refresh().await.status, 200, "{round}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_changes_of_a_password_at_once_one_is_made() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let ada = app.login(&email, PASSWORD).await;
+    let passwords = [ANOTHER, "Holundersirup mit Eis"];
+    let answers = join_all(passwords.map(|new| ada.put("/auth/password", change(PASSWORD, new)))).await;
+    let done: Vec<_> = answers.iter().map(|answer| answer.status == 204).collect();
+    assert_eq!(done.iter().filter(|done| **done).count(), 1, "{answers:?}");
+    for (password, done) in passwords.iter().zip(done) {
+        let login = app.anyone().post("/auth/login", by_email(&email, *password)).await;
+        assert_eq!(login.status, if done { 200 } else { 401 });
+    }
+}
+
+#[tokio::test]
+async fn an_owner_sees_where_they_are_logged_in_and_ends_what_they_do_not_know() {
+    let app = TestApp::start().await;
+    let (email, _) = app.register("ada").await;
+    let bob = app.customer("bob").await;
+    let login = async |agent: &str| {
+        let request = app.anyone().request(Method::POST, "/auth/login").header("user-agent", agent);
+        app.holder_of(&app.anyone().send(request.json(&by_email(&email, PASSWORD))).await)
+    };
+    let telephone = login("telephone/1.0 (lost)").await;
+    let here = login(&format!("browser\u{e9}/{}", "9".repeat(200))).await;
+
+    let listed = here.get("/auth/sessions").await;
+    assert_eq!(listed.status, 200);
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    let ids: BTreeSet<_> = sessions.iter().map(|session| session["session_id"].as_str().unwrap()).collect();
+    let sid = |actor: &Actor| claims_of(actor.token.as_ref().unwrap())["sid"].as_str().unwrap().to_owned();
+    assert_eq!(ids, BTreeSet::from([&*sid(&telephone), &*sid(&here)]));
+    let of = |id: &str| sessions.iter().find(|session| session["session_id"] == id).unwrap();
+    let (lost, own) = (of(&sid(&telephone)), of(&sid(&here)));
+    assert_eq!((&lost["current"], &lost["user_agent"]), (&json!(false), &json!("telephone/1.0 (lost)")));
+    assert_eq!((&own["current"], own["user_agent"].as_str().unwrap().len()), (&json!(true), 100));
+    assert!(own["created_at"].as_str().unwrap() <= own["last_used_at"].as_str().unwrap());
+    assert!(own["expires_at"].as_str().unwrap() > own["last_used_at"].as_str().unwrap());
+
+    let path = format!("/auth/sessions/{}", sid(&telephone));
+    assert_eq!(bob.delete(&path).await.problem(), (404, "not-found"), "nobody ends another's");
+    assert_eq!(telephone.get("/auth/me").await.status, 200);
+    assert_eq!(here.delete(&path).await.status, 204);
+    assert_eq!(here.delete(&path).await.problem(), (404, "not-found"));
+    assert_eq!(here.delete("/auth/sessions/x").await.problem(), (404, "not-found"));
+    assert_eq!(telephone.get("/auth/me").await.problem(), (401, "token-revoked"));
+    assert_eq!(telephone.refresh().await.problem(), (401, "invalid-refresh-token"));
+    assert_eq!(here.delete(format!("/auth/sessions/{}", sid(&here))).await.status, 204);
+    assert_eq!(here.get("/auth/me").await.problem(), (401, "token-revoked"));
+}
+
+#[tokio::test]
+async fn admins_find_accounts_and_decide_about_them() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let ada = app.customer("ada").await;
+    let me = ada.get("/auth/me").await;
+    let path = format!("/users/{}", me["user_id"].as_str().unwrap());
+
+    assert_eq!(admin.get(&path).await.json, me.json);
+    let mut walked = Vec::new();
+    let mut next = Some("/users?limit=1".to_owned());
+    while let Some(page) = next {
+        let page = admin.get(page).await;
+        walked.extend(page["users"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap().to_owned()));
+        next = page["next_cursor"].as_str().map(|cursor| format!("/users?limit=1&cursor={cursor}"));
+    }
+    assert!(walked.len() == 2 && walked.is_sorted(), "{walked:?}");
+    let email = me["email"].as_str().unwrap();
+    let found = admin.get(format!("/users?prefix={}", email[..8].to_uppercase())).await;
+    assert_eq!(found["users"], json!([me.json]));
+    assert_eq!(admin.get("/users?prefix=nobody").await["users"], json!([]));
+    assert_eq!(admin.get("/users?cursor=AAAA").await.problem(), (422, "invalid-cursor"));
+
+    assert_eq!(admin.put(&path, json!({"role": "admin"})).await["role"], "admin");
+    assert_eq!(ada.get("/auth/me").await.problem(), (401, "token-revoked"), "another role is another session");
+    let ada = app.login(email, PASSWORD).await;
+    assert_eq!(ada.get("/users").await.status, 200);
+    let closed = admin.put(&path, json!({"is_active": false, "role": "customer"})).await;
+    assert_eq!((&closed["is_active"], &closed["role"]), (&json!(false), &json!("customer")));
+    assert_eq!(app.anyone().post("/auth/login", by_email(email, PASSWORD)).await.problem(), (401, "invalid-credentials"));
+    assert_eq!(admin.put(&path, json!({"is_active": true})).await["is_active"], true);
+    app.login(email, PASSWORD).await;
+
+    for (body, pointer) in [
+        (json!({}), ""),
+        (json!({"role": null}), ""),
+        (json!({"role": "owner"}), "/role"),
+        (json!({"is_active": "no"}), "/is_active"),
+        (json!({"is_active": true, "email": email}), "/email"),
+    ] {
+        let refused = admin.put(&path, body.clone()).await;
+        assert_eq!((refused.problem(), refused.pointers()), ((422, "invalid-request"), vec![pointer]), "{body}");
+    }
+    for path in ["/users/x".to_owned(), format!("/users/{}", uuid::Uuid::now_v7())] {
+        assert_eq!(admin.get(&path).await.problem(), (404, "not-found"));
+        assert_eq!(admin.put(&path, json!({"is_active": true})).await.problem(), (404, "not-found"));
+    }
+}
+
+/// However they go about it: an account with the right to undo it is left.
+#[tokio::test]
+async fn the_last_active_admin_stays_one() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    for round in 0..6 {
+        let (one, other) = (app.admin().await, app.admin().await);
+        let path = |actor: &Actor| format!("/users/{}", claims_of(actor.token.as_ref().unwrap())["sub"].as_str().unwrap());
+        // All others, of the rounds before.
+        let all = one.get("/users?limit=100").await;
+        for user in all["users"].as_array().unwrap() {
+            let its = format!("/users/{}", user["user_id"].as_str().unwrap());
+            if user["role"] == "admin" && its != path(&one) && its != path(&other) {
+                assert_eq!(one.put(&its, json!({"role": "customer"})).await.status, 200);
+            }
+        }
+        let step_down = async |actor: &Actor, way: usize| match way {
+            0 => actor.put(path(actor), json!({"role": "customer"})).await,
+            1 => actor.put(path(actor), json!({"is_active": false})).await,
+            _ => actor.send(actor.request(Method::DELETE, "/auth/me").json(&json!({"password": PASSWORD}))).await,
+        };
+        let (first, second) = tokio::join!(step_down(&one, round % 3), step_down(&other, (round / 2) % 3));
+        let mut statuses = [first.status, second.status];
+        statuses.sort_unstable();
+        assert!([[200, 409], [204, 409]].contains(&statuses), "{round}: {first:?} {second:?}");
+        let (refused, left) = if first.status == 409 { (&first, &one) } else { (&second, &other) };
+        assert_eq!(refused.problem(), (409, "last-admin"));
+        assert_eq!(left.get("/users").await.status, 200, "{round}");
+        assert_eq!(step_down(left, 0).await.problem(), (409, "last-admin"));
+        // Whoever has the rights of an operator may do anything.
+        let order = json!({"user_id": path(left).trim_start_matches("/users/"), "role": "customer"});
+        assert!(matches!(app.shop().invoke("account-admin", order).await.outcome, Outcome::Payload(_)));
+    }
+}
+
+async fn erase(actor: &Actor) -> crate::app::Answer {
+    actor.send(actor.request(Method::DELETE, "/auth/me").json(&json!({"password": PASSWORD}))).await
+}
+
+#[tokio::test]
+async fn whoever_leaves_is_nowhere_in_the_shop_afterwards() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let pen = admin.product("Pen", 100).await;
+    let username = unique("grace");
+    let email = format!("{username}@example.com");
+    assert_eq!(app.anyone().post("/auth/register", account(&username).json()).await.status, 201);
+    let grace = app.login(&email, PASSWORD).await;
+    let user_id = claims_of(grace.token.as_ref().unwrap())["sub"].as_str().unwrap().to_owned();
+    let place = async || {
+        let body = json!({"items": [{"product_id": pen.id, "quantity": 2}], "metadata": {"to": "Hopper Lane 7"}});
+        grace.post("/orders", body).await.header("location").to_owned()
+    };
+    let (pending, open, delivered) = (place().await, place().await, place().await);
+    for (order, statuses) in [(&open, &["CONFIRMED"][..]), (&delivered, &["CONFIRMED", "SHIPPED", "DELIVERED"])] {
+        for status in statuses {
+            assert_eq!(admin.put(order, json!({"status": status})).await.status, 200);
+        }
+    }
+    app.anyone().post("/auth/login", by_email(&email, "wrong")).await;
+
+    let wrong = grace.send(grace.request(Method::DELETE, "/auth/me").json(&json!({"password": "wrong"}))).await;
+    assert_eq!(wrong.problem(), (401, "invalid-credentials"));
+    assert_eq!(erase(&grace).await.problem(), (409, "open-orders"));
+    assert_eq!(grace.get("/auth/me").await.status, 200, "nothing has happened");
+    assert_eq!(grace.get(&pending).await["metadata"]["to"], "Hopper Lane 7");
+    assert_eq!(grace.post("/orders", json!({})).await.status, 201, "the account is open to orders");
+
+    assert_eq!(admin.put(&open, json!({"status": "SHIPPED"})).await.status, 200);
+    assert_eq!(admin.put(&open, json!({"status": "DELIVERED"})).await.status, 200);
+    assert_eq!(erase(&grace).await.status, 204);
+
+    assert_eq!(grace.get("/auth/me").await.problem(), (401, "token-revoked"));
+    assert_eq!(grace.refresh().await.problem(), (401, "invalid-refresh-token"));
+    for (order, status) in [(&pending, "CANCELLED"), (&open, "DELIVERED"), (&delivered, "DELIVERED")] {
+        let kept = admin.get(order).await;
+        assert_eq!((&kept["status"], &kept["customer_id"]), (&json!(status), &json!(user_id)));
+        assert_eq!(kept["metadata"], json!({}), "{kept:?}");
+    }
+    assert_eq!(admin.stock(&pen).await, (96, 0), "what was held is free, what was delivered is not");
+    let table = json!(app.items().await).to_string();
+    for name in [&username, "Hopper Lane"] {
+        assert!(!table.contains(name), "{name} in {table}");
+    }
+    for line in app.shop().logs() {
+        assert!(!line.text.contains(&username) && !line.text.contains("Hopper Lane"), "{}", line.text);
+    }
+
+    assert_eq!(app.anyone().post("/auth/login", by_email(&email, PASSWORD)).await.problem(), (401, "invalid-credentials"));
+
+    // The events tell that somebody has gone, and nothing of whom.
+    app.shop().settled().await;
+    let events = app.shop().events();
+    let erased: Vec<_> = events.iter().filter(|record| record.event["detail"]["type"] == "account.erased").collect();
+    let [erased] = erased[..] else { panic!("{erased:?}") };
+    assert_eq!(erased.event["detail"]["subject"], format!("/users/{user_id}"));
+    assert!(events.iter().all(|record| !record.event.to_string().contains(&username)));
+    let last = events.iter().rfind(|record| record.event["detail"]["subject"] == pending.as_str()).unwrap();
+    assert!(!last.event.to_string().contains("Hopper Lane"), "{last:?}");
+
+    // The names are free again, and not the same account.
+    assert_eq!(app.anyone().post("/auth/register", account(&username).json()).await.status, 201);
+    assert_ne!(app.login(&email, PASSWORD).await.get("/auth/me").await["user_id"], user_id.as_str());
+}
+
+/// An order that comes in the same instant is there with its customer, or cancelled and without a word of theirs.
+#[tokio::test]
+async fn nothing_is_ordered_by_whoever_leaves() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let pen = admin.product("Pen", 1000).await;
+    for _ in 0..4 {
+        let ada = app.customer("ada").await;
+        let order = async || {
+            let mut placed = Vec::new();
+            for _ in 0..12 {
+                let body = json!({"items": [{"product_id": pen.id, "quantity": 1}], "metadata": {"to": "Hopper Lane 7"}});
+                placed.push(ada.post("/orders", body).await);
+            }
+            placed
+        };
+        let (erased, placed, more) = tokio::join!(erase(&ada), order(), order());
+        assert_eq!(erased.status, 204, "{erased:?}");
+        for answer in placed.iter().chain(&more) {
+            if answer.status == 201 {
+                let order = admin.get(answer.header("location")).await;
+                assert_eq!((&order["status"], &order["metadata"]), (&json!("CANCELLED"), &json!({})), "{order:?}");
+            } else {
+                assert_eq!(answer.problem(), (401, "token-revoked"));
+            }
+        }
+    }
+    assert_eq!(admin.stock(&pen).await, (1000, 0));
 }

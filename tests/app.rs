@@ -185,8 +185,7 @@ impl TestApp {
     /// The version of the signing secret with this label.
     pub async fn signing_secret(&self, stage: &str) -> (String, String) {
         let body = json!({"SecretId": "SigningSecret", "VersionStage": stage});
-        let request = self.client.post(self.shop().aws_url()).header("x-amz-target", "secretsmanager.GetSecretValue");
-        let answer: Value = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();
+        let answer = self.anyone().aws(self.shop().aws_url(), "secretsmanager.GetSecretValue", &body).await;
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name} in {answer}")).to_owned();
         (text("VersionId"), text("SecretString"))
     }
@@ -329,6 +328,12 @@ impl Actor {
             Some(token) => request.bearer_auth(token),
             None => request,
         }
+    }
+
+    /// Calls a service of AWS that is spoken to in JSON, at this address.
+    pub async fn aws(&self, url: &str, target: &str, body: &Value) -> Value {
+        let request = self.client.post(url).header("x-amz-target", target).body(body.to_string());
+        request.send().await.expect("an answer").json().await.expect("JSON")
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {

@@ -877,6 +877,7 @@ async fn no_route_makes_more_calls_than_it_must() {
     let (admin, anyone) = (app.admin().await, app.anyone());
     let calls = |answer: &Answer| app.operations(answer).join(", ");
 
+    assert_eq!(admin.get("/auth/me").await.status, 200, "the authorizer knows the keys from now on");
     let created = admin.post("/products", pen("Pen")).await;
     let path = created.header("location");
     assert_eq!(calls(&created), "GetItem, TransactWriteItems", "the first is the authorizer's, here and below");

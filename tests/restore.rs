@@ -202,6 +202,8 @@ async fn every_part_of_every_transaction_is_put_right() {
         Tear::UncountedStock,
         Tear::StockUnlikeProduct,
         Tear::MovementWithoutStock,
+        Tear::PasswordWithoutUser,
+        Tear::UserWithoutPassword,
         Tear::RecordWithoutEffect,
     ];
     assert_eq!(torn.tears, BTreeSet::from(every));

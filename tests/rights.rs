@@ -58,7 +58,17 @@ async fn ask(who: &Actor, example: &Example, owner: &Actor, admin: &Actor) -> u1
         let id = order.path.strip_prefix("/orders/").unwrap();
         path = route.replace("{order_id}", id).replace("{item_id}", &item);
     }
+    if route.contains("{user_id}") || route.contains("{session_id}") {
+        let id = |whose: &Actor, name: &str| {
+            let token = whose.token.as_deref().filter(|token| token.contains('.'));
+            token.map_or_else(|| uuid::Uuid::now_v7().to_string(), |token| claims_of(token)[name].as_str().unwrap().to_owned())
+        };
+        path = route.replace("{user_id}", &id(owner, "sub")).replace("{session_id}", &id(who, "sid"));
+    }
     if let Some(body) = &mut body {
+        if route == "/auth/password" {
+            *body = json!({"password": PASSWORD, "new_password": PASSWORD});
+        }
         if !body["product_id"].is_null() {
             body["product_id"] = json!(product.id);
         }
@@ -80,8 +90,13 @@ async fn ask(who: &Actor, example: &Example, owner: &Actor, admin: &Actor) -> u1
     }
     let answer = who.send(request).await;
     if answer.status == 401 && who.token.is_some() && example.closed {
-        assert!(["token-expired", "token-revoked"].contains(&answer.problem().1), "{answer:?}");
-        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+        let challenge = match answer.problem().1 {
+            "token-expired" | "token-revoked" => "Bearer error=\"invalid_token\"",
+            // The password in the example is nobody's.
+            "invalid-credentials" => "Bearer",
+            other => panic!("{other}: {answer:?}"),
+        };
+        assert_eq!(answer.header("www-authenticate"), challenge);
     }
     answer.status
 }
@@ -112,7 +127,7 @@ async fn every_route_lets_in_whom_it_should() {
             app.bearer(sign(&header(&kid), &claims, secret.as_bytes()))
         };
         let forged =
-            app.bearer(sign(&header(&kid), &claims_of(admin.token.as_ref().unwrap()), b"a guess at the secret that is wrong"));
+            app.bearer(sign(&header(&kid), &claims_of(admin.token.as_ref().unwrap()), b"a guess at the secret, which is wrong"));
         let revoked = app.admin().await;
         assert_eq!(revoked.post("/auth/logout", json!({})).await.status, 204);
 
@@ -136,11 +151,15 @@ async fn every_route_lets_in_whom_it_should() {
     assert_snapshot!(table, @"
     route                                     none garbage forged expired revoked other owner admin
     $default                                   404     404    404     404     404   404   404   404
+    DELETE /auth/me                            401     403    403     401     401   401   401   401
+    DELETE /auth/sessions/{session_id}         401     403    403     401     401   204   204   204
     DELETE /orders/{order_id}                  401     403    403     401     401   404   204   204
     DELETE /orders/{order_id}/items/{item_id}  401     403    403     401     401   404   204   204
     DELETE /products/{product_id}              401     403    403     401     401   403   403   204
+    GET /.well-known/jwks.json                 200     200    200     200     200   200   200   200
     GET /asyncapi.json                         200     200    200     200     200   200   200   200
     GET /auth/me                               401     403    403     401     401   200   200   200
+    GET /auth/sessions                         401     403    403     401     401   200   200   200
     GET /docs                                  200     200    200     200     200   200   200   200
     GET /docs/{file}                           200     200    200     200     200   200   200   200
     GET /openapi.json                          200     200    200     200     200   200   200   200
@@ -150,6 +169,8 @@ async fn every_route_lets_in_whom_it_should() {
     GET /products/{product_id}                 200     200    200     200     200   200   200   200
     GET /products/{product_id}/movements       401     403    403     401     401   403   403   200
     GET /products/{product_id}/stock           401     403    403     401     401   403   403   200
+    GET /users                                 401     403    403     401     401   403   403   200
+    GET /users/{user_id}                       401     403    403     401     401   403   403   200
     OPTIONS /{proxy+}                          204     204    204     204     204   204   204   204
     POST /auth/login                           401     401    401     401     401   401   401   401
     POST /auth/logout                          401     403    403     401     401   204   204   204
@@ -159,9 +180,11 @@ async fn every_route_lets_in_whom_it_should() {
     POST /orders/{order_id}/items              401     403    403     401     401   404   201   201
     POST /products                             401     403    403     401     401   403   403   201
     POST /products/{product_id}/movements      401     403    403     401     401   403   403   201
+    PUT /auth/password                         401     403    403     401     401   204   204   204
     PUT /orders/{order_id}                     401     403    403     401     401   404   200   200
     PUT /orders/{order_id}/items/{item_id}     401     403    403     401     401   404   200   200
     PUT /products/{product_id}                 401     403    403     401     401   403   403   200
+    PUT /users/{user_id}                       401     403    403     401     401   403   403   200
     ");
 }
 
@@ -283,8 +306,7 @@ async fn no_function_may_do_what_it_need_not() {
     for name in [by_email(&email, "wrong"), by_username(&username, "wrong")] {
         assert_eq!(anyone.post("/auth/login", name).await.status, 401);
     }
-    let stored = app.items().await.into_iter().find(|item| item["email"]["S"] == email.as_str()).unwrap();
-    outdate_hash(&app, &stored).await;
+    outdate_hash(&app, ada_id.as_str().unwrap()).await;
     let login = anyone.post("/auth/login", by_username(&username, PASSWORD)).await;
     let mut session = app.holder_of(&login);
     let stolen = session.clone();
@@ -298,6 +320,39 @@ async fn no_function_may_do_what_it_need_not() {
     for order in [json!({"email": email, "is_active": true}), json!({"username": username, "is_active": true})] {
         assert!(matches!(app.shop().invoke("account-admin", order).await.outcome, Outcome::Payload(_)));
     }
+    // Everything that owners and admins do about accounts.
+    let (bob_email, _) = app.register("bob").await;
+    let bob = app.login(&bob_email, PASSWORD).await;
+    let bob_path = format!("/users/{}", bob.get("/auth/me").await["user_id"].as_str().unwrap());
+    let changed = json!({"password": PASSWORD, "new_password": "Quittengelee mit Nelken"});
+    assert_eq!(bob.put("/auth/password", json!({"password": "wrong", "new_password": "wrong"})).await.status, 401);
+    assert_eq!(bob.put("/auth/password", changed).await.status, 204);
+    let sessions = bob.get("/auth/sessions").await;
+    let ended = format!("/auth/sessions/{}", sessions["sessions"][0]["session_id"].as_str().unwrap());
+    assert_eq!(bob.delete(ended).await.status, 204);
+    for path in ["/users", bob_path.as_str()] {
+        assert_eq!(admin.get(path).await.status, 200);
+    }
+    for (role, active) in [("customer", true), ("admin", true), ("customer", true)] {
+        assert_eq!(admin.put(&bob_path, json!({"role": role, "is_active": active})).await.status, 200);
+    }
+    assert_eq!(anyone.get("/.well-known/jwks.json").await.status, 200);
+    let bob = app.login(&bob_email, "Quittengelee mit Nelken").await;
+    let mut kept = lines([(&pen, 1)]);
+    kept["metadata"] = json!({"note": "for Bob"});
+    bob.post("/orders", kept).await;
+    let sent = bob.order([(&pen, 1)]).await;
+    bring(&admin, &sent, "SHIPPED").await;
+    let good = json!({"password": "Quittengelee mit Nelken"});
+    let erase = async |body: &Value| bob.send(bob.request(Method::DELETE, "/auth/me").json(body)).await;
+    assert_eq!(erase(&json!({"password": "wrong"})).await.status, 401);
+    assert_eq!(erase(&good).await.problem().1, "open-orders");
+    assert_eq!(admin.put(&sent, json!({"status": "DELIVERED"})).await.status, 200);
+    assert_eq!(admin.put(&bob_path, json!({"role": "admin"})).await.status, 200);
+    let bob = app.login(&bob_email, "Quittengelee mit Nelken").await;
+    assert_eq!(bob.send(bob.request(Method::DELETE, "/auth/me").json(&good)).await.status, 204);
+
+    assert!(matches!(app.shop().invoke("secret-rotate", json!({})).await.outcome, Outcome::Payload(_)));
     let rotated = app.shop().invoke("secret-rotate", json!({"force": true})).await.outcome;
     assert!(matches!(&rotated, Outcome::Payload(report) if report == "{\"rotated\":true}"), "{rotated:?}");
 
@@ -310,7 +365,7 @@ async fn no_function_may_do_what_it_need_not() {
     app.shop().settled().await;
     assert_eq!(admin.delete(&spread).await.status, 204);
     app.shop().settled().await;
-    for kind in ["products", "orders", "movements"] {
+    for kind in ["products", "orders", "movements", "accounts"] {
         let replayed = app.shop().invoke("event-replay", json!({"kind": kind})).await.outcome;
         assert!(matches!(&replayed, Outcome::Payload(report) if report.ends_with(b"\"next_cursor\":null}")), "{replayed:?}");
     }
@@ -338,7 +393,7 @@ async fn no_function_reads_or_drops_the_whole_table() {
 /// Every function tries to write to every kind of partition, in every way: none reaches further than its part of the shop.
 #[tokio::test]
 async fn no_function_writes_to_another_part_of_the_shop() {
-    const PARTITIONS: [&str; 16] = [
+    const PARTITIONS: [&str; 19] = [
         "PRODUCT",
         "PRODUCT_NAME",
         "SKU",
@@ -346,7 +401,10 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         "LEVEL",
         "ORDER",
         "USER",
+        "PASSWORD",
         "SESSIONS",
+        "SIGNING_KEYS",
+        "ADMINS",
         "EMAIL",
         "USERNAME",
         "ATTEMPTS",
@@ -356,9 +414,11 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         "PRODUCTS",
         "ELSE",
     ];
-    const READERS: [&str; 12] = [
+    const READERS: [&str; 15] = [
         "authorizer",
+        "auth-keys",
         "auth-me",
+        "auth-session-list",
         "docs",
         "event-replay",
         "fallback",
@@ -367,8 +427,9 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         "order-list",
         "product-get",
         "product-list",
-        "secret-rotate",
         "stock-get",
+        "user-get",
+        "user-list",
     ];
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
@@ -376,21 +437,33 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         match binary {
             reader if READERS.contains(&reader) => &[],
             // Whoever has a session can end or prolong it, and not become an admin with it.
-            "auth-logout" | "auth-refresh" => &["SESSIONS"],
+            "auth-logout" | "auth-refresh" | "auth-session-end" => &["SESSIONS"],
+            "secret-rotate" => &["SIGNING_KEYS"],
+            // Whoever checks a password changes nobody's name or role.
+            "auth-login" => &["PASSWORD", "SESSIONS", "SIGNING_KEYS", "ATTEMPTS", "ADDRESS"],
+            "auth-password" => &["PASSWORD", "SESSIONS", "ATTEMPTS", "ADDRESS"],
+            "auth-register" => &["USER", "PASSWORD", "EMAIL", "USERNAME", "ADDRESS"],
+            // Whoever decides about accounts has no way to their passwords.
+            "user-update" | "account-admin" => &["USER", "ADMINS", "SESSIONS"],
+            "auth-me-delete" => &[
+                "USER", "PASSWORD", "EMAIL", "USERNAME", "ADMINS", "SESSIONS", "ATTEMPTS", "ADDRESS", "ORDER", "PRODUCT",
+                "SETTINGS",
+            ],
             // Whoever tells what has happened keeps in mind what it told, and changes nothing of it.
             "event-publish" => &["LEVEL"],
             _ if binary.starts_with("product-") => &["PRODUCT", "PRODUCT_NAME", "SKU", "MOVEMENTS", "IDEMPOTENCY"],
             "movement-create" => &["PRODUCT", "MOVEMENTS", "IDEMPOTENCY"],
             _ if binary.starts_with("order-") => &["PRODUCT", "ORDER", "IDEMPOTENCY", "SETTINGS"],
-            _ => &["USER", "SESSIONS", "EMAIL", "USERNAME", "ATTEMPTS", "ADDRESS"],
+            other => panic!("which part of the shop is {other} for?"),
         }
     };
     let mut allowed = 0;
     for function in &template.functions {
         for partition in PARTITIONS {
             let key = json!({"pk": {"S": format!("{partition}#1")}, "sk": {"S": partition}});
-            // The only one that stands alone.
-            let key = if partition == "SETTINGS" { json!({"pk": {"S": partition}, "sk": {"S": "x"}}) } else { key };
+            // Those that stand alone.
+            let alone = ["SETTINGS", "SIGNING_KEYS", "ADMINS"].contains(&partition);
+            let key = if alone { json!({"pk": {"S": partition}, "sk": {"S": "x"}}) } else { key };
             let table = app.table();
             for (operation, body) in [
                 ("PutItem", json!({"TableName": table, "Item": key})),

@@ -159,9 +159,9 @@ fn judge(items: &Items, progress: &ProgressBar, tell: &mut dyn FnMut(Finding) ->
             names.judge(subject, group, items)?.into_iter().try_for_each(&mut *tell)
         })?;
     }
-    items.each(layout::USERS, |_, group| {
+    items.each(layout::USERS, |subject, group| {
         progress.inc(group.len() as u64);
-        owner::judge_user(group).into_iter().try_for_each(&mut *tell)
+        owner::judge_user(subject, group).into_iter().try_for_each(&mut *tell)
     })
 }
 
@@ -222,6 +222,7 @@ mod tests {
                 .part("sent", "history", "10", json!({"from": "CONFIRMED", "to": "SHIPPED"}))
                 .put("MOVEMENTS#gone", "1", json!({"amount": 20, "created_at": 1}))
                 .put("USER#u", "USER", json!({"email": "Ada@example.com", "username": "Ada"}))
+                .put("PASSWORD#u", "PASSWORD", json!({"password": "$argon2id$"}))
                 .put("SESSIONS#u", "SESSIONS", json!({"sessions": {"s": {"counter": 1}}}))
                 .put("EMAIL#ada@example.com", "OWNER", json!({"user_id": "u"}))
                 .put("ATTEMPTS#u", "TOTAL", json!({"attempts": 1}))
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn every_violation_is_named() {
-        let cases: [(Tampering, &[&str]); 50] = [
+        let cases: [(Tampering, &[&str]); 54] = [
             (
                 |t| t.put("ORDER#new", "ORDER", json!({"total": 501})),
                 &["broken ORDER#new ORDER: total is 501, but the lines come to 500"],
@@ -470,9 +471,27 @@ mod tests {
             ),
             (|t| t.without("EMAIL#ada@example.com OWNER"), &["torn USER#u USER: does not own its e-mail address"]),
             (|t| t.without("USERNAME#ada OWNER"), &["torn USER#u USER: does not own its username"]),
+            (|t| t.without("PASSWORD#u PASSWORD"), &["torn USER#u USER: has no password"]),
+            (
+                |t| {
+                    t.put("USER#u", "USER", json!({"role": "admin"}));
+                    t.0.get_mut("USER#u USER").unwrap().insert("is_active".into(), json!({"BOOL": true}));
+                    t
+                },
+                &["torn USER#u USER: is an active admin, and not in the set of those"],
+            ),
+            (
+                |t| {
+                    t.put("ADMINS", "ADMINS", json!({}));
+                    t.0.get_mut("ADMINS ADMINS").unwrap().insert("admins".into(), json!({"SS": ["u"]}));
+                    t
+                },
+                &["torn ADMINS ADMINS: lists a user who is no active admin"],
+            ),
+            (|t| t.put("PASSWORD#v", "PASSWORD", json!({})), &["torn PASSWORD#v PASSWORD: belongs to a user who does not exist"]),
             (
                 |t| t.put("EMAIL#eve@example.com", "OWNER", json!({"user_id": "u"})),
-                &["broken EMAIL#eve@example.com OWNER: is owned by user \"u\", whose e-mail address is another"],
+                &["torn EMAIL#eve@example.com OWNER: is owned by user \"u\", whose e-mail address is another"],
             ),
             (
                 |t| t.put("USERNAME#eve", "OWNER", json!({"user_id": "gone"})),
@@ -482,6 +501,7 @@ mod tests {
                 |t| t.without("USER#u USER"),
                 &[
                     "torn EMAIL#ada@example.com OWNER: is owned by user \"u\", who does not exist",
+                    "torn PASSWORD#u PASSWORD: belongs to a user who does not exist",
                     "torn SESSIONS#u SESSIONS: belongs to a user who does not exist",
                     "torn USERNAME#ada OWNER: is owned by user \"u\", who does not exist",
                 ],

@@ -536,7 +536,7 @@ async fn the_console_tells_what_happened_and_what_is_there() {
         entities.iter().find(|entity| entity["name"] == name).unwrap()
     };
     assert_eq!((&named("Products")["count"], &named("Products")["items"][0]["name"]), (&json!(5), &json!("Pencil")));
-    let passwords: Vec<_> = named("Users")["items"].as_array().unwrap().iter().map(|user| &user["password"]).collect();
+    let passwords: Vec<_> = named("Passwords")["items"].as_array().unwrap().iter().map(|item| &item["password"]).collect();
     assert_eq!(passwords, [&json!("…"); 2]);
     assert_eq!(named("Others")["count"], 0, "every item of the shop has its name");
 }

@@ -20,7 +20,7 @@ use crate::{
     bus::Bus,
     domain::{OrderPolicy, Timestamp},
     keys::Keys,
-    store::{Counter, Table},
+    store::{Counter, KnownKeys, Table},
     telemetry::Source,
     tls,
 };
@@ -110,7 +110,20 @@ impl FromEnvironment for App {
     }
 }
 
-/// An [`App`] that can sign and check tokens.
+/// An [`App`] that checks access tokens. It holds no secret.
+#[derive(Debug)]
+pub struct AuthorizerApp {
+    pub app: App,
+    pub keys: KnownKeys,
+}
+
+impl FromEnvironment for AuthorizerApp {
+    fn from_environment() -> Result<Self, StartupError> {
+        Ok(Self { app: App::from_environment()?, keys: KnownKeys::default() })
+    }
+}
+
+/// An [`App`] that can sign tokens.
 #[derive(Debug)]
 pub struct TokenApp {
     pub app: App,
@@ -132,9 +145,23 @@ impl FromEnvironment for TokenApp {
             config = config.endpoint_url(endpoint);
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
-        let rotation_days = number("SIGNING_SECRET_ROTATION_DAYS", 8..=999, 90)?;
-        let keys = Keys::new(client, variable("SIGNING_SECRET_ARN")?, rotation_days);
+        let keys = Keys::new(client, variable("SIGNING_SECRET_ARN")?);
         Ok(Self { app: App::over(http)?, keys })
+    }
+}
+
+/// A [`TokenApp`] that replaces what it signs with.
+#[derive(Debug)]
+pub struct RotationApp {
+    pub tokens: TokenApp,
+    /// How old the newest key may become.
+    pub days: u32,
+}
+
+impl FromEnvironment for RotationApp {
+    fn from_environment() -> Result<Self, StartupError> {
+        let days = number("SIGNING_SECRET_ROTATION_DAYS", 8..=999, 90)?;
+        Ok(Self { tokens: TokenApp::from_environment()?, days })
     }
 }
 

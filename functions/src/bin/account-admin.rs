@@ -6,7 +6,7 @@ use shared::{
     App, Result,
     domain::{AccountName, AccountUpdate, Refusal, Resource, User},
     entry,
-    store::{sessions, users},
+    store::users::{self, LastAdmin},
     telemetry::{AccountChange, record},
 };
 
@@ -22,9 +22,6 @@ async fn handle(app: &App, update: AccountUpdate) -> Result<User> {
     };
 
     record(|metrics| metrics.account = Some(AccountChange { user_id, role: update.role, is_active: update.is_active }));
-    let user = users::administer(&app.table, user_id, update.role, update.is_active, app.now()).await?;
-    // After the change: a login that was under way saw the account before it, and its session is among these.
-    sessions::end_all(&app.table, user_id).await?;
-
-    Ok(user)
+    // Whoever may call this makes another admin if none is left.
+    users::administer(&app.table, user_id, update.role, update.is_active, LastAdmin::MayGo, app.now()).await
 }

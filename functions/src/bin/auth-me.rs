@@ -14,7 +14,7 @@ async fn main() -> Result<(), entry::StartupError> {
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let caller = request.caller()?;
 
-    let account = users::find(&app.table, caller.user_id).await?.ok_or(Error::Unauthenticated)?;
+    let user = users::find(&app.table, caller.user_id).await?.ok_or(Error::Unauthenticated)?;
 
-    http::plain(&account.user)
+    http::plain(&user)
 }

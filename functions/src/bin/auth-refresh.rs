@@ -3,11 +3,14 @@
 use shared::{
     Error, Result,
     app::TokenApp,
-    auth::{RefreshRequest, TokenKind},
+    auth::{RefreshRequest, TokenClaims, TokenKind, Unverified},
     domain::Freshness,
     entry,
     http::{self, Request, Response},
-    store::sessions,
+    store::{
+        sessions::{self, Refreshable},
+        signing_keys,
+    },
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,10 +21,15 @@ async fn main() -> Result<(), entry::StartupError> {
 async fn handle(TokenApp { app, keys }: &TokenApp, request: Request) -> Result<Response> {
     let RefreshRequest { refresh_token } = request.json()?;
     let now = app.now();
-    let claims = keys.verify(TokenKind::Refresh, &refresh_token, now).await?.map_err(|_| Error::InvalidRefreshToken)?;
+    let token = Unverified::parse(TokenKind::Refresh, &refresh_token).ok_or(Error::InvalidRefreshToken)?;
 
-    let found = sessions::find_with_account(&app.table, claims.user_id, claims.session_id, now).await?;
-    let (mut session, account) = found.filter(|(_, account)| account.user.is_active).ok_or(Error::InvalidRefreshToken)?;
+    let TokenClaims { user_id, session_id, .. } = *token.claims();
+    let read = sessions::find_with_account(&app.table, user_id, session_id, now);
+    let (read, ()) = tokio::join!(read, keys.look_ahead());
+    let (found, keyring) = read?;
+    let claims = keyring.verify(TokenKind::Refresh, &token, now).map_err(|_| Error::InvalidRefreshToken)?;
+    let Refreshable { mut session, user } = found.filter(|found| found.user.is_active).ok_or(Error::InvalidRefreshToken)?;
+
     if session.freshness(claims.counter, now) == Freshness::Current {
         session = sessions::rotate(&app.table, &session, &request.source_address(), now).await?;
     }
@@ -31,5 +39,6 @@ async fn handle(TokenApp { app, keys }: &TokenApp, request: Request) -> Result<R
         return Err(Error::InvalidRefreshToken);
     }
 
-    http::plain(&keys.ring(now).await?.mint_pair(&session, account.user.role, app.new_token_id(), now)?)
+    let key = signing_keys::signer(keys, &keyring, now).await?.ok_or(Error::InvalidRefreshToken)?;
+    http::plain(&key.mint_pair(&session, user.role, app.new_token_id(), now)?)
 }

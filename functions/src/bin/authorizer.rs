@@ -2,8 +2,8 @@
 
 use shared::{
     Error, Result,
-    app::TokenApp,
-    auth::{Refused, TokenKind},
+    app::AuthorizerApp,
+    auth::{Refused, TokenKind, Unverified},
     entry,
     http::Decision,
     store::sessions,
@@ -14,18 +14,17 @@ async fn main() -> Result<(), entry::StartupError> {
     entry::authorizer::serve(handle).await
 }
 
-async fn handle(TokenApp { app, keys }: &TokenApp, token: String) -> Result<Decision> {
-    let now = app.now();
-    let claims = match keys.verify(TokenKind::Access, &token, now).await? {
-        Ok(claims) => claims,
-        Err(Refused::Expired) => return Ok(Decision::AllowUnauthenticated(Error::TokenExpired)),
-        Err(Refused::NeverIssued | Refused::UnknownKey) => return Ok(Decision::Deny),
+async fn handle(AuthorizerApp { app, keys }: &AuthorizerApp, token: String) -> Result<Decision> {
+    let Some(token) = Unverified::parse(TokenKind::Access, &token) else {
+        return Ok(Decision::Deny);
     };
 
-    let session = sessions::find(&app.table, claims.user_id, claims.session_id, now).await?;
+    let authenticated = sessions::authenticate(&app.table, keys, &token, app.now()).await?;
 
-    Ok(match session {
-        Some(_) => Decision::Allow(claims.into()),
-        None => Decision::AllowUnauthenticated(Error::TokenRevoked),
+    Ok(match authenticated {
+        Ok(Some(claims)) => Decision::Allow(claims.into()),
+        Ok(None) => Decision::AllowUnauthenticated(Error::TokenRevoked),
+        Err(Refused::Expired) => Decision::AllowUnauthenticated(Error::TokenExpired),
+        Err(Refused::NeverIssued | Refused::UnknownKey) => Decision::Deny,
     })
 }

@@ -1,6 +1,6 @@
 //! No route, invoked with IAM rights: tells on the bus how everything of one kind is now, for those who have missed what became of it.
 //!
-//! `{"kind": "products" | "orders" | "movements", "cursor"?}` is answered with `{"published", "next_cursor"}`: one run tells for as
+//! `{"kind": "products" | "orders" | "movements" | "accounts", "cursor"?}` is answered with `{"published", "next_cursor"}`: one run tells for as
 //! long as a part of its time, and the cursor goes on from there. The events have the ids of those that told the same before.
 
 use std::time::{Duration, Instant};
@@ -38,6 +38,7 @@ async fn handle(app: &EventApp, replay: Replay) -> Result<Report> {
         let (events, next) = match replay.kind {
             Replayed::Products => replay::products(&app.app.table, cursor.as_deref()).await?,
             Replayed::Orders => replay::orders(&app.app.table, cursor.as_deref()).await?,
+            Replayed::Accounts => replay::accounts(&app.app.table, cursor.as_deref()).await?,
             Replayed::Movements => replay::movements(&app.app.table, cursor.as_deref()).await?,
         };
         let put = app.bus.put(events).await;

@@ -167,11 +167,6 @@ impl Emulator {
         self.parts.secrets.value(name)
     }
 
-    /// Gives a secret a new value, which is returned, as if this had been done `ago`; the old one becomes the previous version.
-    pub fn rotate_secret(&self, name: &str, ago: Duration) -> Result<String> {
-        self.parts.secrets.rotate(name, ago)
-    }
-
     /// The latest requests, oldest first.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.parts.log.requests()

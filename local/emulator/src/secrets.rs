@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -66,17 +65,6 @@ impl Secrets {
         let stored = self.lock();
         let versions = stored.get(&secret.arn);
         versions.map(|versions| versions.current.value.clone()).ok_or_else(|| Error::UnknownSecret(name.to_owned()))
-    }
-
-    /// Makes up a new current value, as if this had been done `ago`; the old one stays readable as `AWSPREVIOUS`. Returns the
-    /// new one.
-    pub fn rotate(&self, name: &str, ago: Duration) -> Result<String> {
-        let secret = self.find(name).ok_or_else(|| Error::UnknownSecret(name.to_owned()))?;
-        let mut current = Version::new(secret);
-        current.created = current.created.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-        let value = current.value.clone();
-        self.replace(secret, current)?;
-        Ok(value)
     }
 
     /// Makes this the current version, and the one before the previous.
@@ -290,8 +278,14 @@ mod tests {
 
         let again = Secrets::open(vec![secret()], Some(file.clone())).unwrap();
         assert_eq!(again.value("demo-Key").unwrap(), old);
-        let new = again.rotate(&secret().arn, Duration::ZERO).unwrap();
-        assert_ne!(new, old);
+        let put = |token: &str, value: &str| {
+            let body = json!({"SecretId": "Key", "SecretString": value, "ClientRequestToken": token});
+            put_secret_value(&again, body.to_string().as_bytes()).status()
+        };
+        let new = "x".repeat(64);
+        assert_eq!(put("7", &new), StatusCode::OK);
+        assert_eq!(put("7", &new), StatusCode::OK, "the same call, sent again");
+        assert_eq!(put("7", &old), StatusCode::BAD_REQUEST, "one token, one version");
 
         let last = Secrets::open(vec![secret()], Some(file)).unwrap();
         let versions = last.lock().values().next().unwrap().clone();

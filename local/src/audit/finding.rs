@@ -50,6 +50,14 @@ pub enum Tear {
     MovementWithoutStock,
     /// Registering, and logging in at the same instant.
     SessionWithoutUser,
+    /// Registering, and erasing an account.
+    PasswordWithoutUser,
+    /// Registering, and erasing an account.
+    UserWithoutPassword,
+    /// Setting the role or the activity of an account, and erasing it.
+    AdminWithoutUser,
+    /// Setting the role or the activity of an account.
+    UnlistedAdmin,
     /// Creating something under an idempotency key.
     RecordWithoutEffect,
 }
@@ -67,6 +75,10 @@ impl fmt::Display for Tear {
             Self::StockUnlikeProduct => "stock without its product's name or price",
             Self::MovementWithoutStock => "a movement without its stock, or stock without its movement",
             Self::SessionWithoutUser => "a session without its user",
+            Self::PasswordWithoutUser => "a password without its user",
+            Self::UserWithoutPassword => "a user without its password",
+            Self::AdminWithoutUser => "one listed as an active admin who is none",
+            Self::UnlistedAdmin => "an active admin who is not listed",
             Self::RecordWithoutEffect => "an idempotency record without its effect",
         })
     }

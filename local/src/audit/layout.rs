@@ -91,6 +91,10 @@ pub enum Kind {
     Movement,
     Order,
     User,
+    /// How the user proves who it is.
+    Password,
+    /// Who the active admins are.
+    Admins,
     Sessions,
     Record,
     /// Stands for itself and expires.
@@ -117,12 +121,14 @@ impl Kind {
             schema::MOVEMENT => Self::Movement,
             schema::ORDER => Self::Order,
             schema::USER => Self::User,
+            schema::PASSWORD => Self::Password,
+            schema::ADMINS => Self::Admins,
             schema::SESSIONS => Self::Sessions,
             schema::IDEMPOTENCY => Self::Record,
             schema::FAILURES_IN_TOTAL | schema::FAILURES_FROM | schema::LOGINS_FROM | schema::REGISTRATIONS_FROM => {
                 Self::Attempts
             }
-            schema::ORDER_SHARDS => Self::Settings,
+            schema::ORDER_SHARDS | schema::SIGNING_KEYS => Self::Settings,
             schema::LEVEL => Self::Level,
             _ => return None,
         })
@@ -161,11 +167,11 @@ impl Kind {
                 "created_at",
                 "updated_at",
             ],
-            Self::User => &["updated_at"],
+            Self::User => &["role", "is_active", "updated_at"],
             Self::Sessions => &["sessions", "expires_at"],
             Self::Owner => &["product_id", "user_id"],
             Self::Record => &["fingerprint", "expires_at"],
-            Self::Attempts | Self::Settings | Self::Level => &[],
+            Self::Admins | Self::Password | Self::Attempts | Self::Settings | Self::Level => &[],
         }
     }
 }
@@ -201,8 +207,13 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
             subject.into_iter().collect()
         }
         Kind::Attempts | Kind::Settings | Kind::Level => vec![],
+        // Beside each that it lists.
+        Kind::Admins => {
+            let listed = item["admins"]["SS"].as_array().into_iter().flatten();
+            listed.filter_map(|id| Some(schema::USER.pk.with(&[&id.as_str()?]))).collect()
+        }
         // Beside the account that they are of.
-        Kind::Sessions => vec![schema::USER.pk.with(&[&id_of(&pk)])],
+        Kind::Sessions | Kind::Password => vec![schema::USER.pk.with(&[&id_of(&pk)])],
         Kind::Stock(_) | Kind::Owner | Kind::Movement | Kind::Order => vec![subject(&pk, &sk)],
     };
     Ok((Item { pk, sk, attributes: Value::Object(kept) }, subjects))

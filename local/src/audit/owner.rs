@@ -2,7 +2,8 @@
 //! sessions of accounts.
 
 use serde_json::Map;
-use shared::domain::{Email, Session, Username};
+use shared::auth::PasswordHash;
+use shared::domain::{Email, Role, Session, Username};
 use shared::store::schema::{self, ItemKind, Naming};
 
 use super::finding::{Finding, Remedy, Tear, Violation, Write};
@@ -58,7 +59,7 @@ impl Names {
 
     /// An owner item whose entity is not there, or is called otherwise.
     fn without_entity(&self, owner: &Item, others: &[&Item], items: &Items) -> Result<Finding> {
-        let Naming { name, entity, attribute, owner: owned_by, changes } = self.naming;
+        let Naming { name, entity, attribute, owner: owned_by } = self.naming;
         let (who, id) = (entity.name, owner.text(owned_by));
         let key = (entity.pk.with(&[&id]), entity.sk.prefix());
         let exists = items.get(&key.0, key.1)?;
@@ -68,9 +69,6 @@ impl Names {
             Some(_) => format!("is owned by {who} {id:?}, whose {name} is another"),
         };
         let violation = vec![Violation::of(owner, what)];
-        if exists.is_some() && !changes {
-            return Ok(Finding::broken(violation, "no request gives an account another name: ask whose account it is"));
-        }
         let as_read = owner.as_read(&[owned_by]);
         let mut writes = match others {
             [other] => vec![
@@ -102,10 +100,45 @@ impl Names {
     }
 }
 
-/// An account with its sessions.
-pub fn judge_user(group: &[Item]) -> Vec<Finding> {
+/// An account with its password and its sessions, and the set of admins if the account is in it. `subject` is the key of the account.
+pub fn judge_user(subject: &str, group: &[Item]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let user = group.iter().find(|item| item.kind() == Some(Kind::User));
+    let of = |kind: Kind| group.iter().find(|item| item.kind() == Some(kind));
+    let (user, password, listed) = (of(Kind::User), of(Kind::Password), of(Kind::Admins));
+    match (user, password) {
+        (Some(user), None) => {
+            let violation = Violation::of(user, "has no password");
+            // Nobody knows what it was: one that nobody has keeps the account for its owner to recover.
+            let hash = layout::text(PasswordHash::of_nobody().as_phc());
+            let put = Write::Put {
+                pk: schema::PASSWORD.pk.with(&[&user.id()]),
+                sk: schema::PASSWORD.sk.prefix().to_owned(),
+                attributes: Map::from_iter([("password".to_owned(), hash)]),
+            };
+            let writes = vec![Write::check(user, Vec::new()), put];
+            findings.push(Finding::torn(Tear::UserWithoutPassword, vec![violation], Remedy::write(writes)));
+        }
+        (None, Some(password)) => {
+            let violation = Violation::of(password, "belongs to a user who does not exist");
+            let writes = vec![Write::delete(password, password.as_read(&[])), Write::absent(subject, schema::USER.sk.prefix())];
+            findings.push(Finding::torn(Tear::PasswordWithoutUser, vec![violation], Remedy::write(writes)));
+        }
+        _ => {}
+    }
+    let is_admin = |user: &Item| user.text("role") == Role::Admin.as_str() && user.attributes["is_active"]["BOOL"] == true;
+    match (user.filter(|user| is_admin(user)), listed) {
+        (Some(user), None) => {
+            let violation = Violation::of(user, "is an active admin, and not in the set of those");
+            let remedy = Remedy::Decide("invoke account-admin with its user_id and its role, which lists it");
+            findings.push(Finding::torn(Tear::UnlistedAdmin, vec![violation], remedy));
+        }
+        (None, Some(listed)) => {
+            let violation = Violation::of(listed, "lists a user who is no active admin");
+            let remedy = Remedy::Decide("take its id out of the set, or the last admin of the shop is not kept");
+            findings.push(Finding::torn(Tear::AdminWithoutUser, vec![violation], remedy));
+        }
+        _ => {}
+    }
     if let Some(user) = user {
         let unsound = [
             ("e-mail address", Email::parse(user.text("email")).is_err()),

@@ -98,6 +98,34 @@ impl FromFields for RefreshRequest {
     }
 }
 
+/// A change of one's own password.
+#[derive(Debug)]
+pub struct PasswordChange {
+    /// The one so far.
+    pub password: Password,
+    pub new_password: Password,
+}
+
+impl FromFields for PasswordChange {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let password = fields.required("password");
+        let new_password = fields.required("new_password");
+        Some(Self { password: password?, new_password: new_password? })
+    }
+}
+
+/// What the owner of an account proves before something that cannot be taken back.
+#[derive(Debug)]
+pub struct Confirmation {
+    pub password: Password,
+}
+
+impl FromFields for Confirmation {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { password: fields.required("password")? })
+    }
+}
+
 struct Token(Zeroizing<String>);
 
 impl FromJson for Token {

@@ -46,21 +46,22 @@ impl Password {
         if password.chars().count() > Self::MAX_CHARS { refused() } else { Ok(Self(password)) }
     }
 
-    /// Refuses a password that is short, common, or easily guessed by somebody who knows `names`: the account's and the shop's.
+    /// Refuses a password that is short, common, or easily guessed by somebody who knows `names`: the account's and the shop's. `pointer`
+    /// is to where it stands in the request.
     ///
     /// On a thread of its own, because it can take a while.
     ///
     /// # Errors
     ///
     /// [`Error::WeakPassword`]; [`Error::TookTooLong`] if this machine has so much else to do that it is not judged in time.
-    pub async fn require_strength(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result {
+    pub async fn require_strength(&self, pointer: &'static str, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result {
         if self.0.chars().count() < Self::MIN_CHARS {
             let detail = format!("must have {} to {} characters", Self::MIN_CHARS, Self::MAX_CHARS);
-            return Err(Error::WeakPassword(Fault::new("/password", detail)));
+            return Err(Error::WeakPassword(Fault::new(pointer, detail)));
         }
         let (password, words) = (self.0.clone(), words(names));
         let judged = off_thread(move || {
-            strength::judge(&password, &words).map_err(|detail| Error::WeakPassword(Fault::new("/password", detail)))
+            strength::judge(&password, &words).map_err(|detail| Error::WeakPassword(Fault::new(pointer, detail)))
         });
         tokio::time::timeout(JUDGEMENT, judged).await.map_err(|_| Error::TookTooLong("judging the password"))?
     }
@@ -112,6 +113,11 @@ impl PasswordHash {
     /// From the table.
     pub fn from_phc(text: String) -> Self {
         Self(text)
+    }
+
+    /// One that no password has.
+    pub fn of_nobody() -> Self {
+        NOBODY.clone()
     }
 
     /// For the table.
@@ -257,16 +263,19 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_judged_by_who_has_it() {
         let names: [&str; 0] = [];
-        assert!(password("correct horse battery").require_strength(names).await.is_ok());
+        assert!(password("correct horse battery").require_strength("/password", names).await.is_ok());
         let detail = |refused: Result| match refused {
             Err(Error::WeakPassword(fault)) => fault.detail,
             other => panic!("{other:?}"),
         };
-        let short = detail(password("Tr0ub4").require_strength(names).await);
+        let short = detail(password("Tr0ub4").require_strength("/password", names).await);
         assert_eq!(short, "must have 8 to 128 characters");
         let own = password("ada.lovelace@example.com");
-        assert!(own.require_strength(names).await.is_ok());
-        assert!(detail(own.require_strength(["ada.lovelace@example.com", "ada"]).await).starts_with("is too easy to guess."));
+        assert!(own.require_strength("/password", names).await.is_ok());
+        assert!(
+            detail(own.require_strength("/password", ["ada.lovelace@example.com", "ada"]).await)
+                .starts_with("is too easy to guess.")
+        );
     }
 
     #[test]

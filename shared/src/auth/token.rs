@@ -1,4 +1,4 @@
-//! Access and refresh tokens: JWTs (RFC 7519) signed with HS256, in the manner of RFC 9068.
+//! Access and refresh tokens: JWTs (RFC 7519) signed with ES256, in the manner of RFC 9068.
 
 use std::{fmt, sync::Once};
 
@@ -8,9 +8,11 @@ use jsonwebtoken::{
     crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
     errors::ErrorKind,
 };
+use p256::elliptic_curve::sec1::ToSec1Point;
 use ring::{
-    hmac,
+    hkdf,
     rand::{SecureRandom, SystemRandom},
+    signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, UnparsedPublicKey},
 };
 use serde::{Deserialize, Serialize};
 use signature::{Signer, Verifier};
@@ -58,7 +60,7 @@ pub struct TokenClaims {
 }
 
 /// Why a token is not accepted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// We did not make this token: it is forged, altered, of another kind, or no token at all.
     NeverIssued,
@@ -84,51 +86,62 @@ struct Payload {
     exp: i64,
 }
 
-/// One version of the secret that signs.
-pub struct Key {
+/// Derives nothing else from a signing secret (RFC 5869 calls it `info`).
+const DERIVATION: &[u8] = b"stockroom token signing key, ES256";
+
+/// A private key and its name: one version of the signing secret.
+pub struct SigningKey {
     kid: String,
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    public: PublicKey,
 }
 
-impl Key {
-    /// `kid` is the version's name; `secret` is copied into memory that is wiped when the key goes.
-    pub fn new(kid: impl Into<String>, secret: &[u8]) -> Self {
-        Self { kid: kid.into(), encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret) }
+impl SigningKey {
+    /// The key that a secret stands for. `kid` is the name of the secret's version.
+    ///
+    /// Secrets Manager makes up texts and no keys, so that the key is derived from the text (HKDF with SHA-256, of RFC 5869), and
+    /// whoever has the text has the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the secret is too short to be one.
+    pub fn derive(kid: impl Into<String>, secret: &[u8]) -> Result<Self> {
+        // As many characters as have more than 128 random bits, which is what the curve is worth.
+        if secret.len() < 32 {
+            return Err(Error::Internal("the signing secret has fewer than 32 characters".into()));
+        }
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret);
+        // One number in four billion is none that a key can be; then the next.
+        for round in 0..=u8::MAX {
+            let mut scalar = Zeroizing::new([0_u8; 32]);
+            let info = [DERIVATION, &[round]];
+            let expanded = extracted.expand(&info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut scalar[..]));
+            expanded.map_err(|_| Error::Internal("a signing key cannot be derived".into()))?;
+            if let Ok(private) = p256::SecretKey::from_slice(&scalar[..]) {
+                let public = PublicKey::of_point(private.public_key().to_sec1_point(false).as_bytes())?;
+                let both = Zeroizing::new([&scalar[..], &public.0[..]].concat());
+                return Ok(Self { kid: kid.into(), encoding: EncodingKey::from_ec_der(&both), public });
+            }
+        }
+        Err(Error::Internal("no signing key can be derived from the secret".into()))
     }
 
-    /// A new secret: 64 characters that stand for 384 random bits, more than HS256 has use for (RFC 7518, 3.2).
-    pub fn generate() -> Result<Zeroizing<String>> {
+    /// A new secret: 64 characters that stand for 384 random bits.
+    pub fn generate_secret() -> Result<Zeroizing<String>> {
         let mut bits = Zeroizing::new([0_u8; 48]);
         SystemRandom::new().fill(&mut bits[..]).map_err(|_| Error::Internal("the system has no random bits".into()))?;
         Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(&bits[..])))
     }
-}
 
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.kid)
-    }
-}
-
-/// The keys that are good at the moment: one signs, both verify.
-#[derive(Debug)]
-pub struct Keyring {
-    signing: Key,
-    other: Option<Key>,
-}
-
-impl Keyring {
-    pub fn new(signing: Key, other: Option<Key>) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // It fails only if there is a provider already, and nobody else installs one.
-            let _ = HS256_OVER_RING.install_default();
-        });
-        Self { signing, other }
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
-    /// Makes a token. `jti` names it; the same arguments make the same token.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// Makes a token. `jti` names it.
     pub fn mint(
         &self,
         kind: TokenKind,
@@ -137,6 +150,7 @@ impl Keyring {
         issued: Timestamp,
         expires: Timestamp,
     ) -> Result<String> {
+        install_provider();
         let claims = Payload {
             iss: ISSUER.into(),
             aud: AUDIENCE.into(),
@@ -149,11 +163,11 @@ impl Keyring {
             nbf: issued.seconds(),
             exp: expires.seconds(),
         };
-        jsonwebtoken::encode(&header(kind, &self.signing.kid), &claims, &self.signing.encoding)
+        jsonwebtoken::encode(&header(kind, &self.kid), &claims, &self.encoding)
             .map_err(|error| Error::Internal(format!("a token cannot be signed: {error}")))
     }
 
-    /// Makes the pair of tokens that a session has at this moment. The refresh token is the same whenever it is asked for.
+    /// Makes the pair of tokens that a session has at this moment. The refresh token says the same whenever it is asked for.
     pub fn mint_pair(&self, session: &Session, role: Role, jti: String, now: Timestamp) -> Result<Tokens> {
         let claims = TokenClaims { user_id: session.user_id, session_id: session.session_id, role, counter: session.counter };
         let access_expires = session.access_expires(now);
@@ -165,29 +179,54 @@ impl Keyring {
             expires_in: access_expires.seconds() - now.seconds(),
         })
     }
+}
 
-    /// Checks a token: one algorithm, a key of ours, its kind, every claim, and the time.
-    pub fn verify(&self, kind: TokenKind, token: &str, now: Timestamp) -> Result<TokenClaims, Refused> {
-        if token.len() > MAX_TOKEN {
-            return Err(Refused::NeverIssued);
-        }
-        let shown = jsonwebtoken::decode_header(token).map_err(|_| Refused::NeverIssued)?;
-        let kid = shown.kid.as_deref().ok_or(Refused::NeverIssued)?;
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
+    }
+}
+
+/// What everybody may know of a signing key: a point of the curve P-256, uncompressed (SEC 1, 2.3.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey([u8; 65]);
+
+impl PublicKey {
+    fn of_point(bytes: &[u8]) -> Result<Self> {
+        bytes.try_into().map(Self).map_err(|_| Error::Internal("a public key is no point of 65 bytes".into()))
+    }
+
+    /// From its two coordinates, as a JWK and the table have them. A point that is not on the curve verifies nothing.
+    pub fn from_coordinates(x: &str, y: &str) -> Result<Self> {
+        let decode = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == 32);
+        let (Some(x), Some(y)) = (decode(x), decode(y)) else {
+            return Err(Error::Internal("a public key has no two coordinates of 32 bytes".into()));
+        };
+        Self::of_point(&[&[4], &x[..], &y[..]].concat())
+    }
+
+    /// The coordinates, in Base64 for URLs.
+    pub fn coordinates(&self) -> (String, String) {
+        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        (encode(&self.0[1..33]), encode(&self.0[33..]))
+    }
+
+    /// Checks a token that names this key: one algorithm, its kind, every claim, and the time.
+    pub(super) fn verify(&self, kind: TokenKind, token: &Unverified<'_>, now: Timestamp) -> Result<TokenClaims, Refused> {
+        install_provider();
         // Exactly the header that we write: no other algorithm, no key that the token brings along, nothing critical to ignore.
-        if shown != header(kind, kid) {
+        if token.header != header(kind, token.kid()) {
             return Err(Refused::NeverIssued);
         }
-        let keys = [Some(&self.signing), self.other.as_ref()];
-        let key = keys.into_iter().flatten().find(|key| key.kid == kid).ok_or(Refused::UnknownKey)?;
-
-        let mut validation = Validation::new(Algorithm::HS256);
+        let mut validation = Validation::new(Algorithm::ES256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
         // Times are checked below, against the caller's clock, so that expired and forged can be told apart.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims = jsonwebtoken::decode::<Payload>(token, &key.decoding, &validation).map_err(|_| Refused::NeverIssued)?.claims;
+        let key = DecodingKey::from_ec_der(&self.0);
+        let claims = jsonwebtoken::decode::<Payload>(token.text, &key, &validation).map_err(|_| Refused::NeverIssued)?.claims;
 
         let now = now.seconds();
         if claims.iat > now + LEEWAY_SECONDS || claims.nbf > now + LEEWAY_SECONDS {
@@ -196,62 +235,125 @@ impl Keyring {
         if claims.exp <= now {
             return Err(Refused::Expired);
         }
-        Ok(TokenClaims { user_id: claims.sub, session_id: claims.sid, role: claims.role, counter: claims.cnt })
+        Ok(claims.into())
+    }
+}
+
+impl From<Payload> for TokenClaims {
+    fn from(payload: Payload) -> Self {
+        Self { user_id: payload.sub, session_id: payload.sid, role: payload.role, counter: payload.cnt }
+    }
+}
+
+/// A text that has the form of a token. What it says is what anybody may have written: it tells what to look up, and no more.
+#[derive(Debug)]
+pub struct Unverified<'a> {
+    text: &'a str,
+    header: Header,
+    kid: String,
+    claims: TokenClaims,
+}
+
+impl<'a> Unverified<'a> {
+    /// `None` for what is not even in the form of a token of this kind.
+    pub fn parse(kind: TokenKind, text: &'a str) -> Option<Self> {
+        if text.len() > MAX_TOKEN {
+            return None;
+        }
+        let header = jsonwebtoken::decode_header(text).ok()?;
+        let kid = header.kid.clone()?;
+        let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Payload>(text).ok()?;
+        (header.typ.as_deref() == Some(kind.typ())).then(|| Self { text, header, kid, claims: claims.into() })
+    }
+
+    /// The name of the key that it says it is signed with.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// What it says.
+    pub fn claims(&self) -> &TokenClaims {
+        &self.claims
     }
 }
 
 fn header(kind: TokenKind, kid: &str) -> Header {
-    let mut header = Header::new(Algorithm::HS256);
+    let mut header = Header::new(Algorithm::ES256);
     header.typ = Some(kind.typ().into());
     header.kid = Some(kid.into());
     header
 }
 
-/// HMAC with SHA-256 over `ring`, which the functions link for TLS anyway; the providers that come with `jsonwebtoken`
-/// bring RSA and elliptic curves along.
-static HS256_OVER_RING: CryptoProvider = CryptoProvider {
+fn install_provider() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // It fails only if there is a provider already, and nobody else installs one.
+        let _ = ES256_OVER_RING.install_default();
+    });
+}
+
+/// ECDSA on P-256 with SHA-256 over `ring`, which the functions link for TLS anyway; the providers that come with `jsonwebtoken`
+/// bring RSA and other curves along.
+static ES256_OVER_RING: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| {
-        only_hs256(*algorithm)?;
-        Ok(Box::new(Mac(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()))))
+        only_es256(*algorithm)?;
+        Ok(Box::new(PrivateKey::read(key.as_bytes()).ok_or(ErrorKind::InvalidEcdsaKey)?))
     },
     verifier_factory: |algorithm, key| {
-        only_hs256(*algorithm)?;
-        Ok(Box::new(Mac(hmac::Key::new(hmac::HMAC_SHA256, key.try_get_as_bytes()?))))
+        only_es256(*algorithm)?;
+        Ok(Box::new(Point(key.try_get_as_bytes()?.to_vec())))
     },
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-fn only_hs256(algorithm: Algorithm) -> jsonwebtoken::errors::Result<()> {
+fn only_es256(algorithm: Algorithm) -> jsonwebtoken::errors::Result<()> {
     match algorithm {
-        Algorithm::HS256 => Ok(()),
+        Algorithm::ES256 => Ok(()),
         _ => Err(ErrorKind::InvalidAlgorithm.into()),
     }
 }
 
-struct Mac(hmac::Key);
+struct PrivateKey(EcdsaKeyPair);
 
-impl Signer<Vec<u8>> for Mac {
+impl PrivateKey {
+    /// From the private number and the public point, one behind the other.
+    fn read(both: &[u8]) -> Option<Self> {
+        let (private, public) = both.split_at_checked(32)?;
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            private,
+            public,
+            &SystemRandom::new(),
+        );
+        pair.ok().map(Self)
+    }
+}
+
+impl Signer<Vec<u8>> for PrivateKey {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
+        let signed = self.0.sign(&SystemRandom::new(), message).map_err(|_| signature::Error::new())?;
+        Ok(signed.as_ref().to_vec())
     }
 }
 
-impl JwtSigner for Mac {
+impl JwtSigner for PrivateKey {
     fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
+        Algorithm::ES256
     }
 }
 
-impl Verifier<Vec<u8>> for Mac {
-    /// Takes the same time whether the first or the last byte is wrong.
+struct Point(Vec<u8>);
+
+impl Verifier<Vec<u8>> for Point {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        hmac::verify(&self.0, message, signature).map_err(|_| signature::Error::new())
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.0);
+        key.verify(message, signature).map_err(|_| signature::Error::new())
     }
 }
 
-impl JwtVerifier for Mac {
+impl JwtVerifier for Point {
     fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
+        Algorithm::ES256
     }
 }
 
@@ -277,40 +379,81 @@ mod tests {
         }
     }
 
-    fn mint(ring: &Keyring, kind: TokenKind) -> String {
-        ring.mint(kind, &claims(), "one".into(), NOW, later(900)).unwrap()
+    fn key(kid: &str, secret: &str) -> SigningKey {
+        SigningKey::derive(kid, secret.repeat(32).as_bytes()).unwrap()
+    }
+
+    fn mint(key: &SigningKey, kind: TokenKind) -> String {
+        key.mint(kind, &claims(), "one".into(), NOW, later(900)).unwrap()
+    }
+
+    fn verify(key: &SigningKey, kind: TokenKind, token: &str, now: Timestamp) -> Result<TokenClaims, Refused> {
+        let token = Unverified::parse(kind, token).ok_or(Refused::NeverIssued)?;
+        key.public().verify(kind, &token, now)
     }
 
     #[test]
     fn a_token_is_good_for_its_kind_and_its_time() {
-        let ring = Keyring::new(Key::new("1", b"secret"), None);
-        let token = mint(&ring, TokenKind::Access);
-        assert_eq!(ring.verify(TokenKind::Access, &token, NOW), Ok(claims()));
-        assert_eq!(ring.verify(TokenKind::Access, &token, later(899)), Ok(claims()));
-        assert_eq!(ring.verify(TokenKind::Access, &token, later(900)), Err(Refused::Expired));
-        assert_eq!(ring.verify(TokenKind::Access, &token, later(-5)), Ok(claims()));
-        assert_eq!(ring.verify(TokenKind::Access, &token, later(-6)), Err(Refused::NeverIssued));
-        assert_eq!(ring.verify(TokenKind::Refresh, &token, NOW), Err(Refused::NeverIssued));
+        let key = key("1", "a");
+        let token = mint(&key, TokenKind::Access);
+        assert_eq!(verify(&key, TokenKind::Access, &token, NOW), Ok(claims()));
+        assert_eq!(verify(&key, TokenKind::Access, &token, later(899)), Ok(claims()));
+        assert_eq!(verify(&key, TokenKind::Access, &token, later(900)), Err(Refused::Expired));
+        assert_eq!(verify(&key, TokenKind::Access, &token, later(-5)), Ok(claims()));
+        assert_eq!(verify(&key, TokenKind::Access, &token, later(-6)), Err(Refused::NeverIssued));
+        assert_eq!(verify(&key, TokenKind::Refresh, &token, NOW), Err(Refused::NeverIssued));
+        // The right name on the wrong secret.
+        assert_eq!(verify(&self::key("1", "b"), TokenKind::Access, &token, NOW), Err(Refused::NeverIssued));
     }
 
     #[test]
-    fn the_previous_key_verifies_and_does_not_sign() {
-        let before = Keyring::new(Key::new("1", b"old"), None);
-        let after = Keyring::new(Key::new("2", b"new"), Some(Key::new("1", b"old")));
-        let (old, new) = (mint(&before, TokenKind::Access), mint(&after, TokenKind::Access));
-        assert_eq!(after.verify(TokenKind::Access, &old, NOW), Ok(claims()));
-        assert_eq!(after.verify(TokenKind::Access, &new, NOW), Ok(claims()));
-        assert_eq!(before.verify(TokenKind::Access, &new, NOW), Err(Refused::UnknownKey));
-        // The right name on the wrong secret.
-        let forger = Keyring::new(Key::new("2", b"guess"), None);
-        assert_eq!(after.verify(TokenKind::Access, &mint(&forger, TokenKind::Access), NOW), Err(Refused::NeverIssued));
+    fn a_secret_stands_for_one_key() {
+        assert_eq!(key("1", "a").public(), key("2", "a").public());
+        assert_ne!(key("1", "a").public(), key("1", "b").public());
+        assert!(SigningKey::derive("1", &[b'x'; 31]).is_err());
+        let (x, y) = key("1", "a").public().coordinates();
+        assert_eq!(PublicKey::from_coordinates(&x, &y).unwrap(), *key("1", "a").public());
+        assert_eq!((x.len(), y.len()), (43, 43));
+        assert!(PublicKey::from_coordinates(&x[1..], &y).is_err());
+        let secret = SigningKey::generate_secret().unwrap();
+        assert!(secret.len() == 64 && *secret != *SigningKey::generate_secret().unwrap());
+    }
+
+    /// Cases of Project Wycheproof, `ecdsa_secp256r1_sha256_p1363_test.json`: signatures that bad verifiers take.
+    #[test]
+    fn signatures_of_zeros_and_other_lengths_verify_nothing() {
+        let key = key("1", "a");
+        let token = mint(&key, TokenKind::Access);
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let good = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+        assert_eq!(good.len(), 64);
+        let order = [
+            0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7,
+            0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        ];
+        let one = [&[0; 31][..], &[1]].concat();
+        let zero = [0; 32];
+        let parts = [&zero[..], &one[..], &order[..], &[0xff; 32][..], &good[..32], &good[32..]];
+        for r in parts {
+            for s in parts {
+                let both = [r, s].concat();
+                if both == good {
+                    continue;
+                }
+                let forged = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(&both));
+                assert_eq!(verify(&key, TokenKind::Access, &forged, NOW), Err(Refused::NeverIssued), "{both:?}");
+            }
+        }
+        for other in [&good[..63], &[&good[..], &[0]].concat(), &[&[0], &good[..]].concat(), &[], &good[..32]] {
+            let forged = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(other));
+            assert_eq!(verify(&key, TokenKind::Access, &forged, NOW), Err(Refused::NeverIssued), "{}", other.len());
+        }
     }
 
     #[test]
     fn keys_do_not_show_their_secret() {
-        let ring = Keyring::new(Key::new("1", b"canary"), None);
-        let shown = format!("{ring:?}");
-        assert!(shown.contains("Key(1)") && !shown.contains("canary") && !shown.contains("99, 97, 110"), "{shown}");
+        let shown = format!("{:?}", key("1", "canary"));
+        assert_eq!(shown, "SigningKey(1)");
     }
 
     proptest! {
@@ -319,33 +462,32 @@ mod tests {
         /// Whatever is sent as a token: no panic, and nothing gets in. `PROPTEST_CASES` makes it look harder.
         #[test]
         fn no_text_is_a_token(text in ".{0,300}") {
-            let ring = Keyring::new(Key::new("1", b"secret"), None);
-            prop_assert!(ring.verify(TokenKind::Access, &text, NOW).is_err());
+            prop_assert!(verify(&key("1", "a"), TokenKind::Access, &text, NOW).is_err());
         }
 
         #[test]
         fn no_three_parts_are_a_token(header in any_json(), claims in any_json(), signature in any::<Vec<u8>>()) {
-            let ring = Keyring::new(Key::new("1", b"secret"), None);
+            let key = key("1", "a");
             let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
             let token = format!("{}.{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()), encode(&signature));
-            prop_assert!(ring.verify(TokenKind::Access, &token, NOW).is_err());
+            prop_assert!(verify(&key, TokenKind::Access, &token, NOW).is_err());
 
             // With our own header and signature, so that the claims are read at all.
-            let message = format!("{}.{}", encode(br#"{"typ":"at+jwt","alg":"HS256","kid":"1"}"#), encode(claims.as_bytes()));
-            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), message.as_bytes());
-            let token = format!("{message}.{}", encode(tag.as_ref()));
-            prop_assert!(ring.verify(TokenKind::Access, &token, NOW).is_err());
+            let message = format!("{}.{}", encode(br#"{"typ":"at+jwt","alg":"ES256","kid":"1"}"#), encode(claims.as_bytes()));
+            let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key.encoding, Algorithm::ES256).unwrap();
+            let token = format!("{message}.{signature}");
+            prop_assert!(verify(&key, TokenKind::Access, &token, NOW).is_err());
         }
 
         #[test]
         fn no_altered_token_is_one(at in 0_usize..400, byte in any::<u8>()) {
-            let ring = Keyring::new(Key::new("1", b"secret"), None);
-            let token = mint(&ring, TokenKind::Access);
+            let key = key("1", "a");
+            let token = mint(&key, TokenKind::Access);
             let mut altered = token.clone().into_bytes();
             let at = at % altered.len();
             altered[at] = byte;
             let altered = String::from_utf8_lossy(&altered);
-            prop_assert!(altered == token || ring.verify(TokenKind::Access, &altered, NOW).is_err(), "{at}: {altered}");
+            prop_assert!(altered == token || verify(&key, TokenKind::Access, &altered, NOW).is_err(), "{at}: {altered}");
         }
     }
 
@@ -362,7 +504,7 @@ mod tests {
             "[]",
             "{}",
             "\"\"",
-            "\"HS256\"",
+            "\"ES256\"",
             "\"none\"",
             "\"stockroom\"",
             "true",

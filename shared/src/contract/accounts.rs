@@ -3,14 +3,32 @@
 use serde_json::{Value, json};
 
 use super::{
-    Resource, Route,
-    conventions::times,
-    schema::{field, input, merged, object, text, with},
+    Id, Resource, Route,
+    conventions::{page, times},
+    schema::{field, input, merged, object, query, reference, text, with},
 };
 use crate::domain::{Email, Role};
 
 pub(super) const ACCOUNTS: Resource =
-    Resource { tag: "auth", description: "Accounts and sessions", routes: ROUTES, ids: &[], parameters: || json!({}), schemas };
+    Resource { tag: "auth", description: "Accounts and sessions", routes: ROUTES, ids: IDS, parameters, schemas };
+
+const IDS: &[Id] = &[
+    Id {
+        name: "user_id",
+        description: "The account",
+        example: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f",
+        made_by: "register",
+        field: "user_id",
+    },
+    Id {
+        name: "session_id",
+        description: "The session",
+        example: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e1f",
+        // The first is the one that asks.
+        made_by: "listSessions",
+        field: "sessions[1].session_id",
+    },
+];
 
 const ROUTES: &[Route] = &[
     Route {
@@ -48,6 +66,113 @@ const ROUTES: &[Route] = &[
         what: "the caller's own account",
         caller: Some(Role::Customer),
         success: (200, Some("User")),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /auth/password",
+        function: "auth-password",
+        operation_id: "changePassword",
+        summary: "Change one's password",
+        description: "Needs the one so far; failures count as failed logins do. Every other session of the account ends.",
+        who: "any account",
+        what: "another password, for who knows the one so far; every other session ends",
+        caller: Some(Role::Customer),
+        body: Some("PasswordChange"),
+        success: (204, None),
+        problems: &["invalid-credentials", "weak-password", "too-many-attempts", "invalid-request"],
+        request: Some(r#"{"password": "keep-this-one-local", "new_password": "keep-this-one-local"}"#),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /auth/sessions",
+        function: "auth-session-list",
+        operation_id: "listSessions",
+        summary: "List one's own sessions",
+        description: "The last used first; there are at most 20.",
+        who: "any account",
+        what: "where the caller is logged in",
+        caller: Some(Role::Customer),
+        success: (200, Some("SessionList")),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "DELETE /auth/sessions/{session_id}",
+        function: "auth-session-end",
+        operation_id: "endSession",
+        summary: "End one of one's own sessions",
+        description: "Its access and refresh tokens are dead at once.",
+        who: "any account",
+        what: "ends one of the caller's sessions",
+        caller: Some(Role::Customer),
+        success: (204, None),
+        problems: &["not-found"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /users",
+        function: "user-list",
+        operation_id: "listUsers",
+        summary: "List accounts",
+        description: "By e-mail address.",
+        who: "admin",
+        what: "the accounts by e-mail address; `?prefix=`",
+        caller: Some(Role::Admin),
+        parameters: &["addressPrefix", "limit", "cursor"],
+        success: (200, Some("UserList")),
+        problems: &["forbidden", "invalid-request", "invalid-cursor"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /users/{user_id}",
+        function: "user-get",
+        operation_id: "getUser",
+        summary: "Get an account",
+        who: "admin",
+        what: "one account",
+        caller: Some(Role::Admin),
+        success: (200, Some("User")),
+        problems: &["forbidden", "not-found"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /users/{user_id}",
+        function: "user-update",
+        operation_id: "updateUser",
+        summary: "Set the role of an account, or whether it is active",
+        description: "Its sessions end. The last active admin stays one.",
+        who: "admin",
+        what: "role and activity of an account; its sessions end, and the last active admin stays one",
+        caller: Some(Role::Admin),
+        body: Some("UserUpdate"),
+        success: (200, Some("User")),
+        problems: &["forbidden", "not-found", "last-admin", "invalid-request"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "GET /.well-known/jwks.json",
+        function: "auth-keys",
+        operation_id: "keys",
+        summary: "Get the keys that access tokens are checked with",
+        description: "A JWK Set (RFC 7517), with which any service can check an access token by itself: ES256, `iss` is `stockroom`, `aud` is `stockroom-api`, `typ` is `at+jwt`. Whether its session has ended, only this API knows. A new key is here for ten minutes before it signs.",
+        what: "the public keys of access tokens, for other services",
+        success: (200, Some("KeySet")),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "DELETE /auth/me",
+        function: "auth-me-delete",
+        operation_id: "eraseMe",
+        summary: "Erase one's own account",
+        description: "Needs the password; failures count as failed logins do. PENDING orders are cancelled, all sessions end, the names are free again, and the orders stay without metadata under an id that names nobody. Not while orders are CONFIRMED or SHIPPED.",
+        who: "any account",
+        what: "erases the account, for who knows its password",
+        caller: Some(Role::Customer),
+        body: Some("Confirmation"),
+        success: (204, None),
+        problems: &["invalid-credentials", "open-orders", "last-admin", "too-many-attempts", "invalid-request"],
+        // So that it does no harm to whoever sends all of them.
+        request: Some(r#"{"password": "not the password of this admin"}"#),
+        ends: true,
         ..Route::PLAIN
     },
     Route {
@@ -98,19 +223,80 @@ fn login(which: &str) -> Value {
     object(properties, &[other])
 }
 
+fn parameters() -> Value {
+    json!({
+        "addressPrefix": query("prefix", json!({"type": "string", "maxLength": 200}), "Only those whose e-mail address begins with this, whatever the case"),
+    })
+}
+
 fn schemas() -> Value {
+    let password = |description: &str| json!({"type": "string", "minLength": 1, "maxLength": 128, "format": "password", "description": description, "examples": [EXAMPLE_PASSWORD]});
     json!({
         "User": object(
             merged(
                 json!({
                     "user_id": field("Id", "The account"),
                     "email": with(text("Unique whatever the case"), "examples", json!([EXAMPLE_EMAIL])),
+                    "email_verified": {"type": "boolean", "description": "Whether a mail to this address has been answered"},
+                    "pending_email": text("The address that takes its place when a mail to it is answered"),
                     "username": with(text("Unique whatever the case"), "examples", json!([EXAMPLE_USERNAME])),
                     "role": {"type": "string", "enum": [Role::Customer, Role::Admin]},
                     "is_active": {"type": "boolean", "description": "Whether it may log in"},
                 }),
                 times(),
             ),
+            &["pending_email"],
+        ),
+        "UserList": page("users", "User"),
+        "UserUpdate": with(
+            input(
+                json!({
+                    "role": {"type": "string", "enum": [Role::Customer, Role::Admin]},
+                    "is_active": {"type": "boolean", "description": "Whether it may log in", "examples": [true]},
+                }),
+                &["role", "is_active"],
+            ),
+            "anyOf",
+            json!([{"properties": {"role": {"type": "string"}}, "required": ["role"]}, {"properties": {"is_active": {"type": "boolean"}}, "required": ["is_active"]}]),
+        ),
+        "PasswordChange": object(
+            json!({
+                "password": password("The one so far"),
+                "new_password": {"type": "string", "minLength": 8, "maxLength": 128, "format": "password", "description": "8 to 128 characters of any kind", "examples": ["Quittengelee mit Nelken"]},
+            }),
+            &[],
+        ),
+        "Confirmation": object(json!({"password": password("Of the account")}), &[]),
+        "Session": object(
+            json!({
+                "session_id": field("Id", "The session"),
+                "created_at": field("Time", "When it began, with a login"),
+                "last_used_at": field("Time", "When it was last refreshed"),
+                "expires_at": field("Time", "When it ends at the latest"),
+                "user_agent": {"type": ["string", "null"], "maxLength": 100, "description": "What logged in, as it called itself", "examples": ["curl/8.5.0"]},
+                "current": {"type": "boolean", "description": "Whether it is the one that asks"},
+            }),
+            &[],
+        ),
+        "SessionList": object(json!({"sessions": {"type": "array", "maxItems": 20, "items": reference("schemas", "Session")}}), &[]),
+        "KeySet": object(
+            json!({
+                "keys": {
+                    "type": "array",
+                    "items": object(
+                        json!({
+                            "kty": {"const": "EC"},
+                            "use": {"const": "sig"},
+                            "alg": {"const": "ES256"},
+                            "crv": {"const": "P-256"},
+                            "kid": text("As in the header of tokens"),
+                            "x": text("A coordinate, in Base64 for URLs"),
+                            "y": text("A coordinate, in Base64 for URLs"),
+                        }),
+                        &[],
+                    ),
+                },
+            }),
             &[],
         ),
         "Registration": object(
@@ -126,7 +312,7 @@ fn schemas() -> Value {
             "description": "An e-mail address or a username, and the password",
             "examples": [{"email": EXAMPLE_EMAIL, "password": EXAMPLE_PASSWORD}],
         },
-        "RefreshRequest": object(json!({"refresh_token": with(text("Of `login` or the last `refresh`"), "examples", json!(["eyJhbGciOiJIUzI1NiJ9.e30.x"]))}), &[]),
+        "RefreshRequest": object(json!({"refresh_token": with(text("Of `login` or the last `refresh`"), "examples", json!(["eyJhbGciOiJFUzI1NiJ9.e30.x"]))}), &[]),
         "LogoutRequest": input(json!({"all": {"type": "boolean", "default": false, "description": "Whether to end every session of the account"}}), &["all"]),
         "Tokens": object(
             json!({

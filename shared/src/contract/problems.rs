@@ -36,6 +36,8 @@ const WHEN: &[(&str, &str)] = &[
     ("order-not-editable", "The order is past the point where its items may change"),
     ("order-not-deletable", "The order is past the point where it may be deleted, or not yet at it"),
     ("too-many-open-orders", "The customer has as many PENDING orders as the shop allows"),
+    ("open-orders", "Orders of the account are CONFIRMED or SHIPPED"),
+    ("last-admin", "Without this account, nobody active would be an admin"),
     ("too-many-items", "The order has as many items as an order may have"),
     ("precondition-failed", "What the caller saw is not what is there now"),
     ("body-too-large", "The body is over 64 KiB"),

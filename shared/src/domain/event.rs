@@ -41,10 +41,11 @@ pub enum EventType {
     OrderDeleted,
     AccountRegistered,
     AccountChanged,
+    AccountErased,
 }
 
 impl EventType {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ProductCreated,
         Self::ProductChanged,
         Self::ProductDeleted,
@@ -63,6 +64,7 @@ impl EventType {
         Self::OrderDeleted,
         Self::AccountRegistered,
         Self::AccountChanged,
+        Self::AccountErased,
     ];
 
     /// As EventBridge's `detail-type` has it.
@@ -86,6 +88,7 @@ impl EventType {
             Self::OrderDeleted => "order.deleted",
             Self::AccountRegistered => "account.registered",
             Self::AccountChanged => "account.changed",
+            Self::AccountErased => "account.erased",
         }
     }
 }
@@ -231,15 +234,25 @@ impl Event {
         Self::new(kind, format!("/orders/{}", details.order.order_id), version, time, Data::Order(Box::new(details)))
     }
 
-    /// What a change of an account is. `None` if only its owner's secrets have changed.
-    pub fn of_account(old: Option<&User>, new: Option<&User>) -> Option<Self> {
-        let (kind, new) = match (old, new) {
-            (None, Some(new)) => (EventType::AccountRegistered, new),
-            (Some(old), Some(new)) if old.version != new.version => (EventType::AccountChanged, new),
-            _ => return None,
+    /// What a change of an account is. `at`: when one was erased. `None` if nothing that the API shows has changed.
+    pub fn of_account(old: Option<&User>, new: Option<&User>, at: Timestamp) -> Option<Self> {
+        let (kind, version, time, user) = match (old, new) {
+            (None, Some(new)) => (EventType::AccountRegistered, new.version, new.updated_at, new),
+            (Some(old), Some(new)) if old.version == new.version => return None,
+            (Some(_), Some(new)) => (EventType::AccountChanged, new.version, new.updated_at, new),
+            (Some(old), None) => (EventType::AccountErased, old.version + 1, at, old),
+            (None, None) => return None,
         };
-        let data = Data::Account(new.into());
-        Some(Self::new(kind, format!("/users/{}", new.user_id), new.version, new.updated_at, data))
+        Some(Self::account(kind, user, version, time))
+    }
+
+    /// An account as it is now, for those who have missed what became of it.
+    pub fn state_of_account(user: &User) -> Self {
+        Self::account(EventType::AccountChanged, user, user.version, user.updated_at)
+    }
+
+    fn account(kind: EventType, user: &User, version: u64, time: Timestamp) -> Self {
+        Self::new(kind, format!("/users/{}", user.user_id), version, time, Data::Account(user.into()))
     }
 }
 
@@ -267,6 +280,7 @@ pub enum Replayed {
     Products,
     Orders,
     Movements,
+    Accounts,
 }
 
 impl FromJson for Replayed {
@@ -275,7 +289,8 @@ impl FromJson for Replayed {
             Json::String(text) if text == "products" => Ok(Self::Products),
             Json::String(text) if text == "orders" => Ok(Self::Orders),
             Json::String(text) if text == "movements" => Ok(Self::Movements),
-            _ => Err("must be one of products, orders and movements".into()),
+            Json::String(text) if text == "accounts" => Ok(Self::Accounts),
+            _ => Err("must be one of products, orders, movements and accounts".into()),
         }
     }
 }
@@ -401,12 +416,12 @@ mod tests {
         };
         let told_of = |old: Option<u64>, new: Option<u64>| {
             let (old, new) = (old.map(user), new.map(user));
-            Event::of_account(old.as_ref(), new.as_ref())
+            Event::of_account(old.as_ref(), new.as_ref(), AT)
         };
         assert_eq!(told(told_of(None, Some(1)).as_ref()), Some(("account.registered", 1, 0)));
         assert_eq!(told(told_of(Some(1), Some(2)).as_ref()), Some(("account.changed", 2, 0)));
         assert_eq!(told_of(Some(2), Some(2)), None, "another hash of its password");
-        assert_eq!(told_of(Some(2), None), None);
+        assert_eq!(told(told_of(Some(2), None).as_ref()), Some(("account.erased", 3, 9)));
         let text = serde_json::to_string(&told_of(None, Some(1))).unwrap();
         assert!(!text.contains("ada"), "{text}");
     }

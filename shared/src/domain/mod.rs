@@ -37,8 +37,8 @@ pub use product::{
     StockShards,
 };
 pub use refusal::{Refusal, Resource};
-pub use session::{Freshness, Rotation, SESSION, Session, Tokens};
+pub use session::{Freshness, Rotation, SESSION, Session, SessionFacts, Tokens, UserAgent};
 pub use status::Status;
 pub use text::Text;
 pub use timestamp::{LEEWAY_SECONDS, Timestamp};
-pub use user::{AccountName, AccountUpdate, Actor, Caller, Email, Login, Role, User, Username};
+pub use user::{AccountName, AccountUpdate, Actor, Caller, Email, Login, Role, User, UserUpdate, Username};

@@ -59,6 +59,14 @@ pub enum Refusal {
     #[error("an order that is {status} cannot be deleted")]
     OrderNotDeletable { status: Status },
 
+    /// An account has orders that are on their way.
+    #[error("an order of this account is CONFIRMED or SHIPPED")]
+    OpenOrders,
+
+    /// Without this admin, nobody would be one.
+    #[error("this is the last active admin")]
+    LastAdmin,
+
     /// The order has as many lines as an order may have.
     #[error("an order has at most {max} items")]
     TooManyItems { max: usize },
@@ -86,6 +94,7 @@ pub enum Resource {
     Page,
     Path,
     Product,
+    Session,
 }
 
 impl fmt::Display for Resource {
@@ -97,6 +106,7 @@ impl fmt::Display for Resource {
             Self::Page => "page",
             Self::Path => "path",
             Self::Product => "product",
+            Self::Session => "session",
         })
     }
 }

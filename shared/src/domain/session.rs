@@ -44,6 +44,8 @@ pub struct Session {
     pub user_id: UserId,
     /// Where it was last seen: at its login, or at its latest refresh.
     pub address: SourceAddress,
+    /// What logged in; `None` if it did not say.
+    pub user_agent: Option<UserAgent>,
     /// How often it has been refreshed.
     pub counter: u64,
     pub created_at: Timestamp,
@@ -69,10 +71,16 @@ impl Session {
     /// Sessions that an account may have at once.
     pub const MAX_PER_ACCOUNT: usize = 20;
 
-    pub fn new(session_id: SessionId, user_id: UserId, address: SourceAddress, now: Timestamp) -> Self {
+    pub fn new(
+        session_id: SessionId,
+        user_id: UserId,
+        address: SourceAddress,
+        user_agent: Option<UserAgent>,
+        now: Timestamp,
+    ) -> Self {
         // Whole seconds, as tokens and the table's TTL have them.
         let expires_at = Timestamp::from_millis((now.seconds() + SESSION) * 1000);
-        Self { session_id, user_id, address, counter: 0, created_at: now, replacements: Vec::new(), expires_at }
+        Self { session_id, user_id, address, user_agent, counter: 0, created_at: now, replacements: Vec::new(), expires_at }
     }
 
     /// When its current refresh token was made: at its login, or at its latest refresh.
@@ -122,6 +130,56 @@ impl Session {
     }
 }
 
+/// What a program says that it is (RFC 9110, 10.1.5), as far as people can use it: printable ASCII, and no more than fits in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserAgent(String);
+
+impl UserAgent {
+    pub const MAX_CHARS: usize = 100;
+
+    /// `None` if nothing readable was said.
+    pub fn parse(text: &str) -> Option<Self> {
+        let readable = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(Self::MAX_CHARS);
+        let text = readable.collect::<String>().trim().to_owned();
+        (!text.is_empty()).then_some(Self(text))
+    }
+
+    /// From the table, where it was written by [`UserAgent::as_str`].
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A session as its owner sees it.
+#[derive(Debug, Serialize)]
+pub struct SessionFacts {
+    pub session_id: SessionId,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub user_agent: Option<UserAgent>,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+impl Session {
+    /// As its owner sees it who asks with the session `current`.
+    pub fn facts(&self, current: SessionId) -> SessionFacts {
+        SessionFacts {
+            session_id: self.session_id,
+            created_at: self.created_at,
+            last_used_at: self.rotated_at(),
+            expires_at: self.expires_at,
+            user_agent: self.user_agent.clone(),
+            current: self.session_id == current,
+        }
+    }
+}
+
 /// What a login or a refresh is answered (RFC 6749, 5.1).
 #[derive(Serialize)]
 pub struct Tokens {
@@ -146,7 +204,7 @@ mod tests {
 
     fn session() -> Session {
         let id = "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f";
-        Session::new(id.parse().unwrap(), id.parse().unwrap(), address(), at(0))
+        Session::new(id.parse().unwrap(), id.parse().unwrap(), address(), UserAgent::parse("curl/8.5.0"), at(0))
     }
 
     #[test]
@@ -197,6 +255,15 @@ mod tests {
         assert_eq!(next.freshness(1, at(30_001)), Freshness::JustReplaced);
         let next = next.rotated(&address(), at(1_000_000)).unwrap();
         assert_eq!(next.replacements, [at(1_000_000)]);
+    }
+
+    #[test]
+    fn a_user_agent_is_short_and_readable() {
+        let parsed = |text: &str| UserAgent::parse(text).map(|agent| agent.0);
+        assert_eq!(parsed(" curl/8.5.0 ").as_deref(), Some("curl/8.5.0"));
+        assert_eq!(parsed("a\u{202e}b\tc\u{e9}").as_deref(), Some("abc"));
+        assert_eq!((parsed(""), parsed(" \u{1f600} ")), (None, None));
+        assert_eq!(parsed(&"x".repeat(5_000)).map(|text| text.len()), Some(100));
     }
 
     #[test]

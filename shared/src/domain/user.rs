@@ -19,6 +19,11 @@ use crate::json::{Fields, FromFields, FromJson, Json};
 pub struct User {
     pub user_id: UserId,
     pub email: Email,
+    /// Whether a mail to this address has been answered.
+    pub email_verified: bool,
+    /// The address that takes its place once a mail to it has been answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_email: Option<Email>,
     pub username: Username,
     pub role: Role,
     /// Whether the account may log in.
@@ -33,7 +38,18 @@ pub struct User {
 impl User {
     /// A new account is always a customer: only an operator makes admins.
     pub fn register(user_id: UserId, email: Email, username: Username, now: Timestamp) -> Self {
-        Self { user_id, email, username, role: Role::Customer, is_active: true, created_at: now, updated_at: now, version: 1 }
+        Self {
+            user_id,
+            email,
+            email_verified: false,
+            pending_email: None,
+            username,
+            role: Role::Customer,
+            is_active: true,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
     }
 }
 
@@ -211,6 +227,26 @@ impl FromFields for AccountUpdate {
             }
         };
         let update = Self { account, role: role?, is_active: is_active? };
+        if update.role.is_none() && update.is_active.is_none() {
+            fields.fault("must set role or is_active");
+        }
+        Some(update)
+    }
+}
+
+/// What an admin decides about an account.
+#[derive(Debug)]
+pub struct UserUpdate {
+    /// `None` leaves it as it is, as it does for `is_active`. One of the two is set.
+    pub role: Option<Role>,
+    pub is_active: Option<bool>,
+}
+
+impl FromFields for UserUpdate {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let role = fields.optional("role");
+        let is_active = fields.optional("is_active");
+        let update = Self { role: role?, is_active: is_active? };
         if update.role.is_none() && update.is_active.is_none() {
             fields.fault("must set role or is_active");
         }

@@ -99,6 +99,14 @@ pub fn plain(value: &impl Serialize) -> Result<Response> {
     Ok(json(StatusCode::OK, value))
 }
 
+/// 200 with something public that may be kept for some seconds.
+pub fn kept_for(seconds: u32, value: &impl Serialize) -> Result<Response> {
+    let mut response = json(StatusCode::OK, value);
+    let control = HeaderValue::from_str(&format!("public, max-age={seconds}"));
+    response.headers_mut().extend(control.map(|control| (header::CACHE_CONTROL, control)));
+    Ok(response)
+}
+
 /// 201 with something that has no `ETag` and no path of its own.
 pub fn plainly_created(value: &impl Serialize) -> Result<Response> {
     Ok(json(StatusCode::CREATED, value))
@@ -161,6 +169,11 @@ pub fn options(methods: &'static str) -> Result<Response> {
 /// 204.
 pub fn no_content() -> Result<Response> {
     Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// 200 with a list that has no pages: `{"<name>": […]}`.
+pub fn whole_list<T: Serialize>(name: &'static str, entries: &[T]) -> Result<Response> {
+    Ok(json(StatusCode::OK, &std::collections::BTreeMap::from([(name, entries)])))
 }
 
 /// 200 with one page of a list: `{"<name>": […], "next_cursor": …}`, and a `Link` to the next page.

@@ -45,6 +45,8 @@ pub struct Http {
     pub method: String,
     #[serde(default, deserialize_with = "or_default")]
     pub source_ip: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub user_agent: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -74,6 +74,8 @@ problem_types! {
     ORDER_NOT_DELETABLE = 409, "order-not-deletable", "The order cannot be deleted";
     TOO_MANY_OPEN_ORDERS = 409, "too-many-open-orders", "Too many open orders";
     TOO_MANY_ITEMS = 409, "too-many-items", "Too many items";
+    OPEN_ORDERS = 409, "open-orders", "There are open orders";
+    LAST_ADMIN = 409, "last-admin", "The last admin stays";
     PRECONDITION_FAILED = 412, "precondition-failed", "It has changed";
     BODY_TOO_LARGE = 413, "body-too-large", "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = 415, "unsupported-media-type", "The body is not sent as plain JSON";
@@ -132,6 +134,8 @@ fn refused(refusal: &Refusal) -> ProblemType {
         Refusal::OrderNotEditable { .. } => ORDER_NOT_EDITABLE,
         Refusal::OrderNotDeletable { .. } => ORDER_NOT_DELETABLE,
         Refusal::TooManyItems { .. } => TOO_MANY_ITEMS,
+        Refusal::OpenOrders => OPEN_ORDERS,
+        Refusal::LastAdmin => LAST_ADMIN,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    domain::{Caller, Refusal, Resource, SourceAddress, Timestamp},
+    domain::{Caller, Refusal, Resource, SourceAddress, Timestamp, UserAgent},
     fault::Fault,
     json::{Fields, FromFields},
     store::Idempotency,
@@ -44,6 +44,11 @@ impl Request {
     /// Where the request comes from, as the gateway saw it. Headers that say otherwise are anybody's to write.
     pub fn source_address(&self) -> SourceAddress {
         SourceAddress::parse(&self.event.request_context.http.source_ip)
+    }
+
+    /// What program is asking, if it says so.
+    pub fn user_agent(&self) -> Option<UserAgent> {
+        UserAgent::parse(&self.event.request_context.http.user_agent)
     }
 
     /// The path as the gateway tells it.

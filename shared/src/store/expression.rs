@@ -54,6 +54,7 @@ pub struct Expression {
     set: Vec<String>,
     remove: Vec<String>,
     add: Vec<String>,
+    delete: Vec<String>,
     conditions: Vec<String>,
 }
 
@@ -206,13 +207,34 @@ impl Expression {
         self
     }
 
+    /// Adds a text to a set; one that is not there counts as empty.
+    pub fn add_to_set(mut self, attribute: &str, text: &str) -> Self {
+        let (name, text) = (self.name(attribute), self.value(AttributeValue::Ss(vec![text.to_owned()])));
+        self.add.push(format!("{name} {text}"));
+        self
+    }
+
+    /// Takes a text out of a set.
+    pub fn remove_from_set(mut self, attribute: &str, text: &str) -> Self {
+        let (name, text) = (self.name(attribute), self.value(AttributeValue::Ss(vec![text.to_owned()])));
+        self.delete.push(format!("{name} {text}"));
+        self
+    }
+
+    /// Condition: the set or map is there and has more entries than this.
+    pub fn has_more_entries_than(mut self, attribute: &str, min: usize) -> Self {
+        let (name, min) = (self.name(attribute), self.value(AttributeValue::N(min.to_string())));
+        self.conditions.push(format!("size({name}) > {min}"));
+        self
+    }
+
     /// Whether it changes anything; a condition alone does not.
     pub fn changes(&self) -> bool {
-        !(self.set.is_empty() && self.remove.is_empty() && self.add.is_empty())
+        !(self.set.is_empty() && self.remove.is_empty() && self.add.is_empty() && self.delete.is_empty())
     }
 
     pub fn update(&self) -> String {
-        [("SET", &self.set), ("REMOVE", &self.remove), ("ADD", &self.add)]
+        [("SET", &self.set), ("REMOVE", &self.remove), ("ADD", &self.add), ("DELETE", &self.delete)]
             .into_iter()
             .filter(|(_, clauses)| !clauses.is_empty())
             .map(|(verb, clauses)| format!("{verb} {}", clauses.join(", ")))

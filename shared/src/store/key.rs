@@ -12,7 +12,9 @@
 //! | orders that have been PENDING for long | `Query` of `gsi2` for `ORDERS#PENDING#<shard>`, oldest first |
 //! | is this name taken | the condition on the name's `OWNER` item |
 //! | whose login is this | `GetItem` of the name's `OWNER` item |
-//! | may it be tried, and with which password | `BatchGetItem` of the user, its sessions and the attempts |
+//! | may it be tried, with which password, and which key signs | `BatchGetItem` of the user, its password, its sessions, the attempts and the signing keys |
+//! | accounts by e-mail address, addresses with a prefix | `Query` of `gsi2` for `USERS`, `begins_with` |
+//! | may this admin stop being one | the condition on the set of admins |
 //! | is this session alive; all sessions of a user | `GetItem` of the user's sessions |
 //! | was this request carried out before | the condition on its idempotency record |
 
@@ -29,7 +31,7 @@ pub type Item = HashMap<String, AttributeValue>;
 /// Index of products by name, and of each customer's orders.
 pub const GSI1: &str = "gsi1";
 
-/// Index of orders by status.
+/// Index of orders by status, and of accounts by e-mail address.
 pub const GSI2: &str = "gsi2";
 
 /// Whose failed logins are counted.
@@ -56,6 +58,12 @@ pub enum Key<'a> {
     Level(ProductId),
     Order(OrderId),
     User(UserId),
+    /// The hash of a user's password.
+    Password(UserId),
+    /// Who the active admins are.
+    Admins,
+    /// The public keys of tokens.
+    SigningKeys,
     /// Whoever owns the e-mail address.
     Email(&'a Folded),
     /// Whoever owns the username.
@@ -88,6 +96,8 @@ impl<'a> Key<'a> {
     pub const CATALOGUE: &'static str = schema::CATALOGUE.prefix();
     /// `gsi1pk` of the stock of all products.
     pub const STOCKS: &'static str = schema::STOCKS.prefix();
+    /// `gsi2pk` of all accounts.
+    pub const USERS: &'static str = schema::USERS.prefix();
 
     /// `pk` of a product's movements.
     pub fn movements_of(product_id: ProductId) -> String {
@@ -122,6 +132,9 @@ impl<'a> Key<'a> {
             Self::Level(_) => &schema::LEVEL,
             Self::Order(_) => &schema::ORDER,
             Self::User(_) => &schema::USER,
+            Self::Password(_) => &schema::PASSWORD,
+            Self::Admins => &schema::ADMINS,
+            Self::SigningKeys => &schema::SIGNING_KEYS,
             Self::Email(_) => &schema::EMAIL,
             Self::Username(_) => &schema::USERNAME,
             Self::Sessions(_) => &schema::SESSIONS,
@@ -139,7 +152,7 @@ impl<'a> Key<'a> {
         match self {
             Self::Product(id) | Self::Stock(id, _) | Self::Movement(id, _) | Self::Level(id) => pattern.with(&[id]),
             Self::Order(id) => pattern.with(&[id]),
-            Self::User(id) | Self::Sessions(id) => pattern.with(&[id]),
+            Self::User(id) | Self::Password(id) | Self::Sessions(id) => pattern.with(&[id]),
             Self::ProductName(folded) | Self::ProductSku(folded) | Self::Email(folded) | Self::Username(folded) => {
                 pattern.with(&[folded])
             }
@@ -148,7 +161,7 @@ impl<'a> Key<'a> {
                 Attempted::Nobody(login) => pattern.with(&[&Self::owner(login).pk()]),
             },
             Self::LoginsFrom(address) | Self::RegistrationsFrom(address) => pattern.with(&[address]),
-            Self::OrderShards => pattern.with(&[]),
+            Self::OrderShards | Self::Admins | Self::SigningKeys => pattern.with(&[]),
             Self::Idempotency { user_id, role, key } => pattern.with(&[user_id, &role.as_str(), key]),
         }
     }

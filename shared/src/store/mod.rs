@@ -2,6 +2,7 @@
 
 pub mod attempts;
 mod counter;
+pub mod erasure;
 mod expression;
 mod idempotency;
 mod key;
@@ -9,12 +10,14 @@ pub mod levels;
 pub mod movements;
 mod order_shards;
 pub mod orders;
+mod passwords;
 pub mod products;
 mod query;
 pub mod replay;
 mod retry;
 pub mod schema;
 pub mod sessions;
+pub mod signing_keys;
 mod stock;
 pub mod stream;
 mod table;
@@ -23,5 +26,6 @@ pub mod users;
 
 pub use counter::Counter;
 pub use idempotency::{Idempotency, Idempotent};
+pub use signing_keys::KnownKeys;
 pub use table::Table;
 pub use transaction::SavedResponse;

@@ -1,6 +1,6 @@
 //! Everything of one kind as it is now, page by page, as the events that tell of it.
 
-use super::{movements as movements_of, orders as all_orders, products as catalogue, table::Table};
+use super::{movements as movements_of, orders as all_orders, products as catalogue, table::Table, users};
 use crate::{
     Error, Result,
     domain::{Event, NamePrefix, Refusal},
@@ -25,6 +25,12 @@ pub async fn orders(table: &Table, cursor: Option<&str>) -> Result<Page> {
     let mut details = all_orders::find_all(table, orders.iter().map(|order| order.order_id)).await?;
     details.sort_by_key(|details| std::cmp::Reverse(details.order.order_id));
     Ok((details.into_iter().map(Event::state_of_order).collect(), next))
+}
+
+/// The next accounts, by e-mail address.
+pub async fn accounts(table: &Table, cursor: Option<&str>) -> Result<Page> {
+    let (users, next) = users::list(table, &NamePrefix::parse("")?, PAGE, cursor).await?;
+    Ok((users.iter().map(Event::state_of_account).collect(), next))
 }
 
 /// The next movements: of all products that there are, by name, and newest first of each.

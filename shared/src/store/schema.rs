@@ -36,8 +36,6 @@ pub struct Naming {
     pub attribute: &'static str,
     /// The attribute of the name's item that says who owns it.
     pub owner: &'static str,
-    /// Whether there is a transaction that gives an entity another one.
-    pub changes: bool,
 }
 
 /// How a key is spelled, such as `ORDERS#<status>#<shard>`: the names in angle brackets stand for parts that differ.
@@ -93,11 +91,11 @@ const fn owner(naming: Naming, kind: ItemKind) -> ItemKind {
 }
 
 const fn of_product(name: &'static str, attribute: &'static str) -> Naming {
-    Naming { name, entity: &PRODUCT, attribute, owner: "product_id", changes: true }
+    Naming { name, entity: &PRODUCT, attribute, owner: "product_id" }
 }
 
 const fn of_user(name: &'static str, attribute: &'static str) -> Naming {
-    Naming { name, entity: &USER, attribute, owner: "user_id", changes: false }
+    Naming { name, entity: &USER, attribute, owner: "user_id" }
 }
 
 /// The collection of all products in `gsi1`, sorted by folded name.
@@ -108,6 +106,9 @@ pub const STOCKS: Pattern = Pattern("STOCK");
 pub const ORDERS_OF_CUSTOMER: Pattern = Pattern("CUSTOMER#<user id>");
 /// The orders with a status in `gsi2`, or one shard of them.
 pub const ORDERS_BY_STATUS: Pattern = Pattern("ORDERS#<status>#<shard>");
+
+/// All accounts in `gsi2`, by e-mail address.
+pub const USERS: Pattern = Pattern("USERS");
 
 /// What is said of it, and its price.
 pub const PRODUCT: ItemKind = ItemKind {
@@ -133,7 +134,15 @@ pub const ORDER: ItemKind = ItemKind {
     gsi2: Some((ORDERS_BY_STATUS, Pattern("<order id>"))),
     ..item("order", "Orders", "ORDER#<order id>", "ORDER")
 };
-pub const USER: ItemKind = item("user", "Users", "USER#<user id>", "USER");
+/// Who somebody is, and never how that is proven.
+pub const USER: ItemKind =
+    ItemKind { gsi2: Some((USERS, Pattern("<folded address>"))), ..item("user", "Users", "USER#<user id>", "USER") };
+/// Its hash, apart from the user, so that hardly any function can read one.
+pub const PASSWORD: ItemKind = item("password of a user", "Passwords", "PASSWORD#<user id>", "PASSWORD");
+/// Who the active admins are, so that the last of them stays one.
+pub const ADMINS: ItemKind = item("set of active admins", "Admins", "ADMINS", "ADMINS");
+/// Those that check tokens; the private ones are in Secrets Manager.
+pub const SIGNING_KEYS: ItemKind = item("public signing keys", "Signing keys", "SIGNING_KEYS", "SIGNING_KEYS");
 pub const EMAIL: ItemKind =
     owner(of_user("e-mail address", "email"), item("e-mail address", "E-mail addresses", "EMAIL#<folded address>", "OWNER"));
 pub const USERNAME: ItemKind =
@@ -164,7 +173,7 @@ pub const IDEMPOTENCY: ItemKind = ItemKind {
 };
 
 /// All kinds.
-pub const KINDS: [&ItemKind; 17] = [
+pub const KINDS: [&ItemKind; 20] = [
     &PRODUCT,
     &STOCK,
     &PRODUCT_NAME,
@@ -173,9 +182,12 @@ pub const KINDS: [&ItemKind; 17] = [
     &LEVEL,
     &ORDER,
     &USER,
+    &PASSWORD,
     &EMAIL,
     &USERNAME,
+    &ADMINS,
     &SESSIONS,
+    &SIGNING_KEYS,
     &FAILURES_IN_TOTAL,
     &FAILURES_FROM,
     &LOGINS_FROM,
@@ -216,8 +228,22 @@ pub const GSI1_ATTRIBUTES: [&str; 15] = [
     "updated_at",
 ];
 
-/// What the entries of `gsi2` have beside their keys: what lists show of orders.
-pub const GSI2_ATTRIBUTES: [&str; 7] = ["customer_id", "status", "total", "item_count", "version", "created_at", "updated_at"];
+/// What the entries of `gsi2` have beside their keys: what lists show of orders and of accounts.
+pub const GSI2_ATTRIBUTES: [&str; 13] = [
+    "customer_id",
+    "status",
+    "total",
+    "item_count",
+    "email",
+    "email_verified",
+    "pending_email",
+    "username",
+    "role",
+    "is_active",
+    "version",
+    "created_at",
+    "updated_at",
+];
 
 /// `sk` of a shard of a product's stock.
 pub fn stock_sk(shard: u64) -> String {

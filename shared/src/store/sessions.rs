@@ -1,5 +1,5 @@
-//! Logins, and sessions while they last. All sessions of an account are one item, so that they are counted, seen and ended in
-//! one call.
+//! Sessions while they last, and how they are begun: by who knows the password. All sessions of an account are one item, so that they
+//! are counted, seen and ended in one call.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -10,15 +10,17 @@ use super::{
     attempts::LoginAttempts,
     expression::Expression,
     key::{Attempted, Item, Key},
+    passwords,
     retry::{Round, until_done},
+    signing_keys::{self, Judgement, KnownKeys},
     table::{Table, Write, from_item},
     transaction::{Cancellation, Transaction},
-    users::{self, Account},
+    users,
 };
 use crate::{
     Error, Result,
-    auth::PasswordHash,
-    domain::{Login, Session, SessionId, SourceAddress, Timestamp, UserId},
+    auth::{Keyring, Password, PasswordHash, Refused, TokenClaims, Unverified},
+    domain::{Login, Refusal, Resource, Session, SessionId, SourceAddress, Timestamp, User, UserAgent, UserId},
     telemetry::record,
 };
 
@@ -26,6 +28,8 @@ use crate::{
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
     counter: u64,
     /// Milliseconds since the epoch, as are the `replacements`.
     created_at: i64,
@@ -39,6 +43,7 @@ impl From<&Session> for Entry {
     fn from(session: &Session) -> Self {
         Self {
             address: session.address.as_str().to_owned(),
+            user_agent: session.user_agent.as_ref().map(|agent| agent.as_str().to_owned()),
             counter: session.counter,
             created_at: session.created_at.millis(),
             replacements: session.replacements.iter().map(|at| at.millis()).collect(),
@@ -63,6 +68,7 @@ impl Row {
                 session_id,
                 user_id,
                 address: SourceAddress::from_stored(entry.address),
+                user_agent: entry.user_agent.map(UserAgent::from_stored),
                 counter: entry.counter,
                 created_at: Timestamp::from_millis(entry.created_at),
                 replacements: entry.replacements.into_iter().map(Timestamp::from_millis).collect(),
@@ -89,14 +95,23 @@ fn to_value(session: &Session) -> Result<AttributeValue> {
         .map_err(|error| Error::Internal(format!("a session cannot be written: {error}")))
 }
 
-/// A login that may be tried, and what it takes to judge it.
+/// An account together with what only those look at who check its password.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub user: User,
+    pub password: PasswordHash,
+}
+
+/// A proof by password that may be tried, and what it takes to judge it.
 #[derive(Debug)]
 pub struct LoginAttempt<'a> {
     /// `None` if nobody has this name.
-    pub account: Option<Account>,
+    account: Option<Account>,
     attempts: LoginAttempts<'a>,
     /// Those of the account, live or not; `None` if it has no item of sessions.
     sessions: Option<Vec<Session>>,
+    /// The public keys, of which one signs.
+    pub keyring: Keyring,
 }
 
 /// Reads the account that is logged in to, unless it or the address is closed because too many attempts have failed.
@@ -112,32 +127,70 @@ pub async fn attempt<'a>(
 ) -> Result<LoginAttempt<'a>> {
     let owner = users::owner(table, login).await?;
     record(|metrics| metrics.user_id = owner);
-    let user_id = owner.unwrap_or(stand_in);
-    let mut attempts = LoginAttempts::new(owner.map_or(Attempted::Nobody(login), Attempted::Account), address, per_address);
+    let who = owner.map_or(Attempted::Nobody(login), Attempted::Account);
+    read(table, owner.unwrap_or(stand_in), LoginAttempts::new(who, address, per_address), address, now).await
+}
 
-    let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
-    let keys: Vec<_> = [user, sessions].into_iter().chain(attempts.keys()).collect();
+/// Reads the account whose owner is logged in and proves again that they know its password.
+pub async fn confirm<'a>(
+    table: &Table,
+    user_id: UserId,
+    address: &'a SourceAddress,
+    per_address: u64,
+    now: Timestamp,
+) -> Result<LoginAttempt<'a>> {
+    read(table, user_id, LoginAttempts::new(Attempted::Account(user_id), address, per_address), address, now).await
+}
+
+async fn read<'a>(
+    table: &Table,
+    user_id: UserId,
+    mut attempts: LoginAttempts<'a>,
+    address: &SourceAddress,
+    now: Timestamp,
+) -> Result<LoginAttempt<'a>> {
+    let (user, password, sessions) = (Key::User(user_id), Key::Password(user_id), Key::Sessions(user_id));
+    let keys: Vec<_> = [user, password, sessions, Key::SigningKeys].into_iter().chain(attempts.keys()).collect();
     let mut found = table.batch_get(keys).await?;
     let mut take = |key: &Key<'_>| {
         let position = found.iter().position(|item| is(item, key))?;
         Some(found.swap_remove(position))
     };
-    let account = take(&user).map(users::from_stored).transpose()?;
+    let user = take(&user).map(users::from_stored).transpose()?;
+    let password = take(&password).map(passwords::from_stored).transpose()?;
+    let account = user.zip(password).map(|(user, password)| Account { user, password });
     let sessions = take(&sessions).map(from_item::<Row>).transpose()?;
     let sessions = sessions.map(|row| row.into_sessions(user_id)).transpose()?;
+    let keyring = signing_keys::from_stored(take(&Key::SigningKeys))?;
     attempts.saw(take)?;
 
     if sessions.iter().flatten().any(|session| session.is_live(now) && session.address == *address) {
         attempts.spare();
     }
     attempts.require_open(now)?;
-    Ok(LoginAttempt { account, attempts, sessions })
+    Ok(LoginAttempt { account, attempts, sessions, keyring })
 }
 
 impl LoginAttempt<'_> {
-    /// Counts it as failed. [`Error::TooManyAttempts`] if others have closed the account or the address in the meantime.
-    pub async fn fail(&self, table: &Table, now: Timestamp) -> Result {
-        self.attempts.count_failure(table, now).await
+    /// Adds to a transaction that the attempt was not made too late, and that the failures before it are forgotten.
+    pub(super) fn clear<'t>(&self, transaction: Transaction<'t>, now: Timestamp) -> Transaction<'t> {
+        self.attempts.clear(transaction, now)
+    }
+
+    /// Checks the password, and gives it back with the account if it is the one and the account is active. Unknown, wrong and inactive
+    /// take the same steps and the same time, count as failed, and are answered the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidCredentials`]; [`Error::TooManyAttempts`] if others have closed the account or the address in the meantime.
+    pub async fn verify(&self, table: &Table, password: Password, now: Timestamp) -> Result<(&Account, Password)> {
+        let verified = password.verify(self.account.as_ref().map(|account| account.password.clone())).await?;
+        let account = self.account.as_ref().filter(|account| account.user.is_active);
+        if let Some(proven) = account.zip(verified) {
+            return Ok(proven);
+        }
+        self.attempts.count_failure(table, now).await?;
+        Err(Error::InvalidCredentials)
     }
 }
 
@@ -158,20 +211,19 @@ pub async fn start(
     rehashed: Option<&PasswordHash>,
     now: Timestamp,
 ) -> Result {
-    let user = Key::User(account.user.user_id);
+    let (user, password) = (Key::User(account.user.user_id), Key::Password(account.user.user_id));
     let mut others = attempt.sessions.clone();
     // Of many who log in at once, all would want to end the same session again and again: who has lost once takes another of the
     // oldest.
     let mut spared = 0;
     until_done(async |backoff| {
-        let unchanged = Expression::exists()
-            .equal("is_active", true)
-            .equal("password", account.password.as_phc())
-            .equal("role", account.user.role.as_str());
-        let transaction = attempt.attempts.clear(Transaction::new(table), now);
+        let active = Expression::default().equal("is_active", true).equal("role", account.user.role.as_str());
+        let unchanged = Expression::default().equal("password", account.password.as_phc());
+        let transaction = attempt.clear(Transaction::new(table), now);
+        let transaction = transaction.check(user, &active, |_| Error::InvalidCredentials);
         let transaction = match rehashed {
-            Some(hash) => transaction.update(user, &unchanged.set("password", hash.as_phc()), |_| Error::InvalidCredentials),
-            None => transaction.check(user, &unchanged, |_| Error::InvalidCredentials),
+            Some(hash) => transaction.update(password, &unchanged.set("password", hash.as_phc()), |_| Error::InvalidCredentials),
+            None => transaction.check(password, &unchanged, |_| Error::InvalidCredentials),
         };
         // The sessions as they are by now, if that is what stands against it.
         let found = Cell::new(None);
@@ -219,30 +271,63 @@ fn ended_by_another(sessions: &[Session], spared: usize, now: Timestamp) -> Vec<
     over.into_iter().chain(lasting.into_iter().skip(spared).take(too_many)).map(|session| session.session_id).collect()
 }
 
-/// Reads a session that is live.
-pub async fn find(table: &Table, user_id: UserId, session_id: SessionId, now: Timestamp) -> Result<Option<Session>> {
-    let row: Option<Row> = table.read(Key::Sessions(user_id)).await?;
-    let session = row.map(|row| row.into_session(user_id, session_id)).transpose()?.flatten();
-    Ok(session.filter(|session| session.is_live(now)))
+/// Who shows an access token; `None` if the session of the token is over. The public keys are read beside the session if they are not
+/// known yet, or the token has another.
+///
+/// # Errors
+///
+/// What is wrong with the token is the inner error.
+pub async fn authenticate(
+    table: &Table,
+    known: &KnownKeys,
+    token: &Unverified<'_>,
+    now: Timestamp,
+) -> Result<Result<Option<TokenClaims>, Refused>> {
+    let sessions = Key::Sessions(token.claims().user_id);
+    let (verdict, row) = match known.judge(token, now) {
+        Judgement::Final(Ok(claims)) => (Ok(claims), table.read::<Row>(sessions).await?),
+        Judgement::Final(refused) => (refused, None),
+        Judgement::NeedsKeys => {
+            let mut found = table.batch_get([sessions, Key::SigningKeys]).await?;
+            let keys = found.iter().position(|item| is(item, &Key::SigningKeys)).map(|position| found.swap_remove(position));
+            let verdict = known.learn(signing_keys::from_stored(keys)?, token, now);
+            (verdict, found.pop().map(from_item::<Row>).transpose()?)
+        }
+    };
+    let claims = match verdict {
+        Ok(claims) => claims,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let session = row.map(|row| row.into_session(claims.user_id, claims.session_id)).transpose()?.flatten();
+    Ok(Ok(session.filter(|session| session.is_live(now)).map(|_| claims)))
 }
 
-/// Reads a session that is live, together with its account.
+/// A session that is live, with its account, and the public keys.
+#[derive(Debug)]
+pub struct Refreshable {
+    pub session: Session,
+    pub user: User,
+}
+
+/// Reads the session of a refresh token, if it is live, together with its account; and the public keys.
 pub async fn find_with_account(
     table: &Table,
     user_id: UserId,
     session_id: SessionId,
     now: Timestamp,
-) -> Result<Option<(Session, Account)>> {
-    let (user, sessions) = (Key::User(user_id), Key::Sessions(user_id));
-    let (mut account, mut session) = (None, None);
-    for item in table.batch_get([user, sessions]).await? {
-        if is(&item, &user) {
-            account = Some(users::from_stored(item)?);
+) -> Result<(Option<Refreshable>, Keyring)> {
+    let (mut user, mut session, mut keys) = (None, None, None);
+    for item in table.batch_get([Key::User(user_id), Key::Sessions(user_id), Key::SigningKeys]).await? {
+        if is(&item, &Key::User(user_id)) {
+            user = Some(users::from_stored(item)?);
+        } else if is(&item, &Key::SigningKeys) {
+            keys = Some(item);
         } else {
             session = from_item::<Row>(item)?.into_session(user_id, session_id)?;
         }
     }
-    Ok(session.filter(|session| session.is_live(now)).zip(account))
+    let found = session.filter(|session| session.is_live(now)).zip(user);
+    Ok((found.map(|(session, user)| Refreshable { session, user }), signing_keys::from_stored(keys)?))
 }
 
 /// Replaces the refresh token of a session, unless somebody else did since it was read or too many replacements are moments old;
@@ -261,10 +346,70 @@ pub async fn rotate(table: &Table, session: &Session, address: &SourceAddress, n
     }
 }
 
-/// Ends a session; one that has ended already stays so.
-pub async fn end(table: &Table, user_id: UserId, session_id: SessionId) -> Result {
+/// Gives an account another password and ends all of its sessions but `current`, in which its owner has proven that they know the one
+/// so far.
+///
+/// # Errors
+///
+/// [`Error::TokenRevoked`] if that session has ended, [`Error::InvalidCredentials`] if the password is another by now.
+pub async fn change_password(
+    table: &Table,
+    attempt: &LoginAttempt<'_>,
+    account: &Account,
+    current: SessionId,
+    hash: &PasswordHash,
+    now: Timestamp,
+) -> Result {
+    let user_id = account.user.user_id;
+    let mut sessions = attempt.sessions.clone();
+    until_done(async |backoff| {
+        let its_own = sessions.iter().flatten().find(|session| session.session_id == current && session.is_live(now));
+        let its_own = its_own.ok_or(Error::TokenRevoked)?;
+        let path = path(current);
+        let alone = AttributeValue::M([(current.to_string(), to_value(its_own)?)].into());
+        // A refresh at the same instant has made another of it.
+        let others_end = Expression::default()
+            .equal(&format!("{path}.counter"), its_own.counter)
+            .set("sessions", alone)
+            .set("expires_at", its_own.expires_at.seconds());
+        let changed = Expression::default().equal("password", account.password.as_phc()).set("password", hash.as_phc());
+        let found = Cell::new(None);
+        let transaction = attempt.clear(Transaction::new(table), now);
+        let transaction = transaction.update(Key::Password(user_id), &changed, |_| Error::InvalidCredentials);
+        let transaction = transaction.update(Key::Sessions(user_id), &others_end, |item| {
+            found.set(Some(item));
+            Cancellation::Changed
+        });
+        let round = transaction.attempt(backoff).await?.into_round()?;
+        if let Some(item) = found.into_inner() {
+            let row = item.map(from_item::<Row>).transpose()?;
+            sessions = row.map(|row| row.into_sessions(user_id)).transpose()?;
+            return Ok(Round::Told);
+        }
+        Ok(round)
+    })
+    .await
+}
+
+/// All sessions of an account that are live, the last used first.
+pub async fn list(table: &Table, user_id: UserId, now: Timestamp) -> Result<Vec<Session>> {
+    let row: Option<Row> = table.read(Key::Sessions(user_id)).await?;
+    let mut sessions = row.map(|row| row.into_sessions(user_id)).transpose()?.unwrap_or_default();
+    sessions.retain(|session| session.is_live(now));
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.rotated_at()));
+    Ok(sessions)
+}
+
+/// Ends a session that there is.
+pub async fn end_one(table: &Table, user_id: UserId, session_id: SessionId) -> Result {
+    if end(table, user_id, session_id).await? { Ok(()) } else { Err(Refusal::NotFound(Resource::Session).into()) }
+}
+
+/// Ends a session; one that has ended already stays so. Tells whether there was one.
+pub async fn end(table: &Table, user_id: UserId, session_id: SessionId) -> Result<bool> {
     let path = path(session_id);
-    table.update::<Row>(Key::Sessions(user_id), &Expression::default().has(&path).remove(&path)).await.map(|_| ())
+    let ended = table.update::<Row>(Key::Sessions(user_id), &Expression::default().has(&path).remove(&path)).await?;
+    Ok(matches!(ended, Write::Done(_)))
 }
 
 /// Ends all sessions of an account at once.
@@ -282,7 +427,7 @@ mod tests {
 
     fn session(n: u128, begun: i64) -> Session {
         let (id, user) = (uuid::Uuid::from_u128(n), uuid::Uuid::from_u128(1));
-        Session::new(id.into(), user.into(), SourceAddress::parse("203.0.113.7"), at(begun))
+        Session::new(id.into(), user.into(), SourceAddress::parse("203.0.113.7"), UserAgent::parse("curl/8.5.0"), at(begun))
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Record {
         } else if kind == Some(&schema::ORDER) {
             Some(Change::Order(BeforeAfter::of(old, new, orders::from_stored)?))
         } else if kind == Some(&schema::USER) {
-            Some(Change::Account(BeforeAfter::of(old, new, |item| Ok(users::from_stored(item)?.user))?))
+            Some(Change::Account(BeforeAfter::of(old, new, users::from_stored)?))
         } else {
             None
         })
@@ -176,7 +176,7 @@ impl Change {
             Self::Level(level) => Some(Event::of_level(&level, product)),
             Self::Movement(movement) => Some(Event::of_movement(movement)),
             Self::Order(BeforeAfter { old, new }) => Event::of_order(old, new, at),
-            Self::Account(BeforeAfter { old, new }) => Event::of_account(old.as_ref(), new.as_ref()),
+            Self::Account(BeforeAfter { old, new }) => Event::of_account(old.as_ref(), new.as_ref(), at),
         }
     }
 }
@@ -214,10 +214,11 @@ mod tests {
         order
     }
 
-    fn user(version: u64, password: &str) -> Value {
-        let texts = [("email", "ada@example.com"), ("username", "ada"), ("password", password), ("role", "customer")];
+    fn user(version: u64, more: &str) -> Value {
+        let texts = [("email", "ada@example.com"), ("username", "ada"), ("more", more), ("role", "customer")];
         let mut user = item(&format!("USER#{ID}"), "USER", &[("version", version)], &texts);
         user["is_active"] = json!({"BOOL": true});
+        user["email_verified"] = json!({"BOOL": false});
         user
     }
 
@@ -261,6 +262,7 @@ mod tests {
             (level("out", 2), level("in", 3), "stock.back@3"),
             (none.clone(), user(1, "one"), "account.registered@1"),
             (user(1, "one"), user(2, "one"), "account.changed@2"),
+            (user(2, "one"), none.clone(), "account.erased@3"),
             // Nothing that anybody outside should hear of.
             (user(2, "one"), user(2, "two"), ""),
             (order("PENDING", 2), order("PENDING", 2), ""),

@@ -1,27 +1,36 @@
-//! Accounts and the names they are found by.
+//! Accounts and the names they are found by: who somebody is. How that is proven is in `passwords` and `sessions`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     expression::Expression,
-    key::{Item, Key},
-    table::{Table, Write, from_item},
-    transaction::Transaction,
+    key::{GSI2, Item, Key},
+    passwords,
+    query::Query,
+    retry::until_done,
+    table::{Table, from_item},
+    transaction::{Cancellation, Transaction},
 };
 use crate::{
     Error, Result,
     auth::PasswordHash,
-    domain::{Email, Login, Refusal, Resource, Role, Timestamp, User, UserId, Username},
+    domain::{Email, Folded, Login, NamePrefix, Refusal, Resource, Role, Timestamp, User, UserId, Username},
 };
 
 /// An account as it is stored. Its id is in the key.
 #[derive(Debug, Serialize, Deserialize)]
 struct Row {
     pk: String,
+    #[serde(skip_deserializing)]
+    gsi2pk: String,
+    /// The folded e-mail address.
+    #[serde(skip_deserializing)]
+    gsi2sk: String,
     email: String,
+    email_verified: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pending_email: Option<String>,
     username: String,
-    /// A PHC string.
-    password: String,
     role: Role,
     is_active: bool,
     /// Milliseconds since the epoch, as is `updated_at`.
@@ -36,34 +45,47 @@ struct OwnerRow {
     user_id: String,
 }
 
-/// An account together with the secret that only `login` looks at.
-#[derive(Debug)]
-pub struct Account {
-    pub user: User,
-    pub password: PasswordHash,
+impl From<&User> for Row {
+    fn from(user: &User) -> Self {
+        Self {
+            pk: Key::User(user.user_id).pk(),
+            gsi2pk: Key::USERS.to_owned(),
+            gsi2sk: user.email.folded().to_string(),
+            email: user.email.as_str().to_owned(),
+            email_verified: user.email_verified,
+            pending_email: user.pending_email.as_ref().map(|email| email.as_str().to_owned()),
+            username: user.username.as_str().to_owned(),
+            role: user.role,
+            is_active: user.is_active,
+            created_at: user.created_at.millis(),
+            updated_at: user.updated_at.millis(),
+            version: user.version,
+        }
+    }
 }
 
-impl TryFrom<Row> for Account {
+impl TryFrom<Row> for User {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
         let broken = |what: &str| Error::Internal(format!("{}: the stored {what} breaks its rules", row.pk));
-        let user = User {
+        Ok(Self {
             user_id: Key::user_of(&row.pk).ok_or_else(|| broken("id"))?,
             email: Email::from_stored(row.email),
+            email_verified: row.email_verified,
+            pending_email: row.pending_email.map(Email::from_stored),
             username: Username::parse(&row.username).map_err(|_| broken("username"))?,
             role: row.role,
             is_active: row.is_active,
             created_at: Timestamp::from_millis(row.created_at),
             updated_at: Timestamp::from_millis(row.updated_at),
             version: row.version,
-        };
-        Ok(Self { user, password: PasswordHash::from_phc(row.password) })
+        })
     }
 }
 
 /// An account as an item that was read.
-pub(super) fn from_stored(item: Item) -> Result<Account> {
+pub(super) fn from_stored(item: Item) -> Result<User> {
     from_item::<Row>(item)?.try_into()
 }
 
@@ -71,28 +93,19 @@ pub(super) fn from_stored(item: Item) -> Result<Account> {
 pub async fn register(table: &Table, user: &User, password: &PasswordHash) -> Result {
     let (email, username) = (user.email.folded(), user.username.folded());
     let owner = OwnerRow { user_id: user.user_id.to_string() };
-    let row = Row {
-        pk: Key::User(user.user_id).pk(),
-        email: user.email.as_str().to_owned(),
-        username: user.username.as_str().to_owned(),
-        password: password.as_phc().to_owned(),
-        role: user.role,
-        is_active: user.is_active,
-        created_at: user.created_at.millis(),
-        updated_at: user.updated_at.millis(),
-        version: user.version,
-    };
+    let taken = |_| Error::Internal("a new account has the id of another".into());
     Transaction::new(table)
         .insert(Key::Email(&email), &owner, |_| Error::EmailTaken)
         .insert(Key::Username(&username), &owner, |_| Error::UsernameTaken)
-        .insert(Key::User(user.user_id), &row, |_| Error::Internal("a new account has the id of another".into()))
+        .insert(Key::User(user.user_id), &Row::from(user), taken)
+        .insert(Key::Password(user.user_id), &passwords::Row::from(password), taken)
         .commit()
         .await
 }
 
 /// Reads an account by its id.
-pub async fn find(table: &Table, id: UserId) -> Result<Option<Account>> {
-    table.read::<Row>(Key::User(id)).await?.map(Account::try_from).transpose()
+pub async fn find(table: &Table, id: UserId) -> Result<Option<User>> {
+    table.read::<Row>(Key::User(id)).await?.map(User::try_from).transpose()
 }
 
 /// Finds the account that an e-mail address or username belongs to.
@@ -101,17 +114,103 @@ pub async fn owner(table: &Table, login: &Login) -> Result<Option<UserId>> {
     Ok(owner.and_then(|owner| owner.user_id.parse().ok()))
 }
 
-/// Sets what an operator decides about an account; what is `None` stays as it is.
-pub async fn administer(table: &Table, id: UserId, role: Option<Role>, is_active: Option<bool>, now: Timestamp) -> Result<User> {
-    let mut expression = Expression::exists().set("updated_at", now.millis()).add("version", 1);
-    if let Some(role) = role {
-        expression = expression.set("role", role.as_str());
+/// Reads up to `limit` accounts by e-mail address, as the index has them, those after a position; and the last one if there are more.
+pub async fn list(table: &Table, prefix: &NamePrefix, limit: u16, after: Option<&str>) -> Result<(Vec<User>, Option<String>)> {
+    let limit = usize::from(limit);
+    let prefix = prefix.as_str();
+    let start = after.map(|position| start(position, prefix)).transpose()?;
+    let query = Query::of_index(GSI2, Key::USERS).after(start).limit(limit + 1);
+    let found = table.query(if prefix.is_empty() { query } else { query.beginning_with(prefix) }).await?;
+    let mut rows: Vec<Row> = found.items.into_iter().map(from_item).collect::<Result<_>>()?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let users = rows.into_iter().map(User::try_from).collect::<Result<Vec<_>>>()?;
+    let next = users.last().filter(|_| more).map(|last| format!("{} {}", last.user_id, last.email.folded()));
+    Ok((users, next))
+}
+
+/// The key of the account that a position names. Clients can make positions up, and DynamoDB refuses those outside of what is asked
+/// for.
+fn start(position: &str, prefix: &str) -> Result<Item> {
+    let (id, folded) = position.split_once(' ').ok_or(Error::InvalidCursor)?;
+    let id = id.parse().map_err(|_| Error::InvalidCursor)?;
+    if folded.is_empty() || folded.len() > Folded::MAX_BYTES || !folded.starts_with(prefix) {
+        return Err(Error::InvalidCursor);
     }
-    if let Some(is_active) = is_active {
-        expression = expression.set("is_active", is_active);
-    }
-    match table.update::<Row>(Key::User(id), &expression).await? {
-        Write::Done(row) => Ok(Account::try_from(row)?.user),
-        Write::Refused(_) => Err(Refusal::NotFound(Resource::Account).into()),
+    let mut key = Key::User(id).attributes();
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    key.insert("gsi2pk".into(), text(Key::USERS));
+    key.insert("gsi2sk".into(), text(folded));
+    Ok(key)
+}
+
+/// Whether the last active admin may stop being one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastAdmin {
+    /// Whoever decides it can make another.
+    MayGo,
+    Stays,
+}
+
+/// Sets what an admin or an operator decides about an account and ends its sessions; what is `None` stays as it is.
+///
+/// All at once: a login that is under way either sees the account as it is then, or its session is among those that end.
+pub async fn administer(
+    table: &Table,
+    id: UserId,
+    role: Option<Role>,
+    is_active: Option<bool>,
+    last_admin: LastAdmin,
+    now: Timestamp,
+) -> Result<User> {
+    until_done(async |backoff| {
+        let before = find(table, id).await?.ok_or(Refusal::NotFound(Resource::Account))?;
+        let mut after = before.clone();
+        after.role = role.unwrap_or(before.role);
+        after.is_active = is_active.unwrap_or(before.is_active);
+        if after != before {
+            after.updated_at = now;
+            after.version += 1;
+        }
+        let mut expression = Expression::default().equal("version", before.version);
+        if after != before {
+            expression = expression.set("role", after.role.as_str()).set("is_active", after.is_active);
+            expression = expression.set("updated_at", now.millis()).set("version", after.version);
+        }
+        let mut transaction = Transaction::new(table);
+        transaction = keep_admins(transaction, &before, Some(&after), last_admin);
+        transaction = if expression.changes() {
+            transaction.update(Key::User(id), &expression, |_| Cancellation::Changed)
+        } else {
+            transaction.check(Key::User(id), &expression, |_| Cancellation::Changed)
+        };
+        transaction = transaction.delete(Key::Sessions(id), &Expression::default(), |_| Cancellation::Changed);
+        let round = transaction.attempt(backoff).await?.into_round()?;
+        Ok(round.map(|()| after))
+    })
+    .await
+}
+
+/// Adds to a transaction that the set of active admins is as an account makes it that changes from `before` to `after`; `None` if it
+/// is gone.
+pub(super) fn keep_admins<'a>(
+    transaction: Transaction<'a>,
+    before: &User,
+    after: Option<&User>,
+    last_admin: LastAdmin,
+) -> Transaction<'a> {
+    let is_one = |user: &User| user.role == Role::Admin && user.is_active;
+    let id = before.user_id.to_string();
+    match (is_one(before), after.is_some_and(is_one)) {
+        // Also for one who is one already: an operator says it once more if the set has lost somebody.
+        (_, true) => transaction.update(Key::Admins, &Expression::default().add_to_set("admins", &id), |_| Cancellation::Changed),
+        (true, false) => {
+            let others = match last_admin {
+                LastAdmin::MayGo => Expression::default(),
+                LastAdmin::Stays => Expression::default().has_more_entries_than("admins", 1),
+            };
+            transaction.update(Key::Admins, &others.remove_from_set("admins", &id), |_| Refusal::LastAdmin)
+        }
+        _ => transaction,
     }
 }

@@ -59,6 +59,11 @@ impl Ask {
         Self { method: Method::PUT, ..Self::post(path, body) }
     }
 
+    /// With a body.
+    pub fn with(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
     pub fn query(self, query: &'static str) -> Self {
         Self { query, ..self }
     }
@@ -121,6 +126,16 @@ impl Scene {
 
     pub fn credentials(email: &str) -> Value {
         bodies::by_email(email, PASSWORD)
+    }
+
+    /// The password that everybody has.
+    pub fn password() -> Value {
+        json!({"password": PASSWORD})
+    }
+
+    /// The body of a change of it to itself.
+    pub fn new_password() -> Value {
+        json!({"password": PASSWORD, "new_password": PASSWORD})
     }
 
     pub async fn login(&self, email: &str) -> Result<Person> {

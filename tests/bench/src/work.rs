@@ -115,6 +115,31 @@ impl Workload {
                 (200, Ask::post("/auth/refresh", json!({"refresh_token": tokens.refresh_token})), None)
             }
             "auth-me" => (200, Ask::get("/auth/me"), Some(&self.reader)),
+            "auth-password" => {
+                let changing = self.scene.login(&self.reader.email).await?;
+                let same = Scene::new_password();
+                let work = self.work(204, &Ask::put("/auth/password", same), Some(&changing));
+                // The session that the reader had is over with it.
+                self.reader = changing;
+                return work;
+            }
+            "auth-session-list" => (200, Ask::get("/auth/sessions"), Some(&self.reader)),
+            "auth-session-end" => {
+                let leaving = self.scene.login(&self.reader.email).await?;
+                let id = leaving.caller["session_id"].as_str().unwrap_or_default();
+                return self.work(204, &Ask::delete(format!("/auth/sessions/{id}")), Some(&leaving));
+            }
+            "auth-me-delete" => {
+                let leaving = self.scene.customer("leaver").await?;
+                return self.work(204, &Ask::delete("/auth/me").with(Scene::password()), Some(&leaving));
+            }
+            "auth-keys" => (200, Ask::get("/.well-known/jwks.json"), None),
+            "user-list" => (200, Ask::get("/users").query("limit=20"), Some(&self.admin)),
+            "user-get" => (200, Ask::get(user_path(&self.clerk)), Some(&self.admin)),
+            "user-update" => {
+                let role = if odd { "admin" } else { "customer" };
+                (200, Ask::put(user_path(&self.clerk), json!({"role": role})), Some(&self.admin))
+            }
             "auth-logout" => {
                 let leaving = self.scene.login(&self.reader.email).await?;
                 return self.work(204, &Ask::post("/auth/logout", json!({})), Some(&leaving));
@@ -186,6 +211,10 @@ impl Workload {
         });
         self.scene.update_item(update).await
     }
+}
+
+fn user_path(person: &Person) -> String {
+    format!("/users/{}", person.caller["user_id"].as_str().unwrap_or_default())
 }
 
 impl Work {

@@ -11,4 +11,5 @@ pub use lines::{LinesOf, Written, add_item, change_item, remove_item};
 pub(super) use list::from_stored;
 pub use list::{Walk, ended, find, find_all, list_all, list_of_customer};
 pub use place::place;
+pub(super) use status::forget;
 pub use status::{change, delete, expire};

@@ -61,10 +61,12 @@ async fn try_to_place(
         let Order { order_id, customer_id, created_at: now, .. } = details.order;
 
         let mut transaction = Transaction::new(table).idempotent(idempotency, &details)?;
-        if actor.user_id() != Some(customer_id) {
-            let active = Expression::default().equal("is_active", true);
-            transaction = transaction.check(Key::User(customer_id), &active, |_| Refusal::UnknownCustomer);
-        }
+        // An account that is closed or erased at this instant places nothing more.
+        let active = Expression::default().equal("is_active", true).lacks("is_erasing");
+        let for_oneself = actor.user_id() == Some(customer_id);
+        transaction = transaction.check(Key::User(customer_id), &active, move |_| {
+            if for_oneself { Error::TokenRevoked } else { Refusal::UnknownCustomer.into() }
+        });
         transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details), |_| {
             Error::Internal("a new order has the id of another".into())
         });

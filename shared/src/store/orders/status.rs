@@ -76,6 +76,33 @@ pub async fn expire(table: &Table, id: OrderId, ended: &EndedHolds, now: Timesta
     .await
 }
 
+/// Takes from an order whatever its customer wrote to it who leaves the shop, and cancels it while it is PENDING.
+///
+/// # Errors
+///
+/// [`Refusal::OpenOrders`] if it is on its way.
+pub async fn forget(table: &Table, id: OrderId, actor: &Actor, now: Timestamp) -> Result {
+    let cancel = StatusChange { status: Status::Cancelled, reason: None, restock: false };
+    table.raise_order_shards().await?;
+    until_done(async |backoff| {
+        let details = match find(table, id, actor).await {
+            Err(Error::Refused(Refusal::NotFound(_))) => return Ok(Round::Done(())),
+            found => found?,
+        };
+        let step = match details.order.status {
+            Status::Pending => Some((&cancel, StockEffect::Released)),
+            Status::Confirmed | Status::Shipped => return Err(Refusal::OpenOrders.into()),
+            Status::Delivered | Status::Cancelled => None,
+        };
+        let metadata = (!details.metadata.is_empty()).then(Metadata::default);
+        if step.is_none() && metadata.is_none() {
+            return Ok(Round::Done(()));
+        }
+        Ok(write(table, details, step, metadata, actor, now, backoff).await?.map(|_| ()))
+    })
+    .await
+}
+
 /// Writes what is allowed, unless the order or a shard of stock is not as it was read. Whoever writes to an order changes its version,
 /// and so its lines hold still.
 async fn write(

@@ -1,0 +1,28 @@
+//! `PUT /auth/password`: who knows the password gives the account another, and all other sessions end.
+
+use shared::{
+    App, Result,
+    auth::PasswordChange,
+    entry,
+    http::{self, Request, Response},
+    store::sessions,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::StartupError> {
+    entry::http::serve(handle).await
+}
+
+async fn handle(app: &App, request: Request) -> Result<Response> {
+    let caller = request.caller()?;
+    let PasswordChange { password, new_password } = request.json()?;
+    let (address, now) = (request.source_address(), app.now());
+
+    let attempt = sessions::confirm(&app.table, caller.user_id, &address, app.attempts_per_address(), now).await?;
+    let (account, _) = attempt.verify(&app.table, password, now).await?;
+    let names = [account.user.email.as_str(), account.user.username.as_str()].into_iter().chain(app.names());
+    new_password.require_strength("/new_password", names).await?;
+    sessions::change_password(&app.table, &attempt, account, caller.session_id, &new_password.hash().await?, now).await?;
+
+    http::no_content()
+}
