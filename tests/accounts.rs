@@ -90,7 +90,7 @@ async fn an_account_is_stored_without_its_password() {
             let shown = match name.as_str() {
                 "created_at" | "updated_at" => "[ms]".to_owned(),
                 "expires_at" => "[s]".to_owned(),
-                "user_id" => "[id]".to_owned(),
+                "user_id" | "ticket_id" => "[id]".to_owned(),
                 "password" => format!("{}[salt and hash]", &text[..text.match_indices('$').nth(3).unwrap().0]),
                 "keys" => "[public]".to_owned(),
                 "pk" | "sk" if text.len() > 36 && text.contains('#') && !text.contains('@') => {
@@ -119,6 +119,7 @@ async fn an_account_is_stored_without_its_password() {
     "PASSWORD#[id]" "PASSWORD": password="$argon2id$v=19$m=19456,t=2,p=1[salt and hash]"
     "SESSIONS#[id]" "SESSIONS": expires_at="[s]" sessions="[id]: address counter created_at expires_at"
     "SIGNING_KEYS" "SIGNING_KEYS": keys="[public]"
+    "TICKETS#[id]" "verification": created_at="[ms]" email="Ada@example.com" expires_at="[s]" ticket_id="[id]"
     "USER#[id]" "USER": created_at="[ms]" email="Ada@example.com" email_verified=false gsi2pk="USERS" gsi2sk="ada@example.com" is_active=true role="customer" updated_at="[ms]" username="ada" version="1"
     "USERNAME#ada" "OWNER": user_id="[id]"
     "#);
@@ -223,7 +224,7 @@ async fn of_many_accounts_with_one_address_at_once_one_is_opened() {
     assert_eq!(statuses, [vec![201], vec![409; 19]].concat());
     let keys: Vec<_> =
         app.items().await.iter().map(|item| item["pk"]["S"].as_str().unwrap().split('#').next().unwrap().to_owned()).collect();
-    assert_eq!(keys, ["EMAIL", "PASSWORD", "USER", "USERNAME"], "no orphaned name");
+    assert_eq!(keys, ["EMAIL", "PASSWORD", "TICKETS", "USER", "USERNAME"], "no orphaned name");
 }
 
 /// A body without what differs in every problem.

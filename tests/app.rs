@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     bodies::{self, AccountDraft, ProductDraft, by_email},
-    fold, openapi,
+    fold, mails, openapi,
 };
 
 /// Strong enough, and unlike anything that belongs in a log.
@@ -37,8 +37,17 @@ pub fn workspace() -> &'static Path {
 /// Every function binary, as Cargo has built it for this test.
 pub fn binaries() -> BTreeMap<String, std::path::PathBuf> {
     let folder = Path::new(env!("CARGO_BIN_EXE_product-get")).parent().expect("binaries are in a folder");
-    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).expect("template.yaml is sound");
-    template.functions.into_iter().map(|function| (function.binary.clone(), folder.join(function.binary))).collect()
+    let functions = template("test").functions.into_iter();
+    functions.map(|function| (function.binary.clone(), folder.join(function.binary))).collect()
+}
+
+/// Whom mails come from.
+pub const MAIL_FROM: &str = "Stockroom <shop@example.com>";
+
+/// template.yaml as a stack of this name has it, with every function that there can be.
+pub fn template(stack: &str) -> Template {
+    let parameters = BTreeMap::from([("MailFrom".to_owned(), MAIL_FROM.to_owned())]);
+    Template::read(&workspace().join("template.yaml"), stack, &parameters).expect("template.yaml is sound")
 }
 
 /// A shop with nobody in it yet.
@@ -87,6 +96,7 @@ impl TestApp {
         };
         // All tests have one address.
         options.parameters.insert("AttemptsPerAddress".into(), "0".into());
+        options.parameters.insert("MailFrom".into(), MAIL_FROM.into());
         change(&mut options);
         let table = format!("{}-Table", options.stack);
         let lent = env::var("DYNAMODB_URL").ok().map(|url| LentTable { url, name: table.clone() });
@@ -223,9 +233,13 @@ impl Drop for TestApp {
             }
             assert!(!line.text.contains("$argon2id$"), "a hash in the log of {}: {}", line.function, line.text);
         }
+        let tokens: Vec<_> = shop.mails().iter().filter_map(mails::token_in).collect();
+        for line in shop.logs() {
+            assert!(tokens.iter().all(|token| !line.text.contains(token)), "a mailed token in a log: {}", line.text);
+        }
         for record in shop.events() {
             let text = record.event.to_string();
-            for secret in secrets.iter().map(String::as_str).chain(["$argon2id$"]) {
+            for secret in secrets.iter().chain(&tokens).map(String::as_str).chain(["$argon2id$"]) {
                 assert!(!text.contains(secret), "a secret in an event: {text}");
             }
             fold::check_schema(&record);

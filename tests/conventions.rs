@@ -168,7 +168,7 @@ async fn paths_and_methods_without_a_route_are_told_apart() {
         (Method::PATCH, "/products", "GET, POST"),
         (Method::POST, "/products/x", "DELETE, GET, PUT"),
         (Method::GET, "/auth/login", "POST"),
-        (Method::POST, "/auth/me", "DELETE, GET"),
+        (Method::POST, "/auth/me", "DELETE, GET, PUT"),
     ] {
         let refused = anyone.send(anyone.request(method.clone(), path)).await;
         assert_eq!(refused.problem(), (405, "method-not-allowed"), "{method} {path}");
@@ -189,7 +189,8 @@ async fn a_path_tells_its_methods_to_anyone() {
         ("/orders", "GET, POST"),
         ("/orders/x/items/y", "DELETE, PUT"),
         ("/auth/login", "POST"),
-        ("/auth/me", "DELETE, GET"),
+        ("/auth/me", "DELETE, GET, PUT"),
+        ("/auth/recovery", "POST, PUT"),
         ("/auth/sessions/x", "DELETE"),
         ("/.well-known/jwks.json", "GET"),
         ("/docs/docs.js", "GET"),

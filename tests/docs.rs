@@ -76,7 +76,6 @@ async fn files_are_compressed_for_who_asks_and_kept_by_who_has_them() {
 async fn a_shop_may_keep_it_to_itself() {
     let off = |options: &mut Options| {
         options.parameters.insert("Docs".into(), "false".into());
-        options.binaries.remove("docs");
     };
     let Some(app) = TestApp::start_local(off).await else { return };
     for path in ["/docs", "/docs/docs.js", "/openapi.json", "/asyncapi.json"] {

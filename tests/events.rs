@@ -2,13 +2,12 @@
 
 use std::{env, fmt::Write, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 
-use emulator::template::Template;
 use insta::assert_snapshot;
 use serde_json::Value;
 use shared::contract;
 use tokio::process::Command;
 
-use crate::app::{TestApp, binaries, workspace};
+use crate::app::{TestApp, binaries, template, workspace};
 
 /// `AWS_LAMBDA_RIE`, or `aws-lambda-rie` on the path. It comes with the SAM CLI (`samcli/local/rapid`).
 fn emulator() -> Option<PathBuf> {
@@ -31,10 +30,9 @@ fn functions() -> impl Iterator<Item = &'static str> {
 /// shop has.
 #[test]
 fn sam_local_is_told_what_every_resource_is_called() {
-    let read = |stack| Template::read(&workspace().join("template.yaml"), stack, &[].into()).unwrap();
     let file = std::fs::read(workspace().join("events/env.json")).unwrap();
     let told: Value = serde_json::from_slice::<Value>(&file).unwrap()["Parameters"].clone();
-    let (here, elsewhere) = (read("stockroom"), read("another"));
+    let (here, elsewhere) = (template("stockroom"), template("another"));
     for (function, other) in here.functions.iter().zip(&elsewhere.functions) {
         for (name, value) in &function.variables {
             // What depends on the stack is the name of a resource in it, or its own, which `sam local` makes up.
@@ -59,7 +57,7 @@ async fn every_event_is_answered_by_its_function() {
     let mut stack = String::new();
     let start = TestApp::start_local(|options| stack.clone_from(&options.stack));
     let Some(app) = start.await else { return };
-    let template = Template::read(&workspace().join("template.yaml"), &stack, &[].into()).unwrap();
+    let template = template(&stack);
 
     let mut outcomes = String::new();
     for name in functions() {

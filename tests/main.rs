@@ -21,6 +21,7 @@ mod docs;
 mod events;
 mod fold;
 mod histories;
+mod mails;
 mod movements;
 mod openapi;
 mod orders;

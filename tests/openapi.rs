@@ -7,10 +7,10 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use shared::contract::{openapi, routes};
 
-use crate::app::{Answer, workspace};
+use crate::app::{self, Answer};
 
 fn template() -> Template {
-    Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).expect("template.yaml is sound")
+    app::template("test")
 }
 
 /// What the document allows as an answer, compiled once for each route and status.

@@ -1,16 +1,17 @@
 //! Who may do what: every route of template.yaml for every kind of caller.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
-use emulator::{Options, Outcome, template::Template};
+use emulator::{Options, Outcome};
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     accounts::{outdate_hash, set_session},
-    app::{Actor, Order, PASSWORD, Product, TestApp, line, lines, unique, workspace},
+    app::{self, Actor, Order, PASSWORD, Product, TestApp, line, lines, unique, workspace},
     bodies::{self, by_email, by_username},
+    mails::token_in,
     orders::{age, bring, expire},
     products::hide_stock,
     tokens::{claims_of, header, sign},
@@ -25,7 +26,7 @@ struct Example {
 }
 
 fn examples() -> Vec<Example> {
-    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    let template = app::template("test");
     let mut examples: Vec<_> = template
         .routes
         .into_iter()
@@ -174,13 +175,18 @@ async fn every_route_lets_in_whom_it_should() {
     OPTIONS /{proxy+}                          204     204    204     204     204   204   204   204
     POST /auth/login                           401     401    401     401     401   401   401   401
     POST /auth/logout                          401     403    403     401     401   204   204   204
+    POST /auth/recovery                        202     202    202     202     202   202   202   202
     POST /auth/refresh                         401     401    401     401     401   401   401   401
     POST /auth/register                        201     201    201     201     201   201   201   201
+    POST /auth/verification                    401     403    403     401     401   202   202   202
     POST /orders                               401     403    403     401     401   201   201   201
     POST /orders/{order_id}/items              401     403    403     401     401   404   201   201
     POST /products                             401     403    403     401     401   403   403   201
     POST /products/{product_id}/movements      401     403    403     401     401   403   403   201
+    PUT /auth/me                               401     403    403     401     401   401   401   401
     PUT /auth/password                         401     403    403     401     401   204   204   204
+    PUT /auth/recovery                         401     401    401     401     401   401   401   401
+    PUT /auth/verification                     401     401    401     401     401   401   401   401
     PUT /orders/{order_id}                     401     403    403     401     401   404   200   200
     PUT /orders/{order_id}/items/{item_id}     401     403    403     401     401   404   200   200
     PUT /products/{product_id}                 401     403    403     401     401   403   403   200
@@ -217,6 +223,15 @@ async fn a_function_that_is_told_no_caller_refuses() {
             assert_eq!(answer["statusCode"], status, "{}: {context}: {answer}", example.route);
         }
     }
+}
+
+/// Sends the last token that was mailed to an address where it belongs.
+async fn redeem(app: &TestApp, address: &str, purpose: &str, mut body: Value) -> u16 {
+    app.shop().settled().await;
+    let mails = app.shop().mails();
+    let token = mails.iter().rev().filter(|mail| mail.to == [address]).find_map(token_in);
+    body["token"] = json!(token.expect("a token"));
+    app.anyone().put(format!("/auth/{purpose}"), body).await.status
 }
 
 /// The policies of template.yaml are enforced in every test, so that a right that is missing shows wherever it is needed. Here
@@ -322,6 +337,25 @@ async fn no_function_may_do_what_it_need_not() {
     }
     // Everything that owners and admins do about accounts.
     let (bob_email, _) = app.register("bob").await;
+    assert_eq!(redeem(&app, &bob_email, "verification", json!({})).await, 204);
+    assert_eq!(anyone.post("/auth/recovery", json!({"email": bob_email})).await.status, 202);
+    assert_eq!(redeem(&app, &bob_email, "recovery", json!({"new_password": PASSWORD})).await, 204);
+    assert_eq!(anyone.post("/auth/recovery", json!({"email": email})).await.status, 202);
+    let (eve_email, _) = app.register("eve").await;
+    assert_eq!(anyone.post("/auth/recovery", json!({"email": eve_email})).await.status, 202);
+    assert_eq!(redeem(&app, &eve_email, "recovery", json!({"new_password": PASSWORD})).await, 204);
+    let eve = app.customer("eve").await;
+    assert_eq!(eve.send(eve.request(Method::POST, "/auth/verification")).await.status, 202);
+    let bob = app.login(&bob_email, PASSWORD).await;
+    let names = |email: &str| json!({"username": unique("bob"), "email": email, "password": PASSWORD});
+    assert_eq!(bob.put("/auth/me", json!({"username": unique("bob"), "password": "wrong"})).await.status, 401);
+    assert_eq!(bob.put("/auth/me", names(&bob_email)).await.status, 200);
+    assert_eq!(bob.put("/auth/me", json!({"email": bob_email, "password": PASSWORD})).await.status, 200);
+    let bob_email = format!("{}@example.com", unique("robert"));
+    assert_eq!(bob.put("/auth/me", names(&bob_email)).await.status, 200);
+    assert_eq!(redeem(&app, &bob_email, "verification", json!({})).await, 204);
+    assert_eq!(anyone.post("/auth/recovery", json!({"email": bob_email})).await.status, 202);
+    assert_eq!(redeem(&app, &bob_email, "recovery", json!({"new_password": PASSWORD})).await, 204);
     let bob = app.login(&bob_email, PASSWORD).await;
     let bob_path = format!("/users/{}", bob.get("/auth/me").await["user_id"].as_str().unwrap());
     let changed = json!({"password": PASSWORD, "new_password": "Quittengelee mit Nelken"});
@@ -377,7 +411,7 @@ async fn no_function_may_do_what_it_need_not() {
 #[tokio::test]
 async fn no_function_reads_or_drops_the_whole_table() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
-    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    let template = app::template("test");
     let table = json!({"TableName": app.table()});
     for function in &template.functions {
         for operation in ["Scan", "ExecuteStatement", "DescribeTable", "UpdateTable", "DeleteTable"] {
@@ -393,7 +427,7 @@ async fn no_function_reads_or_drops_the_whole_table() {
 /// Every function tries to write to every kind of partition, in every way: none reaches further than its part of the shop.
 #[tokio::test]
 async fn no_function_writes_to_another_part_of_the_shop() {
-    const PARTITIONS: [&str; 19] = [
+    const PARTITIONS: [&str; 21] = [
         "PRODUCT",
         "PRODUCT_NAME",
         "SKU",
@@ -404,6 +438,8 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         "PASSWORD",
         "SESSIONS",
         "SIGNING_KEYS",
+        "TICKETS",
+        "NOTICES",
         "ADMINS",
         "EMAIL",
         "USERNAME",
@@ -414,7 +450,7 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         "PRODUCTS",
         "ELSE",
     ];
-    const READERS: [&str; 15] = [
+    const READERS: [&str; 16] = [
         "authorizer",
         "auth-keys",
         "auth-me",
@@ -422,6 +458,7 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         "docs",
         "event-replay",
         "fallback",
+        "mail-send",
         "movement-list",
         "order-get",
         "order-list",
@@ -432,7 +469,7 @@ async fn no_function_writes_to_another_part_of_the_shop() {
         "user-list",
     ];
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
-    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).unwrap();
+    let template = app::template("test");
     let part = |binary: &str| -> &[&str] {
         match binary {
             reader if READERS.contains(&reader) => &[],
@@ -441,13 +478,19 @@ async fn no_function_writes_to_another_part_of_the_shop() {
             "secret-rotate" => &["SIGNING_KEYS"],
             // Whoever checks a password changes nobody's name or role.
             "auth-login" => &["PASSWORD", "SESSIONS", "SIGNING_KEYS", "ATTEMPTS", "ADDRESS"],
-            "auth-password" => &["PASSWORD", "SESSIONS", "ATTEMPTS", "ADDRESS"],
-            "auth-register" => &["USER", "PASSWORD", "EMAIL", "USERNAME", "ADDRESS"],
+            "auth-password" => &["PASSWORD", "SESSIONS", "NOTICES", "ATTEMPTS", "ADDRESS"],
+            // Whoever changes names has no way to a password, and whoever sends a token none to anything else.
+            "auth-me-update" => &["USER", "USERNAME", "TICKETS", "NOTICES", "ATTEMPTS", "ADDRESS"],
+            "auth-recovery-start" => &["TICKETS", "ADDRESS"],
+            "auth-verification-send" => &["TICKETS"],
+            "auth-recovery" => &["USER", "PASSWORD", "SESSIONS", "TICKETS", "NOTICES", "ATTEMPTS"],
+            "auth-verification" => &["USER", "EMAIL", "TICKETS"],
+            "auth-register" => &["USER", "PASSWORD", "EMAIL", "USERNAME", "TICKETS", "ADDRESS"],
             // Whoever decides about accounts has no way to their passwords.
             "user-update" | "account-admin" => &["USER", "ADMINS", "SESSIONS"],
             "auth-me-delete" => &[
-                "USER", "PASSWORD", "EMAIL", "USERNAME", "ADMINS", "SESSIONS", "ATTEMPTS", "ADDRESS", "ORDER", "PRODUCT",
-                "SETTINGS",
+                "USER", "PASSWORD", "EMAIL", "USERNAME", "ADMINS", "SESSIONS", "TICKETS", "NOTICES", "ATTEMPTS", "ADDRESS",
+                "ORDER", "PRODUCT", "SETTINGS",
             ],
             // Whoever tells what has happened keeps in mind what it told, and changes nothing of it.
             "event-publish" => &["LEVEL"],

@@ -1,17 +1,14 @@
 //! What a function does with an environment that is not what template.yaml makes it.
 
-use std::{
-    collections::BTreeMap,
-    process::{Command, Output, Stdio},
-};
+use std::process::{Command, Output, Stdio};
 
-use emulator::{lambda, template::Template};
+use emulator::lambda;
 
-use crate::app::{binaries, workspace};
+use crate::app::{binaries, template};
 
 /// Starts a function with nothing but the environment that Lambda and template.yaml set, and these changes to it.
 fn start(binary: &str, changes: &[(&str, &str)]) -> Output {
-    let template = Template::read(&workspace().join("template.yaml"), "test", &BTreeMap::new()).expect("template.yaml is sound");
+    let template = template("test");
     let function = template.functions.iter().find(|function| function.binary == binary).expect("a function of template.yaml");
     let path = &binaries()[binary];
     let mut command = Command::new(path);

@@ -16,7 +16,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use emulator::guard::Guard;
-use emulator::{EventRecord, Inside, LogLine, RequestRecord, price};
+use emulator::{EventRecord, Inside, LogLine, MailRecord, RequestRecord, price};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use shared::store::schema::{self, ItemKind};
@@ -33,7 +33,7 @@ const SHOWN: usize = 200;
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -69,6 +69,8 @@ impl Console {
             .route("/_local/events", get(events))
             .route("/_local/events/{number}", get(one_event))
             .route("/_local/events/{number}/send", post(send_again))
+            .route("/_local/mails", get(mails))
+            .route("/_local/mails/{number}/html", get(mail_as_html))
             .route("/_local/items", get(items))
             .route("/_local/items/products/{id}", get(product))
             .route("/_local/items/orders/{id}", get(order))
@@ -107,9 +109,28 @@ impl Console {
 async fn mark(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// What a mail may do that is shown in the page: have its own looks, and nothing else.
+const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox";
+
+/// All mails that are remembered, newest last; with `?after=N` those that came after the first N, but only the latest of them.
+async fn mails(State(console): State<Arc<Console>>, uri: Uri) -> Response {
+    let mails = match after(&uri) {
+        Some(after) => console.0.mailbox.after(after, SHOWN),
+        None => console.0.mailbox.after(0, usize::MAX),
+    };
+    let mail = |MailRecord { number, at, to, subject, text, html, .. }: &MailRecord| json!({"number": number, "at": at, "to": to.join(", "), "subject": subject, "text": text, "html": html});
+    json_response(&mails.iter().map(mail).collect())
+}
+
+/// A mail as a browser shows it, for a frame of the page.
+async fn mail_as_html(State(console): State<Arc<Console>>, Path(number): Path<u64>) -> Response {
+    let Some(mail) = console.0.mailbox.find(number) else { return StatusCode::NOT_FOUND.into_response() };
+    ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, MAIL_POLICY)], mail.html).into_response()
 }
 
 /// N of `?after=N`.
@@ -335,7 +356,14 @@ mod tests {
         let (listener, stop) = (server::listen("a test", 0).await.unwrap(), CancellationToken::new());
         let url = server::url(&listener).unwrap();
         let (dynamodb_url, tables) = ("http://127.0.0.1:9".into(), vec!["table".into()]);
-        let inside = Inside { log: Arc::clone(log), dynamodb_url, tables, events: Arc::default(), buses: Arc::default() };
+        let inside = Inside {
+            log: Arc::clone(log),
+            dynamodb_url,
+            tables,
+            events: Arc::default(),
+            buses: Arc::default(),
+            mailbox: Arc::default(),
+        };
         let console = Console::new(inside);
         let api = Router::new().fallback(|| async { "the API" });
         tokio::spawn(server::serve(listener, api.merge(console.router(Guard::default())), stop.clone()));

@@ -22,5 +22,6 @@ pub mod seed;
 mod shop;
 pub mod watch;
 
+pub use console::PATH as CONSOLE;
 pub use error::{Error, Result};
 pub use shop::{STACK, Shop};

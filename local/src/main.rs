@@ -12,7 +12,7 @@ use emulator::{Contention, Database, Faults, Options, Store};
 use indicatif::ProgressBar;
 use local::audit::source::{Source, Table};
 use local::audit::{self, Finding};
-use local::{Error, Result, STACK, Shop, cargo, repair, seed, watch};
+use local::{CONSOLE, Error, Result, STACK, Shop, cargo, repair, seed, watch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -215,6 +215,13 @@ async fn serve(arguments: ServeArguments) -> Result {
         // Everybody here has one address.
         parameters.insert("AttemptsPerAddress".to_owned(), "0".to_owned());
     }
+    if arguments.template.is_none() {
+        // They go nowhere: the console has them, and the links in them lead there.
+        parameters.insert("MailFrom".to_owned(), "Stockroom <shop@example.com>".to_owned());
+        if arguments.port != 0 {
+            parameters.insert("PagesUrl".to_owned(), format!("http://127.0.0.1:{}{}", arguments.port, CONSOLE));
+        }
+    }
     if let Some(url) = &arguments.webhook {
         parameters.insert("WebhookUrl".to_owned(), url.clone());
         parameters.insert("WebhookKey".to_owned(), "local".to_owned());
@@ -258,7 +265,29 @@ async fn serve(arguments: ServeArguments) -> Result {
         shop.contend(Some(contention));
     }
     say(&format!("ready {}", shop.url()));
-    if arguments.watch { watch::run(&workspace, arguments.profile.as_deref(), &shop).await } else { std::future::pending().await }
+    let told = tell_of_mails(&shop);
+    let watched = async {
+        if arguments.watch {
+            watch::run(&workspace, arguments.profile.as_deref(), &shop).await
+        } else {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        ended = watched => ended,
+        never = told => never,
+    }
+}
+
+/// A line for each mail that a function sends.
+async fn tell_of_mails(shop: &Shop) -> Result {
+    let mut seen = 0;
+    loop {
+        for mail in shop.next_mails(seen).await {
+            seen = mail.number + 1;
+            say(&format!("mail to {}: {} {}#mails/{}", mail.to.join(", "), mail.subject, shop.console_url(), mail.number));
+        }
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM.

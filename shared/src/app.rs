@@ -17,9 +17,11 @@ use lambda_http::http::Uri;
 use uuid::Uuid;
 
 use crate::{
+    Error,
     bus::Bus,
-    domain::{OrderPolicy, Timestamp},
-    keys::Keys,
+    domain::{OrderPolicy, Timestamp, VerifiedEmail},
+    keys::{Keys, MailSecret},
+    mail::Mailer,
     store::{Counter, KnownKeys, Table},
     telemetry::Source,
     tls,
@@ -61,6 +63,10 @@ pub struct App {
     attempts_per_address: u32,
     /// What the shop is called: by itself, by its stack and by its domain.
     names: Vec<String>,
+    /// Whether the shop sends mail.
+    mails: bool,
+    /// For what it wants to know that an address is its owner's.
+    pub verified_email: VerifiedEmail,
 }
 
 impl App {
@@ -84,7 +90,23 @@ impl App {
         self.names.iter().map(String::as_str)
     }
 
+    /// Whether the shop sends mail.
+    pub fn sends_mail(&self) -> bool {
+        self.mails
+    }
+
+    /// Refuses what can only be done by mail in a shop that sends none.
+    pub fn require_mail(&self) -> Result<(), Error> {
+        if self.mails { Ok(()) } else { Err(Error::MailNotConfigured) }
+    }
+
     fn over(http: SharedHttpClient) -> Result<Self, StartupError> {
+        let verified_email = match optional("REQUIRE_VERIFIED_EMAIL")?.as_deref() {
+            None | Some("no") => VerifiedEmail::ForNothing,
+            Some("to-order") => VerifiedEmail::ToOrder,
+            Some("to-login") => VerifiedEmail::ToLogIn,
+            Some(_) => return Err(invalid("REQUIRE_VERIFIED_EMAIL", "no, to-order or to-login")),
+        };
         let names = [Some(NAME.to_owned()), optional("STACK_NAME")?, optional("DOMAIN_NAME")?];
         Ok(Self {
             table: Table::new(Client::from_conf(dynamodb(http)?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
@@ -92,9 +114,12 @@ impl App {
                 customers_confirm: flag("CUSTOMERS_CONFIRM", true)?,
                 max_open_orders: Some(number("MAX_OPEN_ORDERS", 0..=99_999, 0)?).filter(|orders| *orders > 0),
                 hold_hours: Some(number("PENDING_ORDER_HOURS", 0..=99_999, 0)?).filter(|hours| *hours > 0),
+                verified_email: verified_email == VerifiedEmail::ToOrder,
             },
             attempts_per_address: number("ATTEMPTS_PER_ADDRESS", 0..=999_999, 0)?,
             names: names.into_iter().flatten().collect(),
+            mails: optional("MAIL_FROM")?.is_some(),
+            verified_email,
         })
     }
 
@@ -133,19 +158,7 @@ pub struct TokenApp {
 impl FromEnvironment for TokenApp {
     fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
-        let mut config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
-            .region(Region::new(variable("AWS_REGION")?))
-            .credentials_provider(credentials()?)
-            .http_client(http.clone())
-            .timeout_config(timeouts())
-            .retry_config(retries())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")? {
-            config = config.endpoint_url(endpoint);
-        }
-        let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
-        let keys = Keys::new(client, variable("SIGNING_SECRET_ARN")?);
+        let keys = Keys::new(secrets_manager(&http)?, variable("SIGNING_SECRET_ARN")?);
         Ok(Self { app: App::over(http)?, keys })
     }
 }
@@ -162,6 +175,52 @@ impl FromEnvironment for RotationApp {
     fn from_environment() -> Result<Self, StartupError> {
         let days = number("SIGNING_SECRET_ROTATION_DAYS", 8..=999, 90)?;
         Ok(Self { tokens: TokenApp::from_environment()?, days })
+    }
+}
+
+/// An [`App`] that knows whether a mailed token is ours.
+#[derive(Debug)]
+pub struct MailedApp {
+    pub app: App,
+    pub secret: MailSecret,
+}
+
+impl FromEnvironment for MailedApp {
+    fn from_environment() -> Result<Self, StartupError> {
+        let http = http_client()?;
+        let secret = MailSecret::new(secrets_manager(&http)?, variable("MAIL_SECRET_ARN")?);
+        Ok(Self { app: App::over(http)?, secret })
+    }
+}
+
+/// A [`MailedApp`] that sends mail.
+#[derive(Debug)]
+pub struct MailApp {
+    pub app: App,
+    pub secret: MailSecret,
+    pub mailer: Mailer,
+}
+
+impl FromEnvironment for MailApp {
+    fn from_environment() -> Result<Self, StartupError> {
+        let http = http_client()?;
+        let mut config = aws_sdk_sesv2::Config::builder()
+            .behavior_version(aws_sdk_sesv2::config::BehaviorVersion::v2026_01_12())
+            .region(Region::new(variable("AWS_REGION")?))
+            .credentials_provider(credentials()?)
+            .http_client(http.clone())
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SESV2")? {
+            config = config.endpoint_url(endpoint);
+        }
+        let client = aws_sdk_sesv2::Client::from_conf(config.build());
+        let shop = optional("DOMAIN_NAME")?.unwrap_or_else(|| NAME.to_owned());
+        let (pages, configuration_set) = (optional("PAGES_URL")?, optional("MAIL_CONFIGURATION_SET")?);
+        let mailer = Mailer::new(client, variable("MAIL_FROM")?, shop, pages, configuration_set);
+        let secret = MailSecret::new(secrets_manager(&http)?, variable("MAIL_SECRET_ARN")?);
+        Ok(Self { app: App::over(http)?, secret, mailer })
     }
 }
 
@@ -223,6 +282,21 @@ fn dynamodb(http: SharedHttpClient) -> Result<Config, StartupError> {
         config = config.endpoint_url(endpoint);
     }
     Ok(config.build())
+}
+
+fn secrets_manager(http: &SharedHttpClient) -> Result<aws_sdk_secretsmanager::Client, StartupError> {
+    let mut config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
+        .region(Region::new(variable("AWS_REGION")?))
+        .credentials_provider(credentials()?)
+        .http_client(http.clone())
+        .timeout_config(timeouts())
+        .retry_config(retries())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")? {
+        config = config.endpoint_url(endpoint);
+    }
+    Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
 }
 
 /// Where a service is, if not at AWS: the variables that all SDKs and tools of AWS read, the service's own first.

@@ -93,6 +93,22 @@ pub enum Error {
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
 
+    /// The token of a mail is not ours, was used, has expired, or a newer one took its place.
+    #[error("the token is not valid")]
+    InvalidToken,
+
+    /// The address is its owner's already.
+    #[error("the address is verified already")]
+    AlreadyVerified,
+
+    /// The shop wants to know first that the address is its owner's.
+    #[error("the e-mail address of this account is not verified")]
+    EmailNotVerified,
+
+    /// The only way is by mail, and this shop sends none.
+    #[error("this shop sends no mail")]
+    MailNotConfigured,
+
     /// What the caller saw is not what is there now.
     #[error("it has changed since it was read")]
     PreconditionFailed,

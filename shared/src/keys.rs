@@ -1,5 +1,7 @@
-//! Where the private signing keys come from: one secret in AWS Secrets Manager, a key for each of its versions. Another key service
-//! would be another file like this. Which key signs is said by the table, where the public keys are.
+//! Where private keys come from: AWS Secrets Manager. Another key service would be another file like this.
+//!
+//! Of one secret, each version is a signing key; which of them signs is said by the table, where the public keys are. Another is the key
+//! of mailed tokens.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +17,11 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{Error, Result, auth::SigningKey, aws::fault};
+use crate::{
+    Error, Result,
+    auth::{MailKey, SigningKey},
+    aws::fault,
+};
 
 /// As many keys as are kept in memory: the one that signs, and the one that will or did.
 const MAX_KNOWN: usize = 2;
@@ -94,6 +100,40 @@ impl Keys {
         }
         known.insert(id, Arc::clone(&key));
         Ok(Some(key))
+    }
+}
+
+/// The key of mailed tokens, read once per environment: whoever changes it makes the mails worthless that are under way.
+#[derive(Debug)]
+pub struct MailSecret {
+    client: Client,
+    secret_id: String,
+    known: Mutex<Option<Arc<MailKey>>>,
+}
+
+impl MailSecret {
+    pub fn new(client: Client, secret_id: String) -> Self {
+        Self { client, secret_id, known: Mutex::default() }
+    }
+
+    pub async fn key(&self) -> Result<Arc<MailKey>> {
+        let known = self.known().clone();
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        let output = self.client.get_secret_value().secret_id(&self.secret_id).send().await.map_err(fault)?;
+        let secret = Zeroizing::new(output.secret_string.unwrap_or_default());
+        // HMAC keys shorter than the hash weaken it (RFC 2104, 3).
+        if secret.len() < 32 {
+            return Err(Error::Internal("the secret of mailed tokens has fewer than 32 characters".into()));
+        }
+        let key = Arc::new(MailKey::new(secret.as_bytes()));
+        *self.known() = Some(Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Arc<MailKey>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

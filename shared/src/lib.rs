@@ -22,6 +22,8 @@ pub mod keys;
 
 pub mod bus;
 
+pub mod mail;
+
 pub mod store;
 
 pub mod app;

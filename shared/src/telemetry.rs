@@ -40,6 +40,10 @@ pub struct Metrics {
     pub orders: Option<(Status, u32)>,
     /// Events that were put on the bus.
     pub events: u32,
+    /// Mails that were handed over.
+    pub mails: u32,
+    /// Mails that the mail service will never take.
+    pub mails_refused: u32,
     /// What an operator decided about an account.
     pub account: Option<AccountChange>,
     /// Which operator asked, if that is known.
@@ -201,6 +205,8 @@ impl Line<'_> {
         fields.count("write_units", metrics.write_units);
         fields.count("conflicts", f64::from(metrics.conflicts));
         fields.count("events", f64::from(metrics.events));
+        fields.count("mails", f64::from(metrics.mails));
+        fields.count("mails_refused", f64::from(metrics.mails_refused));
         if let Some(metric) = failure.and_then(|failure| failure.metric) {
             fields.count(metric, 1.0);
         }
@@ -375,7 +381,16 @@ mod tests {
     #[test]
     fn the_dashboard_and_the_alarms_name_what_is_written() {
         let mut written = BTreeSet::new();
-        let mut metrics = Metrics { calls: 1, conflicts: 1, read_units: 1.0, write_units: 1.0, events: 1, ..Metrics::default() };
+        let mut metrics = Metrics {
+            calls: 1,
+            conflicts: 1,
+            read_units: 1.0,
+            write_units: 1.0,
+            events: 1,
+            mails: 1,
+            mails_refused: 1,
+            ..Metrics::default()
+        };
         metrics.order(Status::Confirmed);
         for (kind, metric) in [(Kind::Request, "logins_failed"), (Kind::Authorization, "conflicts_exhausted")] {
             metrics.failure = Some(Failure { code: "unavailable", fault: None, metric: Some(metric) });

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shared::{
     contract::{FUNCTIONS, Invocation, Route, openapi, session},
     domain::Role,
+    store::schema,
 };
 
 const ACCOUNT: &str = "123456789012";
@@ -27,7 +28,8 @@ pub fn all(document: &Value) -> Result<BTreeMap<&'static str, String>, Box<dyn E
             Invocation::Request { route, path } => pretty(&HttpEvent::new(route, "GET", path.into()))?,
             Invocation::Authorization { route } => pretty(&authorization(route))?,
             Invocation::Schedule { id } => pretty(&Schedule::new(function.name, id))?,
-            Invocation::Stream => pretty(&stream())?,
+            Invocation::Stream { of } if *of == schema::TICKET => pretty(&ticket_record())?,
+            Invocation::Stream { .. } => pretty(&order_record())?,
             Invocation::Operator { payload } => pretty(&serde_json::from_str::<Value>(payload)?)?,
         };
         events.insert(function.name, event);
@@ -206,8 +208,18 @@ fn authorization(route: &'static str) -> HttpEvent {
     }
 }
 
+/// A record of the table's stream: somebody who has forgotten a password is to be sent a token.
+fn ticket_record() -> Value {
+    let keys = json!({"pk": {"S": "TICKETS#0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f"}, "sk": {"S": "recovery"}});
+    let mut image = keys.clone();
+    image["ticket_id"] = json!({"S": "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e2f"});
+    image["created_at"] = json!({"N": "1795342351000"});
+    image["expires_at"] = json!({"N": "1795344151"});
+    record("INSERT", &keys, None, image)
+}
+
 /// A record of the table's stream: an order is confirmed.
-fn stream() -> Value {
+fn order_record() -> Value {
     let (order, customer) = ("0197a2b4-7c1e-7d3a-9f00-6b7c8d9e0f1a", "0197a2b4-7c1e-7d3a-9f00-000000000002");
     let keys = json!({"pk": {"S": format!("ORDER#{order}")}, "sk": {"S": "ORDER"}});
     let image = |status: &str, version: u64| {
@@ -232,21 +244,28 @@ fn stream() -> Value {
     let mut confirmed = image("CONFIRMED", 2);
     let entry = json!({"at": {"N": "1795342351000"}, "by": {"S": customer}, "from": {"S": "PENDING"}, "to": {"S": "CONFIRMED"}, "stock": {"S": "none"}});
     confirmed["history"] = json!({"M": {"2": {"M": entry}}});
+    record("MODIFY", &keys, Some(image("PENDING", 1)), confirmed)
+}
+
+fn record(name: &str, keys: &Value, old: Option<Value>, new: Value) -> Value {
+    let mut written = json!({
+        "ApproximateCreationDateTime": 1_795_342_351,
+        "Keys": keys,
+        "SequenceNumber": "111000000000000000001",
+        "SizeBytes": 812,
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    });
+    if let Some(old) = old {
+        written["OldImage"] = old;
+    }
+    written["NewImage"] = new;
     json!({"Records": [{
         "eventID": "7de3041dd709b024af6f29e4fa13d34c",
-        "eventName": "MODIFY",
+        "eventName": name,
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
         "awsRegion": REGION,
-        "dynamodb": {
-            "ApproximateCreationDateTime": 1_795_342_351,
-            "Keys": keys,
-            "OldImage": image("PENDING", 1),
-            "NewImage": confirmed,
-            "SequenceNumber": "111000000000000000001",
-            "SizeBytes": 812,
-            "StreamViewType": "NEW_AND_OLD_IMAGES",
-        },
+        "dynamodb": written,
         "eventSourceARN": format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/stockroom-Table/stream/2026-11-22T10:12:30.123"),
     }]})
 }

@@ -1,10 +1,10 @@
 //! `POST /auth/login`: whoever knows the password gets a session and its first tokens.
 
 use shared::{
-    Result,
+    Error, Result,
     app::TokenApp,
     auth::Credentials,
-    domain::Session,
+    domain::{Session, VerifiedEmail},
     entry,
     http::{self, Request, Response},
     store::{sessions, signing_keys},
@@ -24,6 +24,9 @@ async fn handle(TokenApp { app, keys }: &TokenApp, request: Request) -> Result<R
     let attempt = attempt?;
     let (account, password) = attempt.verify(&app.table, password, now).await?;
 
+    if app.verified_email == VerifiedEmail::ToLogIn && !account.user.email_verified {
+        return Err(Error::EmailNotVerified);
+    }
     let rehashed = if account.password.is_outdated() { Some(password.hash().await?) } else { None };
     let session = Session::new(app.new_id(), account.user.user_id, address.clone(), request.user_agent(), now);
     let key = signing_keys::signer_or_first(&app.table, keys, &attempt.keyring, now).await?;

@@ -3,6 +3,7 @@
 use shared::{
     App, Result,
     auth::PasswordChange,
+    domain::{Notice, Topic},
     entry,
     http::{self, Request, Response},
     store::sessions,
@@ -22,7 +23,10 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let (account, _) = attempt.verify(&app.table, password, now).await?;
     let names = [account.user.email.as_str(), account.user.username.as_str()].into_iter().chain(app.names());
     new_password.require_strength("/new_password", names).await?;
-    sessions::change_password(&app.table, &attempt, account, caller.session_id, &new_password.hash().await?, now).await?;
+    let hash = new_password.hash().await?;
+    let told = Notice::new(caller.user_id, Topic::PasswordChanged, account.user.email.clone(), now);
+    let told = app.sends_mail().then_some(&told);
+    sessions::change_password(&app.table, &attempt, account, caller.session_id, &hash, told, now).await?;
 
     http::no_content()
 }

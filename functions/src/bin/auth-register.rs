@@ -3,7 +3,7 @@
 use shared::{
     App, Result,
     auth::Registration,
-    domain::User,
+    domain::{Purpose, Ticket, User},
     entry,
     http::{self, Request, Response},
     store::{attempts, users},
@@ -21,7 +21,9 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     attempts::count_registration(&app.table, &request.source_address(), app.attempts_per_address(), now).await?;
 
     let user = User::register(app.new_id(), email, username, now);
-    users::register(&app.table, &user, &password.hash().await?).await?;
+    let ticket = Ticket::new(user.user_id, Purpose::Verification, app.new_id(), Some(user.email.clone()), now);
+    let ticket = app.sends_mail().then_some(&ticket);
+    users::register(&app.table, &user, &password.hash().await?, ticket).await?;
 
     http::plainly_created(&user)
 }

@@ -24,6 +24,7 @@ use crate::guard::Guard;
 use crate::iam::{AuthorizationRequest, Principals};
 use crate::lambda::{Failure, Host, Invocation, Lambda, invoke_api};
 use crate::log::{Log, LogLine, RequestRecord};
+use crate::mail::{MailRecord, Mailbox};
 use crate::names::table_arn;
 use crate::queues::Queues;
 use crate::secrets::Secrets;
@@ -103,6 +104,7 @@ struct Parts {
     queues: Arc<Queues>,
     events: Arc<EventLog>,
     buses: Arc<EventBuses>,
+    mailbox: Arc<Mailbox>,
     /// How far each reader of a stream is.
     readers: Vec<Arc<Progress>>,
 }
@@ -117,6 +119,8 @@ pub struct Inside {
     /// What was put on buses.
     pub events: Arc<EventLog>,
     pub buses: Arc<EventBuses>,
+    /// What was sent by mail.
+    pub mailbox: Arc<Mailbox>,
 }
 
 impl Emulator {
@@ -191,6 +195,16 @@ impl Emulator {
     /// The latest events that were put on buses, oldest first, and where they were sent.
     pub fn events(&self) -> Vec<EventRecord> {
         self.parts.events.after(0, usize::MAX)
+    }
+
+    /// The latest mails that were sent, oldest first.
+    pub fn mails(&self) -> Vec<MailRecord> {
+        self.parts.mailbox.after(0, usize::MAX)
+    }
+
+    /// The mails that come after the first `seen`, waiting for one if there is none.
+    pub async fn next_mails(&self, seen: u64) -> Vec<MailRecord> {
+        self.parts.mailbox.next(seen).await
     }
 
     /// What services have put into a queue, by logical id, name or ARN.
@@ -355,7 +369,8 @@ impl Parts {
             processes: TaskTracker::new(),
             stop: stop.clone(),
         };
-        let lambda = Arc::new(Lambda::new(template.functions.clone(), &options.binaries, options.limit, host)?);
+        let lambda =
+            Arc::new(Lambda::new(template.functions.clone(), &options.binaries, &template.binaries, options.limit, host)?);
         let database = Database::open(&options.store, &template.tables, &stop).await?;
         let beside = |extension: &str| match &options.store {
             Store::File(path) => Some(path.with_added_extension(extension)),
@@ -394,6 +409,7 @@ impl Parts {
             queues,
             events,
             buses: Arc::new(buses),
+            mailbox: Arc::default(),
             readers,
         };
 
@@ -417,6 +433,7 @@ impl Parts {
             schema: self.schema.clone(),
             secrets: Arc::clone(&self.secrets),
             buses: Arc::clone(&self.buses),
+            mailbox: Arc::clone(&self.mailbox),
             principals,
             faults: Arc::clone(&self.faults),
             contention: Arc::clone(&self.contention),
@@ -432,8 +449,8 @@ impl Parts {
         let port = server::address(&listeners.gateway)?.port();
         let api = HttpApi::new(template, Arc::clone(&self.lambda), Arc::clone(&self.log), port);
         let (log, dynamodb_url) = (Arc::clone(&self.log), self.database.url.clone());
-        let (events, buses) = (Arc::clone(&self.events), Arc::clone(&self.buses));
-        let pages = pages(Inside { log, dynamodb_url, tables: self.tables.clone(), events, buses });
+        let (events, buses, mailbox) = (Arc::clone(&self.events), Arc::clone(&self.buses), Arc::clone(&self.mailbox));
+        let pages = pages(Inside { log, dynamodb_url, tables: self.tables.clone(), events, buses, mailbox });
         tokio::spawn(server::serve(listeners.gateway, api.router().merge(pages), stop.clone()));
         Ok(())
     }

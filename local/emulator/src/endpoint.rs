@@ -1,6 +1,6 @@
 //! The endpoint that stands for AWS's services. Calls to DynamoDB are forwarded as they are, with IAM, injected faults and contention
-//! in their way, and what they cost is recorded. Secrets Manager and EventBridge answer at the same place, and every other service is
-//! refused by name.
+//! in their way, and what they cost is recorded. Secrets Manager, EventBridge and SES answer at the same place, and every other service
+//! is refused by name.
 
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use crate::eventbus::EventBuses;
 use crate::guard::{self, Guard};
 use crate::iam::Principals;
 use crate::log::Log;
+use crate::mail::{self, Mailbox};
 use crate::secrets::{self, Secrets};
 use crate::signature;
 use crate::usage::consumed_units;
@@ -33,6 +34,7 @@ pub struct Services {
     pub schema: KeySchema,
     pub secrets: Arc<Secrets>,
     pub buses: Arc<EventBuses>,
+    pub mailbox: Arc<Mailbox>,
     pub principals: Arc<Principals>,
     pub faults: Arc<FaultInjector>,
     pub contention: Arc<ContentionModel>,
@@ -87,8 +89,9 @@ impl AwsEndpoint {
                 Ok(secrets::answer(secrets, principals, &head.headers, &body))
             }
             Service::EventBridge => self.event_bridge(&head.headers, &body).await,
+            Service::Ses => self.ses(&head, &body).await,
             Service::Other(name) => {
-                let message = format!("{name} is not emulated here: only DynamoDB, Secrets Manager and EventBridge are");
+                let message = format!("{name} is not emulated here: only DynamoDB, Secrets Manager, EventBridge and SES are");
                 // Not every client shows an answer in a format that it does not expect.
                 self.services.log.line("aws", &message);
                 Ok(errors::unsupported_service(&message))
@@ -124,6 +127,36 @@ impl AwsEndpoint {
             }
             Some(Fault::Delay(by)) => {
                 let answer = buses.put_events(body, None);
+                tokio::time::sleep(by).await;
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn ses(&self, head: &Parts, body: &Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
+        let Services { mailbox, principals, faults, .. } = &self.services;
+        let send = || mailbox.answer(&head.method, head.uri.path(), body);
+        // Calls of those who are no environments meet no faults.
+        let Some(access_key) = signature::access_key(&head.headers).filter(|access_key| principals.contains(access_key)) else {
+            return Ok(send());
+        };
+        principals.record(access_key, |usage| usage.add_call("SendEmail", 0.0));
+        if let Some(denial) = principals.denial(access_key, Mailbox::authorization_requests(body)) {
+            return Ok(mail::refuse("AccessDeniedException", &denial));
+        }
+        match faults.draw("SendEmail", body) {
+            None | Some(Fault::Partly(_)) => Ok(send()),
+            Some(Fault::Reject(instead)) => Ok(instead),
+            Some(Fault::FalseFailure(instead)) => {
+                send();
+                Ok(instead)
+            }
+            Some(Fault::DropConnection) => {
+                send();
+                Err("dropped on purpose".into())
+            }
+            Some(Fault::Delay(by)) => {
+                let answer = send();
                 tokio::time::sleep(by).await;
                 Ok(answer)
             }
@@ -240,6 +273,7 @@ enum Service {
     DynamoDb,
     SecretsManager,
     EventBridge,
+    Ses,
     /// Its name, as far as the request says.
     Other(String),
 }
@@ -251,6 +285,7 @@ impl Service {
             Some("DynamoDB_20120810") => Self::DynamoDb,
             Some("secretsmanager") => Self::SecretsManager,
             Some("AWSEvents") => Self::EventBridge,
+            None if signature::service(headers) == Some("ses") => Self::Ses,
             other => {
                 let named = [other, signature::service(headers)].into_iter().flatten().find(|name| !name.is_empty());
                 Self::Other(named.unwrap_or("a request that names no service").to_owned())
@@ -276,7 +311,7 @@ mod tests {
             (Some("DynamoDBStreams_20120810.GetRecords"), "dynamodb", other("DynamoDBStreams_20120810")),
             (Some("AWSEvents.PutEvents"), "events", Service::EventBridge),
             (Some("AmazonSQS.SendMessage"), "sqs", other("AmazonSQS")),
-            (None, "ses", other("ses")),
+            (None, "ses", Service::Ses),
             (None, "s3", other("s3")),
             (None, "", other("a request that names no service")),
         ] {

@@ -23,6 +23,7 @@
 //! | `lambda` | functions and their execution environments, the Runtime API and the Invoke API |
 //! | `dynamodb` | the database, faults and contention |
 //! | `secrets` | Secrets Manager |
+//! | `mail` | Amazon SES |
 //! | `queues` | queues for what nobody took |
 //! | `eventbus` | EventBridge's buses |
 //! | `streams` | readers of tables' streams |
@@ -46,6 +47,7 @@ mod iam;
 mod ids;
 pub mod lambda;
 mod log;
+mod mail;
 mod names;
 mod pattern;
 pub mod price;
@@ -65,6 +67,7 @@ pub use error::{Error, Result, innermost};
 pub use eventbus::{Delivery, EventBuses, EventLog, EventRecord};
 pub use lambda::{Failure, Invocation, Outcome};
 pub use log::{Log, LogLine, RequestRecord};
+pub use mail::{MailRecord, Mailbox};
 pub use names::REGION;
 pub use pattern::Pattern;
 pub use usage::{Usage, consumed_units};

@@ -99,6 +99,8 @@ pub enum Kind {
     Record,
     /// Stands for itself and expires.
     Attempts,
+    /// What goes out by mail. Expires, and may be for an account that there is not.
+    Mail,
     /// Stands for itself.
     Settings,
     /// What was last told of a product's stock: later than the stock itself, and for as long as it takes to be told that it is gone.
@@ -129,6 +131,7 @@ impl Kind {
                 Self::Attempts
             }
             schema::ORDER_SHARDS | schema::SIGNING_KEYS => Self::Settings,
+            schema::TICKET | schema::NOTICE => Self::Mail,
             schema::LEVEL => Self::Level,
             _ => return None,
         })
@@ -171,7 +174,7 @@ impl Kind {
             Self::Sessions => &["sessions", "expires_at"],
             Self::Owner => &["product_id", "user_id"],
             Self::Record => &["fingerprint", "expires_at"],
-            Self::Admins | Self::Password | Self::Attempts | Self::Settings | Self::Level => &[],
+            Self::Admins | Self::Password | Self::Attempts | Self::Mail | Self::Settings | Self::Level => &[],
         }
     }
 }
@@ -206,7 +209,7 @@ pub fn sort(item: &Value) -> Result<(Item, Vec<String>), Item> {
             }
             subject.into_iter().collect()
         }
-        Kind::Attempts | Kind::Settings | Kind::Level => vec![],
+        Kind::Attempts | Kind::Mail | Kind::Settings | Kind::Level => vec![],
         // Beside each that it lists.
         Kind::Admins => {
             let listed = item["admins"]["SS"].as_array().into_iter().flatten();

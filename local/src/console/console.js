@@ -72,6 +72,8 @@ async function pollRequests() {
     seen = 0;
     events.clear();
     eventsSeen = 0;
+    mails.clear();
+    mailsSeen = 0;
     return pollRequests();
   }
   if (seen === 0) rows.replaceChildren();
@@ -232,6 +234,85 @@ async function sendAgain() {
   if (selectedEvent === null) return;
   await fetch(`/_local/events/${selectedEvent}/send`, { method: "POST" });
   await pollEvent();
+}
+
+// Mail
+
+/** Mails by their number, as far as the page has been told of them. */
+const mails = new Map();
+/** How many mails there have been. */
+let mailsSeen = 0;
+/** The number of the mail that is shown, and what is on the page of the list. */
+let selectedMail = null;
+let shownMails = "";
+let shownMail = "";
+
+async function pollMails() {
+  for (const mail of await ask(`mails?after=${mailsSeen}`)) {
+    mails.set(mail.number, mail);
+    mailsSeen = mail.number + 1;
+  }
+  for (const number of mails.keys()) if (number < mailsSeen - REMEMBERED) mails.delete(number);
+  showMails();
+}
+
+function mailRow({ number, at, to, subject }) {
+  const link = element("a", { href: `#mails/${number}`, title: subject }, subject);
+  if (number === selectedMail) link.setAttribute("aria-current", "true");
+  return element("tr", {}, element("td", {}, clock(at)), element("td", { title: to }, to), element("td", { class: "path" }, link));
+}
+
+function showMails() {
+  const shown = [...mails.values()].reverse().slice(0, SHOWN);
+  const text = JSON.stringify([selectedMail, shown.map(({ number }) => number)]);
+  if (text !== shownMails) {
+    shownMails = text;
+    byId("mail-rows").replaceChildren(...shown.map(mailRow));
+    byId("no-mails").hidden = shown.length > 0;
+  }
+  showMail();
+}
+
+function showMail() {
+  const mail = mails.get(selectedMail) ?? null;
+  const text = JSON.stringify([selectedMail, mail]);
+  if (text === shownMail) return;
+  shownMail = text;
+  byId("mail-title").textContent = mail?.subject ?? "This mail is not remembered.";
+  byId("mail-about").textContent = mail === null ? "" : `${mail.to} · ${dateAndTime(mail.at)}`;
+  byId("mail-text").textContent = mail?.text ?? "";
+  const links = (mail?.text ?? "").match(/https?:\/\/\S+/g) ?? [];
+  byId("mail-links").replaceChildren(...links.map((url) => element("a", { href: url }, url)));
+  byId("mail-html").src = mail === null ? "about:blank" : `/_local/mails/${mail.number}/html`;
+}
+
+/** What links in mails lead to here: what the page of a shop would ask, and send to the API. */
+const TOKENS = {
+  verification: { title: "Verify an e-mail address", about: "PUT /auth/verification" },
+  recovery: { title: "Set another password", about: "PUT /auth/recovery" },
+};
+/** The purpose and the token that the page was opened with. */
+let mailed = null;
+
+function showToken() {
+  const [, purpose, token] = location.hash.match(/^#(verification|recovery)=(.+)$/) ?? [];
+  mailed = purpose === undefined ? null : { purpose, token };
+  if (mailed === null) return;
+  byId("token-title").textContent = TOKENS[purpose].title;
+  byId("token-about").textContent = TOKENS[purpose].about;
+  byId("token-password").hidden = purpose !== "recovery";
+  byId("token-answer").textContent = "";
+}
+
+async function redeem(submitted) {
+  submitted.preventDefault();
+  if (mailed === null) return;
+  const { purpose, token } = mailed;
+  const body = purpose === "recovery" ? { token, new_password: byId("new-password").value } : { token };
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`/auth/${purpose}`, { method: "PUT", headers, body: JSON.stringify(body) });
+  const problem = answer.ok ? null : await answer.json();
+  byId("token-answer").textContent = answer.ok ? "Done." : `${answer.status}: ${problem.detail}`;
 }
 
 // Items
@@ -407,14 +488,17 @@ async function readItems() {
 /** `#items/Orders/7` as `["items", "Orders", "7"]`; what is not there is `null`. */
 function place() {
   const [view, what = null, id = null] = location.hash.slice(1).split("/").map(decodeURIComponent);
-  return [["items", "events"].includes(view) ? view : "requests", what, id];
+  if (mailed !== null) return ["token", null, null];
+  return [["items", "events", "mails"].includes(view) ? view : "requests", what, id];
 }
 
 function show() {
+  showToken();
   const [view, what] = place();
   const changed = byId(view).hidden;
-  for (const name of ["requests", "events", "items"]) {
+  for (const name of ["requests", "events", "mails", "items", "token"]) {
     byId(name).hidden = name !== view;
+    if (name === "token") continue;
     if (name === view) byId(`to-${name}`).setAttribute("aria-current", "page");
     else byId(`to-${name}`).removeAttribute("aria-current");
   }
@@ -424,6 +508,9 @@ function show() {
   selectedEvent = view === "events" && what !== null && what !== "" ? Number(what) : null;
   byId("event").hidden = selectedEvent === null;
   showEvents();
+  selectedMail = view === "mails" && what !== null && what !== "" ? Number(what) : null;
+  byId("mail").hidden = selectedMail === null;
+  showMails();
   byId("entity").scrollTop = 0;
   if (view === "items" && changed) readItems();
   else if (view === "items") showItems();
@@ -443,6 +530,7 @@ async function poll() {
     await pollLines();
     await pollEvents();
     await pollEvent();
+    await pollMails();
     say("Live");
   } catch {
     seen = 0;
@@ -455,6 +543,7 @@ addEventListener("hashchange", show);
 byId("reload").addEventListener("click", readItems);
 byId("event-filter").addEventListener("input", showEvents);
 byId("event-filter").addEventListener("submit", (submitted) => submitted.preventDefault());
+byId("token-form").addEventListener("submit", (submitted) => redeem(submitted).catch(() => {}));
 byId("send-again").addEventListener("click", () => sendAgain().catch(() => {}));
 show();
 poll();

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::Password;
 use crate::{
-    domain::{Email, Folded, Login, Username},
+    domain::{Email, Folded, Login, NameChange, Username},
     json::{Fields, FromFields, FromJson, Json},
 };
 
@@ -123,6 +123,59 @@ pub struct Confirmation {
 impl FromFields for Confirmation {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         Some(Self { password: fields.required("password")? })
+    }
+}
+
+/// A change of one's own names.
+#[derive(Debug)]
+pub struct OwnChange {
+    pub names: NameChange,
+    pub password: Password,
+}
+
+impl FromFields for OwnChange {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let names = NameChange::read(fields);
+        let password = fields.required("password");
+        Some(Self { names: names?, password: password? })
+    }
+}
+
+/// Somebody has forgotten a password.
+#[derive(Debug)]
+pub struct RecoveryRequest {
+    pub email: Folded,
+}
+
+impl FromFields for RecoveryRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let TypedEmail(email) = fields.required("email")?;
+        Some(Self { email })
+    }
+}
+
+/// Whoever has a mailed token sets another password.
+pub struct Recovery {
+    pub token: Zeroizing<String>,
+    pub new_password: Password,
+}
+
+impl FromFields for Recovery {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let token = fields.required::<Token>("token");
+        let new_password = fields.required("new_password");
+        Some(Self { token: token?.0, new_password: new_password? })
+    }
+}
+
+/// Whoever has a mailed token shows that the address is theirs.
+pub struct Verification {
+    pub token: Zeroizing<String>,
+}
+
+impl FromFields for Verification {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { token: fields.required::<Token>("token")?.0 })
     }
 }
 

@@ -2,11 +2,16 @@
 
 mod credentials;
 mod keyring;
+mod mailed;
 mod password;
 mod strength;
 mod token;
 
-pub use credentials::{Confirmation, Credentials, LogoutRequest, PasswordChange, RefreshRequest, Registration};
+pub use credentials::{
+    Confirmation, Credentials, LogoutRequest, OwnChange, PasswordChange, Recovery, RecoveryRequest, RefreshRequest, Registration,
+    Verification,
+};
 pub use keyring::{KeySet, Keyring, Published};
+pub use mailed::{MailKey, MailedToken};
 pub use password::{Password, PasswordHash};
 pub use token::{PublicKey, Refused, SigningKey, TokenClaims, TokenKind, Unverified};

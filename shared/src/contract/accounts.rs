@@ -36,8 +36,8 @@ const ROUTES: &[Route] = &[
         function: "auth-register",
         operation_id: "register",
         summary: "Open an account",
-        description: "A customer's. Passwords are judged by how easily they are guessed, also by somebody who knows the names of the account and of the shop. One address may make 60 accounts in a quarter of an hour, unless the shop sets another limit.",
-        what: "opens a customer's account",
+        description: "A customer's. Passwords are judged by how easily they are guessed, also by somebody who knows the names of the account and of the shop. One address may make 60 accounts in a quarter of an hour, unless the shop sets another limit. A mail asks whether the address is theirs.",
+        what: "opens a customer's account; a mail asks whether the address is theirs",
         body: Some("Registration"),
         success: (201, Some("User")),
         problems: &["email-taken", "username-taken", "weak-password", "invalid-request", "too-many-attempts"],
@@ -52,7 +52,7 @@ const ROUTES: &[Route] = &[
         what: "access and refresh token for e-mail address or username, and password",
         body: Some("Credentials"),
         success: (200, Some("Tokens")),
-        problems: &["invalid-credentials", "too-many-attempts", "invalid-request"],
+        problems: &["invalid-credentials", "email-not-verified", "too-many-attempts", "invalid-request"],
         // The admin of a shop that `cargo run -p local` has filled, who may do everything.
         request: Some(r#"{"email": "admin@example.com", "password": "keep-this-one-local"}"#),
         ..Route::PLAIN
@@ -66,6 +66,77 @@ const ROUTES: &[Route] = &[
         what: "the caller's own account",
         caller: Some(Role::Customer),
         success: (200, Some("User")),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /auth/me",
+        function: "auth-me-update",
+        operation_id: "updateMe",
+        summary: "Change one's own names",
+        description: "Needs the password; failures count as failed logins do. Another address takes the place of the one so far when a mail to it is answered (until then it is `pending_email`), and the one so far is told. The address that the account has already calls off the other.",
+        who: "any account",
+        what: "another username, or an address that takes effect when a mail to it is answered, for who knows the password",
+        caller: Some(Role::Customer),
+        body: Some("OwnChange"),
+        success: (200, Some("User")),
+        problems: &[
+            "invalid-credentials",
+            "email-taken",
+            "username-taken",
+            "too-many-attempts",
+            "mail-not-configured",
+            "invalid-request",
+        ],
+        request: Some(r#"{"email": "admin@example.com", "password": "keep-this-one-local"}"#),
+        ..Route::PLAIN
+    },
+    Route {
+        key: "POST /auth/recovery",
+        function: "auth-recovery-start",
+        operation_id: "startRecovery",
+        summary: "Ask for a mail with which to set another password",
+        description: "The answer is the same, and takes as long, whether or not there is such an account. One address may ask as often as it may open accounts, and an account is sent one mail in a minute.",
+        what: "a mail with a token for another password, if there is such an account",
+        body: Some("RecoveryRequest"),
+        success: (202, None),
+        problems: &["too-many-attempts", "mail-not-configured", "invalid-request"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /auth/recovery",
+        function: "auth-recovery",
+        operation_id: "recover",
+        summary: "Set another password with a mailed token",
+        description: "A token is good once, for 30 minutes, and until a newer one is sent. Every session ends, failed logins are forgotten, and the address counts as verified.",
+        what: "another password, for who has a mailed token; every session ends",
+        body: Some("Recovery"),
+        success: (204, None),
+        problems: &["invalid-token", "weak-password", "invalid-request"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "POST /auth/verification",
+        function: "auth-verification-send",
+        operation_id: "sendVerification",
+        summary: "Ask for another mail with which to verify one's address",
+        description: "One goes out in a minute at most.",
+        who: "any account",
+        what: "another mail that asks whether the address is theirs",
+        caller: Some(Role::Customer),
+        success: (202, None),
+        problems: &["already-verified", "mail-not-configured"],
+        ..Route::PLAIN
+    },
+    Route {
+        key: "PUT /auth/verification",
+        function: "auth-verification",
+        operation_id: "verify",
+        summary: "Verify an address with a mailed token",
+        description: "A token is good once, for 24 hours, and until a newer one is sent.",
+        what: "the address is verified, for who has a mailed token",
+        body: Some("Verification"),
+        success: (204, None),
+        problems: &["invalid-token", "email-taken", "invalid-request"],
         ..Route::PLAIN
     },
     Route {
@@ -210,6 +281,8 @@ const ROUTES: &[Route] = &[
 /// An address as WHATWG's HTML has it, with a dot in the domain, and no dots in a row or at the ends before the `@`.
 const EMAIL: &str = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
 
+const EXAMPLE_TOKEN: &str =
+    "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f.recovery.0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e2f.bm90IG9uZSBvZiBvdXJz";
 const EXAMPLE_EMAIL: &str = "ada@example.com";
 const EXAMPLE_USERNAME: &str = "ada";
 const EXAMPLE_PASSWORD: &str = "Zwetschgenmus mit Zimt";
@@ -266,6 +339,27 @@ fn schemas() -> Value {
             }),
             &[],
         ),
+        "OwnChange": with(
+            input(
+                json!({
+                    "username": {"type": "string", "pattern": "^[a-z0-9._-]{3,32}$", "examples": [EXAMPLE_USERNAME]},
+                    "email": {"type": "string", "format": "email", "maxLength": Email::MAX_CHARS, "pattern": EMAIL, "examples": [EXAMPLE_EMAIL]},
+                    "password": password("Of the account"),
+                }),
+                &["username", "email"],
+            ),
+            "anyOf",
+            json!([{"properties": {"username": {"type": "string"}}, "required": ["username"]}, {"properties": {"email": {"type": "string"}}, "required": ["email"]}]),
+        ),
+        "RecoveryRequest": object(json!({"email": {"type": "string", "minLength": 1, "maxLength": Email::MAX_CHARS, "examples": [EXAMPLE_EMAIL]}}), &[]),
+        "Recovery": object(
+            json!({
+                "token": with(text("Of the mail"), "examples", json!([EXAMPLE_TOKEN])),
+                "new_password": {"type": "string", "minLength": 8, "maxLength": 128, "format": "password", "description": "8 to 128 characters of any kind", "examples": ["Quittengelee mit Nelken"]},
+            }),
+            &[],
+        ),
+        "Verification": object(json!({"token": with(text("Of the mail"), "examples", json!([EXAMPLE_TOKEN]))}), &[]),
         "Confirmation": object(json!({"password": password("Of the account")}), &[]),
         "Session": object(
             json!({

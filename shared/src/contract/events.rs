@@ -69,6 +69,7 @@ pub const EVENTS: [EventDescription; EventType::ALL.len()] = [
     order(EventType::OrderCancelled, "it is CANCELLED; the last entry of its history says what became of its pieces"),
     order(EventType::OrderDeleted, "it is gone; the data are its last"),
     account(EventType::AccountRegistered, "there is a new account"),
+    account(EventType::AccountVerified, "its e-mail address has been shown to be its owner's"),
     account(EventType::AccountChanged, "its role has changed, whether it is active, or its names"),
     account(EventType::AccountErased, "it is gone; the data are its last"),
 ];

@@ -1,5 +1,7 @@
 //! The functions that answer no route of the API, and what calls them.
 
+use crate::store::schema::{self, ItemKind};
+
 /// A function that answers no route of the API.
 pub struct Function {
     pub name: &'static str,
@@ -14,8 +16,8 @@ pub enum Invocation {
     Authorization { route: &'static str },
     /// The function's schedule, in an event with this id.
     Schedule { id: &'static str },
-    /// Lambda hands over records of the table's stream.
-    Stream,
+    /// Lambda hands over a record of the table's stream: of an item of this kind.
+    Stream { of: &'static ItemKind },
     /// An operator sends this JSON.
     Operator { payload: &'static str },
 }
@@ -27,7 +29,8 @@ pub const FUNCTIONS: &[Function] = &[
     Function { name: "docs", invocation: Invocation::Request { route: "GET /openapi.json", path: "/openapi.json" } },
     Function { name: "order-expire", invocation: Invocation::Schedule { id: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa" } },
     Function { name: "secret-rotate", invocation: Invocation::Schedule { id: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eab" } },
-    Function { name: "event-publish", invocation: Invocation::Stream },
+    Function { name: "event-publish", invocation: Invocation::Stream { of: &schema::ORDER } },
+    Function { name: "mail-send", invocation: Invocation::Stream { of: &schema::TICKET } },
     Function { name: "event-replay", invocation: Invocation::Operator { payload: r#"{"kind": "products"}"# } },
     Function {
         name: "account-admin",

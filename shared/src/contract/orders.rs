@@ -50,6 +50,7 @@ const ROUTES: &[Route] = &[
         headers: &["Location", "ETag", "Idempotent-Replayed"],
         problems: &[
             "forbidden",
+            "email-not-verified",
             "out-of-stock",
             "too-many-open-orders",
             "invalid-request",

@@ -23,6 +23,8 @@ const WHEN: &[(&str, &str)] = &[
     ("token-revoked", "The session of the access token has ended: log in"),
     ("invalid-credentials", "The account or the password is wrong, or the account is closed: which, is not told"),
     ("invalid-refresh-token", "The refresh token is not ours, was replaced, or its session has ended"),
+    ("invalid-token", "The token of a mail is not ours, was used, has expired, or a newer one took its place"),
+    ("email-not-verified", "The shop wants to know first that the account's address is its owner's"),
     ("forbidden", "Known, and not allowed"),
     ("not-found", "There is no such thing, or not for the caller"),
     ("name-taken", "Another product has this name"),
@@ -36,6 +38,7 @@ const WHEN: &[(&str, &str)] = &[
     ("order-not-editable", "The order is past the point where its items may change"),
     ("order-not-deletable", "The order is past the point where it may be deleted, or not yet at it"),
     ("too-many-open-orders", "The customer has as many PENDING orders as the shop allows"),
+    ("already-verified", "The address is verified, and no other waits to be"),
     ("open-orders", "Orders of the account are CONFIRMED or SHIPPED"),
     ("last-admin", "Without this account, nobody active would be an admin"),
     ("too-many-items", "The order has as many items as an order may have"),
@@ -53,6 +56,7 @@ const WHEN: &[(&str, &str)] = &[
         "Too many logins have failed, or too many accounts were made, of this account or from this address; `Retry-After` says for how long",
     ),
     ("internal-error", "A fault of ours, logged under the `request_id`"),
+    ("mail-not-configured", "The shop sends no mail, and there is no other way"),
     ("unavailable", "The database did not answer in time; the same request may be sent again"),
 ];
 

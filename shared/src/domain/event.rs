@@ -40,12 +40,13 @@ pub enum EventType {
     OrderCancelled,
     OrderDeleted,
     AccountRegistered,
+    AccountVerified,
     AccountChanged,
     AccountErased,
 }
 
 impl EventType {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ProductCreated,
         Self::ProductChanged,
         Self::ProductDeleted,
@@ -63,6 +64,7 @@ impl EventType {
         Self::OrderCancelled,
         Self::OrderDeleted,
         Self::AccountRegistered,
+        Self::AccountVerified,
         Self::AccountChanged,
         Self::AccountErased,
     ];
@@ -87,6 +89,7 @@ impl EventType {
             Self::OrderCancelled => "order.cancelled",
             Self::OrderDeleted => "order.deleted",
             Self::AccountRegistered => "account.registered",
+            Self::AccountVerified => "account.verified",
             Self::AccountChanged => "account.changed",
             Self::AccountErased => "account.erased",
         }
@@ -239,6 +242,9 @@ impl Event {
         let (kind, version, time, user) = match (old, new) {
             (None, Some(new)) => (EventType::AccountRegistered, new.version, new.updated_at, new),
             (Some(old), Some(new)) if old.version == new.version => return None,
+            (Some(old), Some(new)) if !old.email_verified && new.email_verified => {
+                (EventType::AccountVerified, new.version, new.updated_at, new)
+            }
             (Some(_), Some(new)) => (EventType::AccountChanged, new.version, new.updated_at, new),
             (Some(old), None) => (EventType::AccountErased, old.version + 1, at, old),
             (None, None) => return None,

@@ -74,6 +74,8 @@ ids! {
     UserId
     /// Names one login of an account, until it logs out or seven days have passed.
     SessionId
+    /// Names what makes a mailed token good.
+    TicketId
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod folded;
 mod id;
 mod level;
 mod lifecycle;
+mod mail;
 mod metadata;
 mod money;
 mod movement;
@@ -22,9 +23,10 @@ mod user;
 pub use address::SourceAddress;
 pub use event::{AccountFacts, Data, Event, EventType, Replay, ReplayCursor, Replayed, SOURCE};
 pub use folded::Folded;
-pub use id::{MovementId, OrderId, OrderItemId, ProductId, SessionId, UserId};
+pub use id::{MovementId, OrderId, OrderItemId, ProductId, SessionId, TicketId, UserId};
 pub use level::{Level, StockState};
 pub use lifecycle::{Reason, StatusChange, StockEffect, markdown, take_step};
+pub use mail::{Letter, Matter, Notice, Purpose, Ticket, Topic};
 pub use metadata::Metadata;
 pub use money::Money;
 pub use movement::{Amount, Books, Movement, MovementKind, NewMovement, Pieces, ShardPieces};
@@ -41,4 +43,6 @@ pub use session::{Freshness, Rotation, SESSION, Session, SessionFacts, Tokens, U
 pub use status::Status;
 pub use text::Text;
 pub use timestamp::{LEEWAY_SECONDS, Timestamp};
-pub use user::{AccountName, AccountUpdate, Actor, Caller, Email, Login, Role, User, UserUpdate, Username};
+pub use user::{
+    AccountName, AccountUpdate, Actor, Caller, Email, Login, NameChange, Role, User, UserUpdate, Username, VerifiedEmail,
+};

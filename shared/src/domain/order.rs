@@ -289,6 +289,8 @@ pub struct OrderPolicy {
     pub max_open_orders: Option<u32>,
     /// Hours that a PENDING order holds its stock after its last change; `None` is for ever.
     pub hold_hours: Option<u32>,
+    /// Whether customers order only with an e-mail address that is verified.
+    pub verified_email: bool,
 }
 
 impl OrderPolicy {

@@ -234,6 +234,34 @@ impl FromFields for AccountUpdate {
     }
 }
 
+/// For what the shop wants to know that an address is its owner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifiedEmail {
+    ForNothing,
+    ToOrder,
+    ToLogIn,
+}
+
+/// The other names that somebody wants for their own account; `None` leaves one as it is, and one of the two is set.
+#[derive(Debug, Clone)]
+pub struct NameChange {
+    pub username: Option<Username>,
+    pub email: Option<Email>,
+}
+
+impl NameChange {
+    /// Reads it beside what else a body has.
+    pub fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let username = fields.optional("username");
+        let email = fields.optional("email");
+        let change = Self { username: username?, email: email? };
+        if change.username.is_none() && change.email.is_none() {
+            fields.fault("must have email or username");
+        }
+        Some(change)
+    }
+}
+
 /// What an admin decides about an account.
 #[derive(Debug)]
 pub struct UserUpdate {

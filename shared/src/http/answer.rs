@@ -166,6 +166,11 @@ pub fn options(methods: &'static str) -> Result<Response> {
     Ok(response)
 }
 
+/// 202: it is taken note of, and done later.
+pub fn accepted() -> Result<Response> {
+    Ok(empty(StatusCode::ACCEPTED))
+}
+
 /// 204.
 pub fn no_content() -> Result<Response> {
     Ok(empty(StatusCode::NO_CONTENT))

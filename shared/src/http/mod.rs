@@ -12,8 +12,8 @@ mod saved;
 mod syntax;
 
 pub use answer::{
-    File, Representation, cacheable, created, file, idempotent, kept_for, no_content, ok, ok_unless_known, options, page, part,
-    part_created, part_gone, plain, plainly_created, whole_list,
+    File, Representation, accepted, cacheable, created, file, idempotent, kept_for, no_content, ok, ok_unless_known, options,
+    page, part, part_created, part_gone, plain, plainly_created, whole_list,
 };
 pub use event::{Event, to_gateway};
 pub use identity::Decision;

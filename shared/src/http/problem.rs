@@ -59,6 +59,8 @@ problem_types! {
     TOKEN_REVOKED = 401, "token-revoked", "The session has ended";
     INVALID_CREDENTIALS = 401, "invalid-credentials", "The login failed";
     INVALID_REFRESH_TOKEN = 401, "invalid-refresh-token", "The refresh token is not valid";
+    INVALID_TOKEN = 401, "invalid-token", "The token is not valid";
+    EMAIL_NOT_VERIFIED = 403, "email-not-verified", "The address is not verified";
     FORBIDDEN = 403, "forbidden", "Not allowed";
     NOT_FOUND = 404, "not-found", "Not found";
     METHOD_NOT_ALLOWED = 405, "method-not-allowed", "Method not allowed";
@@ -74,6 +76,7 @@ problem_types! {
     ORDER_NOT_DELETABLE = 409, "order-not-deletable", "The order cannot be deleted";
     TOO_MANY_OPEN_ORDERS = 409, "too-many-open-orders", "Too many open orders";
     TOO_MANY_ITEMS = 409, "too-many-items", "Too many items";
+    ALREADY_VERIFIED = 409, "already-verified", "The address is verified";
     OPEN_ORDERS = 409, "open-orders", "There are open orders";
     LAST_ADMIN = 409, "last-admin", "The last admin stays";
     PRECONDITION_FAILED = 412, "precondition-failed", "It has changed";
@@ -87,6 +90,7 @@ problem_types! {
     IDEMPOTENCY_KEY_REUSED = 422, "idempotency-key-reused", "The idempotency key was used before";
     TOO_MANY_ATTEMPTS = 429, "too-many-attempts", "Too many attempts";
     INTERNAL_ERROR = 500, "internal-error", "Something went wrong here";
+    MAIL_NOT_CONFIGURED = 503, "mail-not-configured", "This shop sends no mail";
     UNAVAILABLE = 503, "unavailable", "Try again in a moment";
 }
 
@@ -107,6 +111,10 @@ fn problem_type(error: &Error) -> ProblemType {
         Error::SkuTaken => SKU_TAKEN,
         Error::EmailTaken => EMAIL_TAKEN,
         Error::UsernameTaken => USERNAME_TAKEN,
+        Error::InvalidToken => INVALID_TOKEN,
+        Error::AlreadyVerified => ALREADY_VERIFIED,
+        Error::EmailNotVerified => EMAIL_NOT_VERIFIED,
+        Error::MailNotConfigured => MAIL_NOT_CONFIGURED,
         Error::PreconditionFailed => PRECONDITION_FAILED,
         Error::BodyTooLarge { .. } => BODY_TOO_LARGE,
         Error::NotDeclaredJson | Error::EncodedBody => UNSUPPORTED_MEDIA_TYPE,
@@ -212,7 +220,7 @@ pub fn problem(error: &Error, request_id: &str) -> Response {
         Error::MethodNotAllowed { allowed } => {
             headers.extend(HeaderValue::from_str(allowed).map(|value| (header::ALLOW, value)));
         }
-        Error::Unauthenticated | Error::InvalidCredentials | Error::InvalidRefreshToken => {
+        Error::Unauthenticated | Error::InvalidCredentials | Error::InvalidRefreshToken | Error::InvalidToken => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         // RFC 6750, 3.1: tells clients to refresh, where a bare challenge would tell them to log in.

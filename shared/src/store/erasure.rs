@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    domain::{Actor, OrderId, Refusal, Status, Timestamp, UserId},
+    domain::{Actor, OrderId, Purpose, Refusal, Status, Timestamp, Topic, UserId},
 };
 
 /// How long an index may take to show an order that was placed before the account was closed to new ones. It is far less as a rule.
@@ -73,7 +73,14 @@ async fn erase_closed(table: &Table, attempt: &LoginAttempt<'_>, account: &Accou
             .delete(Key::Email(&email), &own, |_| Cancellation::Changed)
             .delete(Key::Username(&username), &own, |_| Cancellation::Changed)
             .delete(Key::Sessions(user_id), &anyhow, |_| Cancellation::Changed);
-        attempt.clear(transaction, now).attempt(backoff).await?.into_round()
+        let mut transaction = attempt.clear(transaction, now);
+        for key in Purpose::ALL.map(|purpose| Key::Ticket(user_id, purpose)) {
+            transaction = transaction.delete(key, &anyhow, |_| Cancellation::Changed);
+        }
+        for key in Topic::ALL.map(|topic| Key::Notice(user_id, topic)) {
+            transaction = transaction.delete(key, &anyhow, |_| Cancellation::Changed);
+        }
+        transaction.attempt(backoff).await?.into_round()
     })
     .await
 }

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::schema::{self, ItemKind};
-use crate::domain::{Folded, Login, MovementId, OrderId, ProductId, Role, SourceAddress, Status, UserId};
+use crate::domain::{Folded, Login, MovementId, OrderId, ProductId, Purpose, Role, SourceAddress, Status, Topic, UserId};
 
 /// An item as DynamoDB hands it over.
 pub type Item = HashMap<String, AttributeValue>;
@@ -64,6 +64,10 @@ pub enum Key<'a> {
     Admins,
     /// The public keys of tokens.
     SigningKeys,
+    /// What makes the latest mailed token of this purpose good.
+    Ticket(UserId, Purpose),
+    /// What an owner is told by mail.
+    Notice(UserId, Topic),
     /// Whoever owns the e-mail address.
     Email(&'a Folded),
     /// Whoever owns the username.
@@ -135,6 +139,8 @@ impl<'a> Key<'a> {
             Self::Password(_) => &schema::PASSWORD,
             Self::Admins => &schema::ADMINS,
             Self::SigningKeys => &schema::SIGNING_KEYS,
+            Self::Ticket(..) => &schema::TICKET,
+            Self::Notice(..) => &schema::NOTICE,
             Self::Email(_) => &schema::EMAIL,
             Self::Username(_) => &schema::USERNAME,
             Self::Sessions(_) => &schema::SESSIONS,
@@ -152,7 +158,9 @@ impl<'a> Key<'a> {
         match self {
             Self::Product(id) | Self::Stock(id, _) | Self::Movement(id, _) | Self::Level(id) => pattern.with(&[id]),
             Self::Order(id) => pattern.with(&[id]),
-            Self::User(id) | Self::Password(id) | Self::Sessions(id) => pattern.with(&[id]),
+            Self::User(id) | Self::Password(id) | Self::Sessions(id) | Self::Ticket(id, _) | Self::Notice(id, _) => {
+                pattern.with(&[id])
+            }
             Self::ProductName(folded) | Self::ProductSku(folded) | Self::Email(folded) | Self::Username(folded) => {
                 pattern.with(&[folded])
             }
@@ -171,6 +179,8 @@ impl<'a> Key<'a> {
         match self {
             Self::Stock(_, shard) => schema::stock_sk((*shard).into()),
             Self::Movement(_, id) => pattern.with(&[id]),
+            Self::Ticket(_, purpose) => pattern.with(&[&purpose.as_str()]),
+            Self::Notice(_, topic) => pattern.with(&[&topic.as_str()]),
             Self::FailuresFrom(_, address) => pattern.with(&[address]),
             _ => pattern.with(&[]),
         }
@@ -214,6 +224,16 @@ impl<'a> Key<'a> {
     /// The user that a `pk` names.
     pub fn user_of(pk: &str) -> Option<UserId> {
         schema::USER.pk.part(pk)?.parse().ok()
+    }
+
+    /// The user and the purpose that the key of a ticket names.
+    pub fn ticket_of(pk: &str, sk: &str) -> Option<(UserId, Purpose)> {
+        Some((schema::TICKET.pk.part(pk)?.parse().ok()?, sk.parse().ok()?))
+    }
+
+    /// The user and the topic that the key of a notice names.
+    pub fn notice_of(pk: &str, sk: &str) -> Option<(UserId, Topic)> {
+        Some((schema::NOTICE.pk.part(pk)?.parse().ok()?, sk.parse().ok()?))
     }
 
     /// The two key attributes, as every call wants them.

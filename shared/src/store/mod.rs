@@ -13,6 +13,8 @@ pub mod orders;
 mod passwords;
 pub mod products;
 mod query;
+pub mod redemption;
+pub mod renaming;
 pub mod replay;
 mod retry;
 pub mod schema;
@@ -21,6 +23,7 @@ pub mod signing_keys;
 mod stock;
 pub mod stream;
 mod table;
+pub mod tickets;
 mod transaction;
 pub mod users;
 

@@ -150,6 +150,10 @@ pub const USERNAME: ItemKind =
 /// All sessions of a user, at most 20.
 pub const SESSIONS: ItemKind =
     ItemKind { expires: true, ..item("sessions of a user", "Sessions", "SESSIONS#<user id>", "SESSIONS") };
+/// What makes a mailed token good. The token has a MAC beside it, which is not in the table.
+pub const TICKET: ItemKind = ItemKind { expires: true, ..item("ticket of a mail", "Tickets", "TICKETS#<user id>", "<purpose>") };
+/// What an owner is told by mail; written to be read in the stream.
+pub const NOTICE: ItemKind = ItemKind { expires: true, ..item("notice to an owner", "Notices", "NOTICES#<user id>", "<topic>") };
 /// The account is a user's id, or the key of a name that nobody has.
 pub const FAILURES_IN_TOTAL: ItemKind =
     ItemKind { expires: true, ..item("failed logins of an account", "Failed logins, in total", "ATTEMPTS#<account>", "TOTAL") };
@@ -173,7 +177,7 @@ pub const IDEMPOTENCY: ItemKind = ItemKind {
 };
 
 /// All kinds.
-pub const KINDS: [&ItemKind; 20] = [
+pub const KINDS: [&ItemKind; 22] = [
     &PRODUCT,
     &STOCK,
     &PRODUCT_NAME,
@@ -188,6 +192,8 @@ pub const KINDS: [&ItemKind; 20] = [
     &ADMINS,
     &SESSIONS,
     &SIGNING_KEYS,
+    &TICKET,
+    &NOTICE,
     &FAILURES_IN_TOTAL,
     &FAILURES_FROM,
     &LOGINS_FROM,

@@ -14,13 +14,14 @@ use super::{
     retry::{Round, until_done},
     signing_keys::{self, Judgement, KnownKeys},
     table::{Table, Write, from_item},
+    tickets,
     transaction::{Cancellation, Transaction},
     users,
 };
 use crate::{
     Error, Result,
     auth::{Keyring, Password, PasswordHash, Refused, TokenClaims, Unverified},
-    domain::{Login, Refusal, Resource, Session, SessionId, SourceAddress, Timestamp, User, UserAgent, UserId},
+    domain::{Login, Notice, Refusal, Resource, Session, SessionId, SourceAddress, Timestamp, User, UserAgent, UserId},
     telemetry::record,
 };
 
@@ -358,6 +359,7 @@ pub async fn change_password(
     account: &Account,
     current: SessionId,
     hash: &PasswordHash,
+    notice: Option<&Notice>,
     now: Timestamp,
 ) -> Result {
     let user_id = account.user.user_id;
@@ -380,6 +382,10 @@ pub async fn change_password(
             found.set(Some(item));
             Cancellation::Changed
         });
+        let transaction = match notice {
+            Some(notice) => tickets::put_notice(transaction, notice),
+            None => transaction,
+        };
         let round = transaction.attempt(backoff).await?.into_round()?;
         if let Some(item) = found.into_inner() {
             let row = item.map(from_item::<Row>).transpose()?;

@@ -11,11 +11,11 @@ use super::{
     schema::{self, ItemKind},
     stock::Shard,
     table::{Table, from_item},
-    users,
+    tickets, users,
 };
 use crate::{
     Error, Result,
-    domain::{Event, Level, Movement, OrderDetails, Product, ProductId, Timestamp, User},
+    domain::{Event, Level, Movement, Notice, OrderDetails, Product, ProductId, Ticket, Timestamp, User, UserId},
 };
 
 /// One write to one item, as Lambda hands it over.
@@ -38,6 +38,20 @@ impl Record {
     /// What tells it from all others of its shard.
     pub fn sequence_number(&self) -> &str {
         &self.dynamodb.sequence_number
+    }
+
+    /// The mail that it makes due, if it does.
+    pub fn due_mail(&self) -> Result<Option<DueMail>> {
+        let Some(new) = self.dynamodb.new_image.clone().map(Item::from) else { return Ok(None) };
+        let key = |name: &str| new.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+        let kind = ItemKind::of(&key("pk"), &key("sk"));
+        Ok(if kind == Some(&schema::TICKET) {
+            Some(DueMail::Ticket(tickets::from_stored(new)?))
+        } else if kind == Some(&schema::NOTICE) {
+            Some(DueMail::Notice(tickets::notice_from_stored(new)?))
+        } else {
+            None
+        })
     }
 
     /// When it was written, to the second.
@@ -72,6 +86,30 @@ impl Record {
         } else {
             None
         })
+    }
+}
+
+/// A mail that is due because of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueMail {
+    Ticket(Ticket),
+    Notice(Notice),
+}
+
+impl DueMail {
+    pub fn user_id(&self) -> UserId {
+        match self {
+            Self::Ticket(ticket) => ticket.user_id,
+            Self::Notice(notice) => notice.user_id,
+        }
+    }
+
+    /// Whether anybody still has use for it.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Ticket(ticket) => ticket.is_good(now),
+            Self::Notice(notice) => notice.expires_at > now,
+        }
     }
 }
 
@@ -186,6 +224,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::{Purpose, Topic};
 
     const ID: &str = "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f";
     const OTHER: &str = "0197a2b4-7c1e-7d3a-9f00-000000000001";
@@ -278,6 +317,28 @@ mod tests {
             let text = event.unwrap_or_default().to_string();
             assert!(!text.contains("ada@example.com") && !text.contains("\"one\""), "{text}");
         }
+    }
+
+    #[test]
+    fn a_ticket_and_a_notice_are_mails() {
+        let ticket = |id: &str| {
+            let times = [("created_at", 2_000), ("expires_at", 9)];
+            item(&format!("TICKETS#{ID}"), "recovery", &times, &[("ticket_id", id)])
+        };
+        let notice = item(&format!("NOTICES#{ID}"), "password-changed", &[("expires_at", 9)], &[("email", "ada@example.com")]);
+        let due = |old: Value, new: Value| record(old, new).due_mail().unwrap();
+        let mail = due(Value::Null, ticket(ID)).unwrap();
+        assert!(matches!(&mail, DueMail::Ticket(ticket) if ticket.purpose == Purpose::Recovery && ticket.email.is_none()));
+        assert_eq!(mail.user_id().to_string(), ID);
+        assert!(mail.is_due(Timestamp::from_millis(8_999)) && !mail.is_due(Timestamp::from_millis(9_000)));
+        assert!(due(ticket(ID), ticket(ID)).is_some(), "one that takes the place of another");
+        assert!(
+            matches!(due(Value::Null, notice.clone()), Some(DueMail::Notice(notice)) if notice.topic == Topic::PasswordChanged)
+        );
+        assert_eq!(due(ticket(ID), Value::Null), None, "it was used");
+        assert_eq!(due(notice, Value::Null), None);
+        assert_eq!(due(Value::Null, user(1, "one")), None);
+        assert!(told(Value::Null, ticket(ID)).is_none(), "no event tells of it");
     }
 
     #[test]

@@ -9,12 +9,13 @@ use super::{
     query::Query,
     retry::until_done,
     table::{Table, from_item},
+    tickets,
     transaction::{Cancellation, Transaction},
 };
 use crate::{
     Error, Result,
     auth::PasswordHash,
-    domain::{Email, Folded, Login, NamePrefix, Refusal, Resource, Role, Timestamp, User, UserId, Username},
+    domain::{Email, Folded, Login, NamePrefix, Refusal, Resource, Role, Ticket, Timestamp, User, UserId, Username},
 };
 
 /// An account as it is stored. Its id is in the key.
@@ -89,18 +90,21 @@ pub(super) fn from_stored(item: Item) -> Result<User> {
     from_item::<Row>(item)?.try_into()
 }
 
-/// Adds an account and takes its e-mail address and username, or does none of it.
-pub async fn register(table: &Table, user: &User, password: &PasswordHash) -> Result {
+/// Adds an account and takes its e-mail address and username, or does none of it. `ticket`: of the mail that goes out because of it.
+pub async fn register(table: &Table, user: &User, password: &PasswordHash, ticket: Option<&Ticket>) -> Result {
     let (email, username) = (user.email.folded(), user.username.folded());
     let owner = OwnerRow { user_id: user.user_id.to_string() };
     let taken = |_| Error::Internal("a new account has the id of another".into());
-    Transaction::new(table)
+    let transaction = Transaction::new(table)
         .insert(Key::Email(&email), &owner, |_| Error::EmailTaken)
         .insert(Key::Username(&username), &owner, |_| Error::UsernameTaken)
         .insert(Key::User(user.user_id), &Row::from(user), taken)
-        .insert(Key::Password(user.user_id), &passwords::Row::from(password), taken)
-        .commit()
-        .await
+        .insert(Key::Password(user.user_id), &passwords::Row::from(password), taken);
+    let transaction = match ticket {
+        Some(ticket) => tickets::put_ticket(transaction, ticket),
+        None => transaction,
+    };
+    transaction.commit().await
 }
 
 /// Reads an account by its id.
@@ -144,6 +148,46 @@ fn start(position: &str, prefix: &str) -> Result<Item> {
     Ok(key)
 }
 
+/// Adds to a transaction that an account becomes what `after` says, with its names, if it is still as it was read. The time and the
+/// version of the change are set in `after`, unless there is none.
+pub(super) fn replace<'a>(mut transaction: Transaction<'a>, before: &User, after: &mut User, now: Timestamp) -> Transaction<'a> {
+    let id = before.user_id;
+    let as_read = Expression::default().equal("version", before.version);
+    if after == before {
+        return transaction.check(Key::User(id), &as_read, |_| Cancellation::Changed);
+    }
+    after.updated_at = now;
+    after.version = before.version + 1;
+    let (own, owner) = (Expression::default().equal("user_id", id.to_string()), OwnerRow { user_id: id.to_string() });
+    let (email, email_before) = (after.email.folded(), before.email.folded());
+    if email != email_before {
+        transaction =
+            transaction
+                .insert(Key::Email(&email), &owner, |_| Error::EmailTaken)
+                .delete(Key::Email(&email_before), &own, |_| Cancellation::Changed);
+    }
+    let (username, username_before) = (after.username.folded(), before.username.folded());
+    if username != username_before {
+        transaction = transaction.insert(Key::Username(&username), &owner, |_| Error::UsernameTaken).delete(
+            Key::Username(&username_before),
+            &own,
+            |_| Cancellation::Changed,
+        );
+    }
+    let mut expression = as_read
+        .set("email", after.email.as_str())
+        .set("gsi2sk", email.as_str())
+        .set("email_verified", after.email_verified)
+        .set_or_remove("pending_email", after.pending_email.as_ref().map(Email::as_str));
+    expression = expression
+        .set("username", after.username.as_str())
+        .set("role", after.role.as_str())
+        .set("is_active", after.is_active)
+        .set("updated_at", now.millis())
+        .set("version", after.version);
+    transaction.update(Key::User(id), &expression, |_| Cancellation::Changed)
+}
+
 /// Whether the last active admin may stop being one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastAdmin {
@@ -168,22 +212,8 @@ pub async fn administer(
         let mut after = before.clone();
         after.role = role.unwrap_or(before.role);
         after.is_active = is_active.unwrap_or(before.is_active);
-        if after != before {
-            after.updated_at = now;
-            after.version += 1;
-        }
-        let mut expression = Expression::default().equal("version", before.version);
-        if after != before {
-            expression = expression.set("role", after.role.as_str()).set("is_active", after.is_active);
-            expression = expression.set("updated_at", now.millis()).set("version", after.version);
-        }
-        let mut transaction = Transaction::new(table);
-        transaction = keep_admins(transaction, &before, Some(&after), last_admin);
-        transaction = if expression.changes() {
-            transaction.update(Key::User(id), &expression, |_| Cancellation::Changed)
-        } else {
-            transaction.check(Key::User(id), &expression, |_| Cancellation::Changed)
-        };
+        let mut transaction = keep_admins(Transaction::new(table), &before, Some(&after), last_admin);
+        transaction = replace(transaction, &before, &mut after, now);
         transaction = transaction.delete(Key::Sessions(id), &Expression::default(), |_| Cancellation::Changed);
         let round = transaction.attempt(backoff).await?.into_round()?;
         Ok(round.map(|()| after))

@@ -91,7 +91,8 @@ impl Scene {
         let path = bench.workspace.join("template.yaml");
         // All load comes from one address, and a few customers place all orders.
         let unlimited = ["AttemptsPerAddress", "MaxOpenOrders"];
-        let parameters = unlimited.map(|name| (name.to_owned(), "0".to_owned())).into();
+        let mut parameters: BTreeMap<_, _> = unlimited.map(|name| (name.to_owned(), "0".to_owned())).into();
+        parameters.insert("MailFrom".to_owned(), "shop@example.com".to_owned());
         let template = Template::read(&path, &stack, &parameters)?;
         let options = Options { template: path, binaries, stack, parameters, limit, quiet: true, ..Options::default() };
         let shop = Shop::start(options).await?;
@@ -126,6 +127,16 @@ impl Scene {
 
     pub fn credentials(email: &str) -> Value {
         bodies::by_email(email, PASSWORD)
+    }
+
+    /// The token of the last mail to an address.
+    pub async fn mailed_token(&self, email: &str) -> Result<String> {
+        self.shop.settled().await;
+        let mails = self.shop.mails();
+        let token =
+            |text: &str| text.split_whitespace().find(|word| word.split('.').count() == 4 && word.len() > 80).map(str::to_owned);
+        let token = mails.iter().rev().filter(|mail| mail.to == [email]).find_map(|mail| token(&mail.text));
+        token.ok_or_else(|| format!("no token was sent to {email}").into())
     }
 
     /// The password that everybody has.

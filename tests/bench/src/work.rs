@@ -133,6 +133,32 @@ impl Workload {
                 let leaving = self.scene.customer("leaver").await?;
                 return self.work(204, &Ask::delete("/auth/me").with(Scene::password()), Some(&leaving));
             }
+            "auth-me-update" => {
+                let mut body = Scene::password();
+                body["username"] = json!(self.scene.name("reader").to_lowercase());
+                (200, Ask::put("/auth/me", body), Some(&self.reader))
+            }
+            "auth-recovery-start" => {
+                let nobody = format!("{}@example.com", self.scene.name("nobody"));
+                (202, Ask::post("/auth/recovery", json!({"email": nobody})), None)
+            }
+            "auth-recovery" => {
+                let forgetful = self.scene.customer("forgetful").await?;
+                let start = Ask::post("/auth/recovery", json!({"email": forgetful.email}));
+                self.scene.expect(202, &start, None).await?;
+                let body =
+                    json!({"token": self.scene.mailed_token(&forgetful.email).await?, "new_password": "Quittengelee mit Nelken"});
+                (204, Ask::put("/auth/recovery", body), None)
+            }
+            "auth-verification-send" => {
+                let new = self.scene.customer("new").await?;
+                return self.work(202, &Ask::post("/auth/verification", json!({})), Some(&new));
+            }
+            "auth-verification" => {
+                let new = self.scene.customer("new").await?;
+                let body = json!({"token": self.scene.mailed_token(&new.email).await?});
+                (204, Ask::put("/auth/verification", body), None)
+            }
             "auth-keys" => (200, Ask::get("/.well-known/jwks.json"), None),
             "user-list" => (200, Ask::get("/users").query("limit=20"), Some(&self.admin)),
             "user-get" => (200, Ask::get(user_path(&self.clerk)), Some(&self.admin)),
@@ -160,6 +186,13 @@ impl Workload {
             "event-publish" => {
                 let record: Value = serde_json::from_str(include_str!("../../../events/event-publish.json"))?;
                 return Ok(Work::new(&record, "batchItemFailures", json!([])));
+            }
+            "mail-send" => {
+                let mut event: Value = serde_json::from_str(include_str!("../../../events/mail-send.json"))?;
+                let image = &mut event["Records"][0]["dynamodb"]["NewImage"];
+                image["pk"]["S"] = json!(format!("TICKETS#{}", self.reader.caller["user_id"].as_str().unwrap_or_default()));
+                image["expires_at"]["N"] = json!("4102444800");
+                return Ok(Work::new(&event, "batchItemFailures", json!([])));
             }
             // Behind the last product: a start and its questions, and not so many events that they are all that is measured.
             "event-replay" => {

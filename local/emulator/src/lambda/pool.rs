@@ -26,6 +26,7 @@ impl Lambda {
     pub fn new(
         functions: Vec<template::Function>,
         binaries: &BTreeMap<String, PathBuf>,
+        named: &BTreeSet<String>,
         limit: usize,
         host: Host,
     ) -> Result<Self> {
@@ -36,8 +37,7 @@ impl Lambda {
                 None => Err(Error::MissingBinary { function: function.id, binary: function.binary }),
             })
             .collect::<Result<_>>()?;
-        let named: BTreeSet<_> = functions.iter().map(|function| &function.template.binary).collect();
-        if let Some(binary) = binaries.keys().find(|binary| !named.contains(binary)) {
+        if let Some(binary) = binaries.keys().find(|binary| !named.contains(*binary)) {
             return Err(Error::UnknownBinary { binary: binary.clone() });
         }
         Ok(Self { functions, host: Arc::new(host) })

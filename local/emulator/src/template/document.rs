@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::api::Api;
 use super::error::TemplateError;
@@ -13,6 +13,11 @@ use super::reader::Reader;
 use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, RESOURCE, RESOURCE_TYPES_AWS_ONLY, SECTIONS, known};
 use super::{bus, events, function, secret, table, yaml};
 use crate::error::{Error, Result};
+
+/// The binary of a function.
+fn binary(resource: &Value) -> Option<String> {
+    resource.pointer("/Metadata/BuildProperties/Binary")?.as_str().map(str::to_owned)
+}
 
 impl Template {
     pub fn read(path: &Path, stack: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
@@ -43,6 +48,7 @@ impl Template {
         let api = Api::read(&reader)?;
         let mut template = Self {
             functions: Vec::new(),
+            binaries: document["Resources"].as_object().into_iter().flat_map(Map::values).filter_map(binary).collect(),
             routes: Vec::new(),
             authorizers: api.authorizers,
             cors: api.cors,

@@ -1,6 +1,6 @@
 //! What a template deploys, as far as one machine can run it: functions, routes, authorizers, tables, secrets and schedules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,6 +14,8 @@ use crate::value::{boolean, maybe_number, number};
 #[derive(Debug)]
 pub struct Template {
     pub functions: Vec<Function>,
+    /// The binaries of all functions, those included that a condition leaves out.
+    pub binaries: BTreeSet<String>,
     pub routes: Vec<Route>,
     /// By the name that routes use.
     pub authorizers: BTreeMap<String, Authorizer>,

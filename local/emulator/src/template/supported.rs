@@ -38,6 +38,7 @@ pub const RESOURCE_TYPES_AWS_ONLY: &[&str] = &[
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
     "AWS::Route53::RecordSet",
+    "AWS::SES::ConfigurationSet",
     "AWS::SQS::QueuePolicy",
 ];
 pub const FUNCTION: &[&str] =

@@ -11,6 +11,7 @@ use super::{
         stock,
         table::Table,
         transaction::{Outcome, Transaction},
+        users,
     },
     list::count_open,
     row::Row,
@@ -64,8 +65,12 @@ async fn try_to_place(
         // An account that is closed or erased at this instant places nothing more.
         let active = Expression::default().equal("is_active", true).lacks("is_erasing");
         let for_oneself = actor.user_id() == Some(customer_id);
-        transaction = transaction.check(Key::User(customer_id), &active, move |_| {
-            if for_oneself { Error::TokenRevoked } else { Refusal::UnknownCustomer.into() }
+        let must_be_verified = for_oneself && policy.verified_email;
+        let active = if must_be_verified { active.equal("email_verified", true) } else { active };
+        transaction = transaction.check(Key::User(customer_id), &active, move |found| match found.map(users::from_stored) {
+            Some(Ok(user)) if must_be_verified && user.is_active && !user.email_verified => Error::EmailNotVerified,
+            _ if for_oneself => Error::TokenRevoked,
+            _ => Refusal::UnknownCustomer.into(),
         });
         transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details), |_| {
             Error::Internal("a new order has the id of another".into())
