@@ -83,3 +83,18 @@ async fn a_shop_may_keep_it_to_itself() {
     }
     assert_eq!(app.anyone().get("/products").await.status, 200);
 }
+
+/// docs/security.md says of each requirement which test would fail; it must be there.
+#[test]
+fn the_security_page_names_tests_that_there_are() {
+    let page = std::fs::read_to_string(workspace().join("docs/security.md")).unwrap();
+    let mut named = 0;
+    for quoted in page.split('`').skip(1).step_by(2) {
+        let Some((file, name)) = quoted.split_once(".rs::") else { continue };
+        let source =
+            std::fs::read_to_string(workspace().join(format!("{file}.rs"))).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(source.contains(&format!("fn {name}(")), "{quoted}");
+        named += 1;
+    }
+    assert!(named > 30, "{named}");
+}

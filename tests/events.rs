@@ -90,6 +90,18 @@ async fn every_event_is_answered_by_its_function() {
     auth-register 201
     auth-login 200
     auth-me 401
+    auth-me-update 401
+    auth-recovery-start 202
+    auth-recovery 401
+    auth-verification-send 401
+    auth-verification 401
+    auth-password 401
+    auth-session-list 200
+    auth-session-end 404
+    user-list 200
+    user-get 404
+    user-update 404
+    auth-keys 200
     product-list 200
     product-create 201
     product-get 404
@@ -106,6 +118,7 @@ async fn every_event_is_answered_by_its_function() {
     order-update 404
     order-delete 404
     product-delete 404
+    auth-me-delete 401
     auth-refresh 401
     auth-logout 204
     authorizer {"isAuthorized":false}
@@ -114,8 +127,9 @@ async fn every_event_is_answered_by_its_function() {
     order-expire {"cancelled":0,"spared":0}
     secret-rotate {"rotated":false}
     event-publish {"batchItemFailures":[]}
+    mail-send {"batchItemFailures":[]}
     event-replay {"next_cursor":null,"published":1}
-    account-admin {"email":"ada@example.com","is_active":true,"role":"admin","username":"ada"}
+    account-admin {"email":"ada@example.com","email_verified":false,"is_active":true,"role":"admin","username":"ada"}
     "#);
 }
 

@@ -34,9 +34,9 @@ test("a request arrives while one looks, and tells its lines when it is clicked"
   assert.deepEqual(cells.slice(1, 6), ["POST", "/orders", "201", "order-create", "cold"]);
   const [duration, calls, reads, writes, dollars] = cells.slice(6).map(Number);
   assert.ok(duration > 0);
-  assert.deepEqual([calls, reads, writes], [4, 3.5, 10]);
+  assert.deepEqual([calls, reads, writes], [4, 3.5, 12]);
   // The gateway, two functions, and DynamoDB.
-  assert.equal(dollars.toFixed(2), (1 + 2 * 0.2 + 3.5 * 0.125 + 10 * 0.625).toFixed(2));
+  assert.equal(dollars.toFixed(2), (1 + 2 * 0.2 + 3.5 * 0.125 + 12 * 0.625).toFixed(2));
 
   await row(placed.id).click();
   const request = page.getByRole("region", { name: "POST /orders 201" });
@@ -76,8 +76,11 @@ test("all items are there by entity, and no hash of a password", async () => {
 
   await entities.getByRole("link", { name: /^Users/ }).click();
   const user = page.getByRole("row").filter({ hasText: "grace@example.com" });
-  await user.getByRole("cell", { name: "…", exact: true }).waitFor();
+  await user.waitFor();
+  await entities.getByRole("link", { name: /^Passwords/ }).click();
+  await page.getByRole("table", { name: "Passwords" }).getByRole("cell", { name: "…", exact: true }).first().waitFor();
   assert.ok(!(await page.content()).includes("argon2"));
+  await entities.getByRole("link", { name: /^Users/ }).click();
 
   await buy("mary");
   await page.getByRole("button", { name: "Read again" }).click();
@@ -136,6 +139,45 @@ async function headings() {
 }
 
 const currentEntity = async () => (await page.locator("#entities [aria-current]").allTextContents()).map((text) => text.split(" ")[0]);
+
+test("mails are there as they are sent, and their links do what they say", async () => {
+  const email = "hedy@example.com";
+  await send("POST", "/auth/register", { body: { email, username: "hedy", password: PASSWORD } });
+  await page.goto(`${printed.Console}#mails`);
+  const list = page.getByRole("region", { name: "Mail", exact: true });
+  const first = list.getByRole("row").filter({ hasText: email });
+  await first.waitFor();
+  await first.getByRole("link", { name: "Is this address yours?" }).click();
+  const mail = page.getByRole("region", { name: "Is this address yours?" });
+  await mail.getByText("Hello hedy,").first().waitFor();
+  const shown = page.frameLocator("#mail-html");
+  await shown.getByRole("heading", { name: "Is this address yours?" }).waitFor();
+  assert.deepEqual(complaints, []);
+
+  const [told] = (await (await fetch(`${printed.Console}/mails`)).json()).filter(({ to }) => to === email);
+  assert.deepEqual(Object.keys(told).sort(), ["at", "html", "number", "subject", "text", "to"]);
+  const token = told.text.split(/\s+/).find((word) => word.split(".").length === 4 && word.length > 80).replace(/^.*=/, "");
+  await page.goto(`${printed.Console}#verification=${token}`);
+  await page.getByRole("button", { name: "Send it" }).click();
+  await page.getByText("Done.").waitFor();
+  assert.deepEqual(complaints, []);
+  const access = await logIn(email, PASSWORD);
+  const { json: me } = await send("GET", "/auth/me", { token: access });
+  assert.equal(me.email_verified, true);
+  await page.getByRole("button", { name: "Send it" }).click();
+  await page.getByText("401: the token is not valid").waitFor();
+
+  await send("POST", "/auth/recovery", { body: { email } });
+  await page.goto(`${printed.Console}#mails`);
+  await list.getByRole("link", { name: "Set another password" }).waitFor();
+  const mails = await (await fetch(`${printed.Console}/mails`)).json();
+  const recovery = mails.at(-1).text.split(/\s+/).find((word) => word.split(".").length === 4 && word.length > 80).replace(/^.*=/, "");
+  await page.goto(`${printed.Console}#recovery=${recovery}`);
+  await page.getByLabel("New password").fill("Quittengelee mit Nelken");
+  await page.getByRole("button", { name: "Send it" }).click();
+  await page.getByText("Done.").waitFor();
+  await logIn(email, "Quittengelee mit Nelken");
+});
 
 test("a product's page shows its books and movements, and an order's its lines and timeline", async () => {
   const admin = await logIn(...ADMIN);

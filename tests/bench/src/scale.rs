@@ -17,6 +17,8 @@ const LOG_GB_KEPT: f64 = 0.03;
 const STORAGE_GB: f64 = 0.25;
 const RECOVERY_GB: f64 = 0.20;
 const BACKUP_GB: f64 = 0.10;
+/// A thousand mails (Amazon SES).
+const MAILS: f64 = 0.10;
 const SECRET: f64 = 0.40;
 const ALARM: f64 = 0.10;
 const METRIC: f64 = 0.30;
@@ -135,8 +137,9 @@ fn monthly(template: &str) -> String {
             row(
                 "secrets",
                 format!("{:.2}", SECRET * number(count("Type: AWS::SecretsManager::Secret"))),
-                "and 0.05 for 10,000 reads: one per start and five minutes".into(),
+                "and 0.05 for 10,000 reads: one per start of a function that needs one".into(),
             ),
+            row("mails", format!("{MAILS:.2} a thousand"), "with `MailFrom`: one or two for each account that is opened".into()),
             row(
                 "alarms",
                 format!("{:.2}", ALARM * number(watched)),
