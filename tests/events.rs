@@ -128,6 +128,7 @@ async fn every_event_is_answered_by_its_function() {
     secret-rotate {"rotated":false}
     event-publish {"batchItemFailures":[]}
     mail-send {"batchItemFailures":[]}
+    mail-feedback {"marked":0}
     event-replay {"next_cursor":null,"published":1}
     account-admin {"email":"ada@example.com","email_verified":false,"is_active":true,"role":"admin","username":"ada"}
     "#);

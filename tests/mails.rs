@@ -494,3 +494,38 @@ async fn whoever_leaves_is_sent_nothing_more() {
     start_recovery(&app, &email).await;
     assert_eq!(mails_to(&app, &email).await.len(), before);
 }
+
+/// What SES tells of an address, in an event from the example in events/.
+fn feedback(kind: &str, address: &str) -> Value {
+    let file = std::fs::read(crate::app::workspace().join("events/mail-feedback.json")).unwrap();
+    let mut event: Value = serde_json::from_slice(&file).unwrap();
+    event["detail"]["bounce"]["bounceType"] = json!(kind);
+    event["detail"]["bounce"]["bouncedRecipients"][0]["emailAddress"] = json!(address);
+    event
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_reached_is_sent_nothing_more() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let ada = app.login(&email, PASSWORD).await;
+    assert_eq!(mails_to(&app, &email).await.len(), 1);
+    let tell = async |event: Value| match app.shop().invoke("mail-feedback", event).await.outcome {
+        emulator::Outcome::Payload(report) => serde_json::from_slice::<Value>(&report).unwrap()["marked"].clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(tell(feedback("Transient", &email)).await, 0, "a mailbox that is full");
+    assert_eq!(tell(feedback("Permanent", "nobody@example.com")).await, 0);
+    assert_eq!(tell(feedback("Permanent", &email.to_uppercase())).await, 1);
+    assert_eq!(start_recovery(&app, &email).await.status, 202, "nobody is told");
+    assert_eq!(mails_to(&app, &email).await.len(), 1);
+
+    // Another address can be reached, and an operator says so of this one.
+    let next = format!("{}@example.com", unique("countess"));
+    assert_eq!(ada.put("/auth/me", json!({"email": next, "password": PASSWORD})).await.status, 200);
+    assert_eq!(mails_to(&app, &next).await.len(), 1);
+    assert_eq!(tell(json!({"deliverable": email})).await, 1);
+    set_ticket(&app, &id_of(&ada), "recovery", "created_at", json!({"N": "1"})).await;
+    start_recovery(&app, &email).await;
+    assert_eq!(subjects(&app, &email).await.last().unwrap(), "Set another password");
+}

@@ -386,6 +386,7 @@ async fn no_function_may_do_what_it_need_not() {
     let bob = app.login(&bob_email, "Quittengelee mit Nelken").await;
     assert_eq!(bob.send(bob.request(Method::DELETE, "/auth/me").json(&good)).await.status, 204);
 
+    assert!(matches!(app.shop().invoke("mail-feedback", json!({"deliverable": email})).await.outcome, Outcome::Payload(_)));
     assert!(matches!(app.shop().invoke("secret-rotate", json!({})).await.outcome, Outcome::Payload(_)));
     let rotated = app.shop().invoke("secret-rotate", json!({"force": true})).await.outcome;
     assert!(matches!(&rotated, Outcome::Payload(report) if report == "{\"rotated\":true}"), "{rotated:?}");
@@ -485,6 +486,7 @@ async fn no_function_writes_to_another_part_of_the_shop() {
             "auth-verification-send" => &["TICKETS"],
             "auth-recovery" => &["USER", "PASSWORD", "SESSIONS", "TICKETS", "NOTICES", "ATTEMPTS"],
             "auth-verification" => &["USER", "EMAIL", "TICKETS"],
+            "mail-feedback" => &["EMAIL"],
             "auth-register" => &["USER", "PASSWORD", "EMAIL", "USERNAME", "TICKETS", "ADDRESS"],
             // Whoever decides about accounts has no way to their passwords.
             "user-update" | "account-admin" => &["USER", "ADMINS", "SESSIONS"],

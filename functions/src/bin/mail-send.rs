@@ -12,6 +12,7 @@ use shared::{
         stream::{DueMail, Record},
         users,
     },
+    telemetry::record,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,8 +29,8 @@ async fn handle(app: &MailApp, records: Vec<Record>) -> Progress {
     Progress { records: records.len(), failed: None }
 }
 
-async fn send(MailApp { app, secret, mailer }: &MailApp, record: &Record) -> Result {
-    let Some(due) = record.due_mail()?.filter(|due| due.is_due(app.now())) else {
+async fn send(MailApp { app, secret, mailer }: &MailApp, written: &Record) -> Result {
+    let Some(due) = written.due_mail()?.filter(|due| due.is_due(app.now())) else {
         return Ok(());
     };
     // There is no such account where somebody has mistyped an address.
@@ -44,5 +45,9 @@ async fn send(MailApp { app, secret, mailer }: &MailApp, record: &Record) -> Res
         }
         DueMail::Notice(notice) => (notice.email, Matter::Notice(notice.topic)),
     };
+    if !users::is_deliverable(&app.table, &to).await? {
+        record(|metrics| metrics.mails_refused += 1);
+        return Ok(());
+    }
     mailer.send(&Letter { to, username: user.username, matter }).await
 }

@@ -31,6 +31,12 @@ pub const FUNCTIONS: &[Function] = &[
     Function { name: "secret-rotate", invocation: Invocation::Schedule { id: "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eab" } },
     Function { name: "event-publish", invocation: Invocation::Stream { of: &schema::ORDER } },
     Function { name: "mail-send", invocation: Invocation::Stream { of: &schema::TICKET } },
+    Function {
+        name: "mail-feedback",
+        invocation: Invocation::Operator {
+            payload: r#"{"version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eac", "detail-type": "Email Bounced", "source": "aws.ses", "account": "123456789012", "time": "2026-11-22T10:12:35Z", "region": "eu-central-1", "resources": ["arn:aws:ses:eu-central-1:123456789012:configuration-set/stockroom"], "detail": {"eventType": "Bounce", "mail": {"messageId": "01070193a1b2c3d4", "destination": ["ada@example.com"], "tags": {"ses:configuration-set": ["stockroom"]}}, "bounce": {"bounceType": "Transient", "bounceSubType": "MailboxFull", "bouncedRecipients": [{"emailAddress": "ada@example.com", "status": "4.2.2"}], "timestamp": "2026-11-22T10:12:34.567Z"}}}"#,
+        },
+    },
     Function { name: "event-replay", invocation: Invocation::Operator { payload: r#"{"kind": "products"}"# } },
     Function {
         name: "account-admin",

@@ -3,10 +3,12 @@
 use std::str::FromStr;
 
 use super::{
+    folded::Folded,
     id::{TicketId, UserId},
     timestamp::Timestamp,
     user::{Email, Username},
 };
+use crate::json::{Fields, FromFields, FromJson, Json};
 
 /// What a mailed token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +131,117 @@ pub enum Matter {
     Notice(Topic),
 }
 
+/// What becomes of an address: Amazon SES tells which could not be reached for good, or whose owners complained; an operator, which can be
+/// reached again: `{"deliverable": "ada@example.com"}`.
+#[derive(Debug, Default)]
+pub struct MailFeedback {
+    pub undeliverable: Vec<Folded>,
+    pub deliverable: Option<Folded>,
+}
+
+/// Addresses of one event of SES.
+const MAX_RECIPIENTS: usize = 50;
+
+struct Address(Folded);
+
+impl FromJson for Address {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        Email::from_json(json).map(|email| Self(email.folded()))
+    }
+}
+
+struct BounceType(String);
+
+impl FromJson for BounceType {
+    fn from_json(json: Json<'_>) -> Result<Self, String> {
+        json.text().map(Self)
+    }
+}
+
+impl FromFields for MailFeedback {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let deliverable = fields.optional::<Address>("deliverable")?.map(|Address(address)| address);
+        let told = fields.clearable_object::<Told>("detail")?.unwrap_or_default();
+        // Whatever else EventBridge sends.
+        fields.ignore_rest();
+        Some(Self { undeliverable: told.0, deliverable })
+    }
+}
+
+/// The `detail` of an event of SES.
+#[derive(Default)]
+struct Told(Vec<Folded>);
+
+impl FromFields for Told {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let bounce = fields.clearable_object::<Bounce>("bounce")?.unwrap_or_default();
+        let complaint = fields.clearable_object::<Complaint>("complaint")?.unwrap_or_default();
+        fields.ignore_rest();
+        Some(Self(bounce.0.into_iter().chain(complaint.0).collect()))
+    }
+}
+
+#[derive(Default)]
+struct Bounce(Vec<Folded>);
+
+impl FromFields for Bounce {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let BounceType(kind) = fields.required("bounceType")?;
+        let recipients = fields.list::<Recipient>("bouncedRecipients", MAX_RECIPIENTS)?;
+        fields.ignore_rest();
+        // A mailbox that is full today is none tomorrow.
+        let for_good = kind == "Permanent";
+        Some(Self(recipients.into_iter().filter(|_| for_good).map(|Recipient(address)| address).collect()))
+    }
+}
+
+#[derive(Default)]
+struct Complaint(Vec<Folded>);
+
+impl FromFields for Complaint {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let recipients = fields.list::<Recipient>("complainedRecipients", MAX_RECIPIENTS)?;
+        fields.ignore_rest();
+        Some(Self(recipients.into_iter().map(|Recipient(address)| address).collect()))
+    }
+}
+
+struct Recipient(Folded);
+
+impl FromFields for Recipient {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let Address(address) = fields.required("emailAddress")?;
+        fields.ignore_rest();
+        Some(Self(address))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mailbox_that_is_full_is_not_gone() {
+        let event = |kind: &str, list: &str| {
+            format!(
+                r#"{{"source": "aws.ses", "detail": {{"eventType": "Bounce", "mail": {{"messageId": "1"}},
+                "bounce": {{"bounceType": "{kind}", "feedbackId": "1", "bouncedRecipients": {list}}}}}}}"#
+            )
+        };
+        let one = r#"[{"emailAddress": "Ada@Example.com", "status": "5.1.1"}]"#;
+        let told = |text: &str| {
+            let feedback: MailFeedback = Fields::parse(text.as_bytes()).unwrap();
+            feedback.undeliverable.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&event("Permanent", one)), ["ada@example.com"]);
+        assert_eq!(told(&event("Transient", one)), [""; 0]);
+        assert_eq!(told(&event("Permanent", "[]")), [""; 0]);
+        let complaint = r#"{"detail": {"complaint": {"complainedRecipients": [{"emailAddress": "ada@example.com"}]}}}"#;
+        assert_eq!(told(complaint), ["ada@example.com"]);
+        let again: MailFeedback = Fields::parse(br#"{"deliverable": "ADA@example.com"}"#).unwrap();
+        assert_eq!(again.deliverable.map(|address| address.to_string()).as_deref(), Some("ada@example.com"));
+        assert!(Fields::parse::<MailFeedback>(br#"{"detail": {"bounce": {}}}"#).is_err());
+    }
 
     #[test]
     fn a_ticket_is_good_for_its_time() {

@@ -26,7 +26,7 @@ pub use folded::Folded;
 pub use id::{MovementId, OrderId, OrderItemId, ProductId, SessionId, TicketId, UserId};
 pub use level::{Level, StockState};
 pub use lifecycle::{Reason, StatusChange, StockEffect, markdown, take_step};
-pub use mail::{Letter, Matter, Notice, Purpose, Ticket, Topic};
+pub use mail::{Letter, MailFeedback, Matter, Notice, Purpose, Ticket, Topic};
 pub use metadata::Metadata;
 pub use money::Money;
 pub use movement::{Amount, Books, Movement, MovementKind, NewMovement, Pieces, ShardPieces};

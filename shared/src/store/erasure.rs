@@ -45,8 +45,9 @@ pub async fn erase(table: &Table, attempt: &LoginAttempt<'_>, account: &Account,
     }
     close(table, user_id, true).await?;
     let erased = erase_closed(table, attempt, account, now).await;
-    if matches!(erased, Err(Error::Refused(_))) {
-        close(table, user_id, false).await?;
+    if erased.is_err() {
+        // What matters more is why. An account that cannot be opened now either is gone, or its owner tries again.
+        let _ = close(table, user_id, false).await;
     }
     erased
 }
@@ -64,7 +65,8 @@ async fn erase_closed(table: &Table, attempt: &LoginAttempt<'_>, account: &Accou
         let user = users::find(table, user_id).await?.ok_or(Error::TokenRevoked)?;
         let (email, username) = (user.email.folded(), user.username.folded());
         let own = Expression::default().equal("user_id", user_id.to_string());
-        let as_read = Expression::default().equal("version", user.version);
+        // Still closed: another request for the same may have opened it.
+        let as_read = Expression::default().equal("version", user.version).equal("is_erasing", true);
         let anyhow = Expression::default();
         let known = Expression::default().equal("password", account.password.as_phc());
         let transaction = users::keep_admins(Transaction::new(table), &user, None, LastAdmin::Stays)

@@ -8,7 +8,7 @@ use super::{
     passwords,
     query::Query,
     retry::until_done,
-    table::{Table, from_item},
+    table::{Table, Write, from_item},
     tickets,
     transaction::{Cancellation, Transaction},
 };
@@ -44,6 +44,15 @@ struct Row {
 #[derive(Serialize, Deserialize)]
 struct OwnerRow {
     user_id: String,
+    /// Of an e-mail address, since when it cannot be reached; milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    undeliverable_at: Option<i64>,
+}
+
+impl OwnerRow {
+    fn of(id: UserId) -> Self {
+        Self { user_id: id.to_string(), undeliverable_at: None }
+    }
 }
 
 impl From<&User> for Row {
@@ -93,7 +102,7 @@ pub(super) fn from_stored(item: Item) -> Result<User> {
 /// Adds an account and takes its e-mail address and username, or does none of it. `ticket`: of the mail that goes out because of it.
 pub async fn register(table: &Table, user: &User, password: &PasswordHash, ticket: Option<&Ticket>) -> Result {
     let (email, username) = (user.email.folded(), user.username.folded());
-    let owner = OwnerRow { user_id: user.user_id.to_string() };
+    let owner = OwnerRow::of(user.user_id);
     let taken = |_| Error::Internal("a new account has the id of another".into());
     let transaction = Transaction::new(table)
         .insert(Key::Email(&email), &owner, |_| Error::EmailTaken)
@@ -116,6 +125,21 @@ pub async fn find(table: &Table, id: UserId) -> Result<Option<User>> {
 pub async fn owner(table: &Table, login: &Login) -> Result<Option<UserId>> {
     let owner: Option<OwnerRow> = table.read(Key::owner(login)).await?;
     Ok(owner.and_then(|owner| owner.user_id.parse().ok()))
+}
+
+/// Whether mail to an address has any chance to arrive. One that no account has yet may.
+pub async fn is_deliverable(table: &Table, email: &Email) -> Result<bool> {
+    let owner: Option<OwnerRow> = table.read(Key::Email(&email.folded())).await?;
+    Ok(owner.is_none_or(|owner| owner.undeliverable_at.is_none()))
+}
+
+/// Takes note that an address cannot be reached, or can be reached again; one that no account has stays unknown. Tells whether one has
+/// it.
+pub async fn mark(table: &Table, email: &Folded, deliverable: bool, now: Timestamp) -> Result<bool> {
+    let since = (!deliverable).then(|| now.millis());
+    let marked =
+        table.update::<OwnerRow>(Key::Email(email), &Expression::exists().set_or_remove("undeliverable_at", since)).await?;
+    Ok(matches!(marked, Write::Done(_)))
 }
 
 /// Reads up to `limit` accounts by e-mail address, as the index has them, those after a position; and the last one if there are more.
@@ -158,7 +182,7 @@ pub(super) fn replace<'a>(mut transaction: Transaction<'a>, before: &User, after
     }
     after.updated_at = now;
     after.version = before.version + 1;
-    let (own, owner) = (Expression::default().equal("user_id", id.to_string()), OwnerRow { user_id: id.to_string() });
+    let (own, owner) = (Expression::default().equal("user_id", id.to_string()), OwnerRow::of(id));
     let (email, email_before) = (after.email.folded(), before.email.folded());
     if email != email_before {
         transaction =

@@ -187,6 +187,9 @@ impl Workload {
                 let record: Value = serde_json::from_str(include_str!("../../../events/event-publish.json"))?;
                 return Ok(Work::new(&record, "batchItemFailures", json!([])));
             }
+            "mail-feedback" => {
+                return Ok(Work::new(&json!({"deliverable": self.reader.email}), "marked", 1));
+            }
             "mail-send" => {
                 let mut event: Value = serde_json::from_str(include_str!("../../../events/mail-send.json"))?;
                 let image = &mut event["Records"][0]["dynamodb"]["NewImage"];

@@ -90,11 +90,15 @@ pub fn read(
                 }
             }
             Some("DynamoDB") => template.streams.push(stream::read(reader, id, name, event, &at)?),
+            // The account's default bus, on which other services of AWS tell what they have done: here they tell nothing.
+            Some("EventBridgeRule") if event.pointer("/Properties/EventBusName").is_none() => {}
             kind => {
                 let kind = kind.unwrap_or("an event without a Type");
                 return Err(TemplateError::new(
                     at,
-                    format!("{kind}: only HttpApi, Schedule and DynamoDB can call a function here"),
+                    format!(
+                        "{kind}: only HttpApi, Schedule, DynamoDB and EventBridgeRule of the default bus can call a function here"
+                    ),
                 ));
             }
         }

@@ -39,6 +39,7 @@ pub const RESOURCE_TYPES_AWS_ONLY: &[&str] = &[
     "AWS::Logs::LogGroup",
     "AWS::Route53::RecordSet",
     "AWS::SES::ConfigurationSet",
+    "AWS::SES::ConfigurationSetEventDestination",
     "AWS::SQS::QueuePolicy",
 ];
 pub const FUNCTION: &[&str] =
