@@ -155,7 +155,10 @@ fn what_cannot_work_is_told_in_one_line() {
         (vec!["--port", "0", "--memory", "--parameter", "NoSuch=1"], "NoSuch"),
         (vec!["--port", "0", "--profile", "no-such-profile"], "build"),
         (vec!["--port", "0", "--memory", "--template", &clock], "Events.Schedule.Properties.Schedule"),
-        (vec!["--port", "0", "--memory", "--template", &source], "Events.Schedule: SQS: only HttpApi, Schedule, DynamoDB and EventBridgeRule"),
+        (
+            vec!["--port", "0", "--memory", "--template", &source],
+            "Events.Schedule: SQS: only HttpApi, Schedule, DynamoDB and EventBridgeRule",
+        ),
         (vec!["--port", "0", "--memory", "--template", &topic], "AWS::SNS::Topic does not exist here"),
         (
             vec!["--port", "0", "--memory", "--parameter", "OrderShards=0"],
