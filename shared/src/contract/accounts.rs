@@ -351,7 +351,7 @@ fn schemas() -> Value {
             "anyOf",
             json!([{"properties": {"username": {"type": "string"}}, "required": ["username"]}, {"properties": {"email": {"type": "string"}}, "required": ["email"]}]),
         ),
-        "RecoveryRequest": object(json!({"email": {"type": "string", "minLength": 1, "maxLength": Email::MAX_CHARS, "examples": [EXAMPLE_EMAIL]}}), &[]),
+        "RecoveryRequest": object(json!({"email": {"type": "string", "maxLength": Email::MAX_CHARS, "examples": [EXAMPLE_EMAIL]}}), &[]),
         "Recovery": object(
             json!({
                 "token": with(text("Of the mail"), "examples", json!([EXAMPLE_TOKEN])),
