@@ -279,13 +279,13 @@ async fn serve(arguments: ServeArguments) -> Result {
     }
 }
 
-/// A line for each mail that a function sends.
+/// A line for each mail that a function sends: what it is about and where to see it, and not whom it is for.
 async fn tell_of_mails(shop: &Shop) -> Result {
     let mut seen = 0;
     loop {
         for mail in shop.next_mails(seen).await {
             seen = mail.number + 1;
-            say(&format!("mail to {}: {} {}#mails/{}", mail.to.join(", "), mail.subject, shop.console_url(), mail.number));
+            say(&format!("mail {} {}#mails/{}", mail.subject, shop.console_url(), mail.number));
         }
     }
 }
