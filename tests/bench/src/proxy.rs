@@ -164,9 +164,9 @@ impl Upstream {
     }
 }
 
-/// `GetItem` of `DynamoDB_20120810.GetItem`.
+/// `GetItem` of `DynamoDB_20120810.GetItem`. SES alone is spoken to by paths, and is asked for one thing.
 fn operation(headers: &HeaderMap) -> String {
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or("unknown");
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or("SendEmail");
     target.rsplit('.').next().unwrap_or(target).to_owned()
 }
 

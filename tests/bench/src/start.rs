@@ -121,6 +121,7 @@ fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<Stri
         ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), OsString::from(&proxy.dynamodb)),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), OsString::from(&proxy.other)),
         ("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned(), OsString::from(&proxy.other)),
+        ("AWS_ENDPOINT_URL_SESV2".to_owned(), OsString::from(&proxy.other)),
         ("SSL_CERT_FILE".to_owned(), proxy.system_roots().into()),
         ("AWS_CA_BUNDLE".to_owned(), proxy.amazon_roots().into()),
     ]);
