@@ -89,7 +89,7 @@ pub async fn recover(table: &Table, token: &MailedToken, hash: &PasswordHash, ad
             .delete(Key::FailuresInTotal(attempted), &anyhow, |_| Cancellation::Changed)
             .delete(Key::FailuresFrom(attempted, address), &anyhow, |_| Cancellation::Changed);
         let notice = Notice::new(user_id, Topic::PasswordChanged, before.email.clone(), now);
-        let transaction = tickets::put_notice(transaction, &notice);
+        let transaction = tickets::put_notice(transaction, Some(&notice));
         users::replace(transaction, &before, &mut after, now).attempt(backoff).await?.into_round()
     })
     .await

@@ -35,10 +35,8 @@ pub async fn rename(
         if let Some(email) = &change.email {
             let another = mails.filter(|_| *email != before.email);
             after.pending_email = another.map(|_| email.clone());
-            transaction = match another {
-                Some(mails) => tickets::put_notice(tickets::put_ticket(transaction, mails.ticket), mails.notice),
-                None => transaction,
-            };
+            transaction = tickets::put_ticket(transaction, another.map(|mails| mails.ticket));
+            transaction = tickets::put_notice(transaction, another.map(|mails| mails.notice));
         }
         let round = users::replace(transaction, &before, &mut after, now).attempt(backoff).await?.into_round()?;
         Ok(round.map(|()| after))

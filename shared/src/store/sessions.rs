@@ -382,11 +382,7 @@ pub async fn change_password(
             found.set(Some(item));
             Cancellation::Changed
         });
-        let transaction = match notice {
-            Some(notice) => tickets::put_notice(transaction, notice),
-            None => transaction,
-        };
-        let round = transaction.attempt(backoff).await?.into_round()?;
+        let round = tickets::put_notice(transaction, notice).attempt(backoff).await?.into_round()?;
         if let Some(item) = found.into_inner() {
             let row = item.map(from_item::<Row>).transpose()?;
             sessions = row.map(|row| row.into_sessions(user_id)).transpose()?;

@@ -90,14 +90,20 @@ pub(super) fn notice_from_stored(item: Item) -> Result<Notice> {
     Ok(Notice { user_id, topic, email: Email::from_stored(row.email), expires_at })
 }
 
-/// Adds a ticket to a transaction, in place of the one before it.
-pub(super) fn put_ticket<'a>(transaction: Transaction<'a>, ticket: &Ticket) -> Transaction<'a> {
+/// Adds a ticket to a transaction, in place of the one before it, if a mail is to go out.
+pub(super) fn put_ticket<'a>(transaction: Transaction<'a>, ticket: Option<&Ticket>) -> Transaction<'a> {
+    let Some(ticket) = ticket else {
+        return transaction;
+    };
     let key = Key::Ticket(ticket.user_id, ticket.purpose);
     transaction.put(key, &Row::from(ticket), &Expression::default(), |_| Cancellation::Changed)
 }
 
-/// Adds a notice to a transaction.
-pub(super) fn put_notice<'a>(transaction: Transaction<'a>, notice: &Notice) -> Transaction<'a> {
+/// Adds a notice to a transaction, if a mail is to go out.
+pub(super) fn put_notice<'a>(transaction: Transaction<'a>, notice: Option<&Notice>) -> Transaction<'a> {
+    let Some(notice) = notice else {
+        return transaction;
+    };
     let key = Key::Notice(notice.user_id, notice.topic);
     let (email, expires_at) = (notice.email.as_str().to_owned(), notice.expires_at.seconds());
     let row = NoticeRow { pk: key.pk(), sk: key.sk(), email, expires_at };

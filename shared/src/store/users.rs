@@ -109,11 +109,7 @@ pub async fn register(table: &Table, user: &User, password: &PasswordHash, ticke
         .insert(Key::Username(&username), &owner, |_| Error::UsernameTaken)
         .insert(Key::User(user.user_id), &Row::from(user), taken)
         .insert(Key::Password(user.user_id), &passwords::Row::from(password), taken);
-    let transaction = match ticket {
-        Some(ticket) => tickets::put_ticket(transaction, ticket),
-        None => transaction,
-    };
-    transaction.commit().await
+    tickets::put_ticket(transaction, ticket).commit().await
 }
 
 /// Reads an account by its id.
