@@ -7,19 +7,20 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{
-    Client, Config,
+    Client,
     config::{
-        BehaviorVersion, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        self, BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
+use aws_types::SdkConfig;
 use lambda_http::http::Uri;
 use uuid::Uuid;
 
 use crate::{
     Error,
     bus::Bus,
-    domain::{OrderPolicy, Timestamp, VerifiedEmail},
+    domain::{Email, OrderPolicy, Timestamp, Username, VerifiedEmail},
     keys::{Keys, MailSecret},
     mail::Mailer,
     store::{Counter, KnownKeys, Table},
@@ -85,9 +86,9 @@ impl App {
         self.attempts_per_address.into()
     }
 
-    /// What the shop is called. No password may be made of it.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+    /// What no password of an account may be made of: what it and the shop are called.
+    pub fn names<'a>(&'a self, email: &'a Email, username: &'a Username) -> impl Iterator<Item = &'a str> {
+        [email.as_str(), username.as_str()].into_iter().chain(self.names.iter().map(String::as_str))
     }
 
     /// Whether the shop sends mail.
@@ -100,7 +101,7 @@ impl App {
         if self.mails { Ok(()) } else { Err(Error::MailNotConfigured) }
     }
 
-    fn over(http: SharedHttpClient) -> Result<Self, StartupError> {
+    fn over(http: &SharedHttpClient) -> Result<Self, StartupError> {
         let verified_email = match optional("REQUIRE_VERIFIED_EMAIL")?.as_deref() {
             None | Some("no") => VerifiedEmail::ForNothing,
             Some("to-order") => VerifiedEmail::ToOrder,
@@ -109,7 +110,7 @@ impl App {
         };
         let names = [Some(NAME.to_owned()), optional("STACK_NAME")?, optional("DOMAIN_NAME")?];
         Ok(Self {
-            table: Table::new(Client::from_conf(dynamodb(http)?), variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
+            table: Table::new(dynamodb(http)?, variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
             order_policy: OrderPolicy {
                 customers_confirm: flag("CUSTOMERS_CONFIRM", true)?,
                 max_open_orders: Some(number("MAX_OPEN_ORDERS", 0..=99_999, 0)?).filter(|orders| *orders > 0),
@@ -131,7 +132,7 @@ impl App {
 
 impl FromEnvironment for App {
     fn from_environment() -> Result<Self, StartupError> {
-        Self::over(http_client()?)
+        Self::over(&http_client()?)
     }
 }
 
@@ -159,7 +160,7 @@ impl FromEnvironment for TokenApp {
     fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
         let keys = Keys::new(secrets_manager(&http)?, variable("SIGNING_SECRET_ARN")?);
-        Ok(Self { app: App::over(http)?, keys })
+        Ok(Self { app: App::over(&http)?, keys })
     }
 }
 
@@ -189,7 +190,7 @@ impl FromEnvironment for MailedApp {
     fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
         let secret = MailSecret::new(secrets_manager(&http)?, variable("MAIL_SECRET_ARN")?);
-        Ok(Self { app: App::over(http)?, secret })
+        Ok(Self { app: App::over(&http)?, secret })
     }
 }
 
@@ -204,23 +205,12 @@ pub struct MailApp {
 impl FromEnvironment for MailApp {
     fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
-        let mut config = aws_sdk_sesv2::Config::builder()
-            .behavior_version(aws_sdk_sesv2::config::BehaviorVersion::v2026_01_12())
-            .region(Region::new(variable("AWS_REGION")?))
-            .credentials_provider(credentials()?)
-            .http_client(http.clone())
-            .timeout_config(timeouts())
-            .retry_config(retries())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SESV2")? {
-            config = config.endpoint_url(endpoint);
-        }
-        let client = aws_sdk_sesv2::Client::from_conf(config.build());
+        let client = aws_sdk_sesv2::Client::new(&service(&http, "AWS_ENDPOINT_URL_SESV2")?);
         let shop = optional("DOMAIN_NAME")?.unwrap_or_else(|| NAME.to_owned());
         let (pages, configuration_set) = (optional("PAGES_URL")?, optional("MAIL_CONFIGURATION_SET")?);
         let mailer = Mailer::new(client, variable("MAIL_FROM")?, shop, pages, configuration_set);
         let secret = MailSecret::new(secrets_manager(&http)?, variable("MAIL_SECRET_ARN")?);
-        Ok(Self { app: App::over(http)?, secret, mailer })
+        Ok(Self { app: App::over(&http)?, secret, mailer })
     }
 }
 
@@ -234,19 +224,9 @@ pub struct EventApp {
 impl FromEnvironment for EventApp {
     fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
-        let mut config = aws_sdk_eventbridge::Config::builder()
-            .behavior_version(aws_sdk_eventbridge::config::BehaviorVersion::v2026_01_12())
-            .region(Region::new(variable("AWS_REGION")?))
-            .credentials_provider(credentials()?)
-            .http_client(http.clone())
-            .timeout_config(timeouts())
-            .retry_config(retries())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_EVENTBRIDGE")? {
-            config = config.endpoint_url(endpoint);
-        }
-        let bus = Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), variable("EVENT_BUS_NAME")?);
-        Ok(Self { app: App::over(http)?, bus })
+        let client = aws_sdk_eventbridge::Client::new(&service(&http, "AWS_ENDPOINT_URL_EVENTBRIDGE")?);
+        let bus = Bus::new(client, variable("EVENT_BUS_NAME")?);
+        Ok(Self { app: App::over(&http)?, bus })
     }
 }
 
@@ -266,37 +246,28 @@ fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// How to reach DynamoDB, from the variables that Lambda sets. No credentials or region chain: it would be code and start-up
-/// time for answers that never vary here.
-fn dynamodb(http: SharedHttpClient) -> Result<Config, StartupError> {
-    let mut config = Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(variable("AWS_REGION")?))
-        .credentials_provider(credentials()?)
-        .http_client(http)
-        .timeout_config(timeouts())
-        .retry_config(retries())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .interceptor(Counter);
-    if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_DYNAMODB")? {
-        config = config.endpoint_url(endpoint);
-    }
-    Ok(config.build())
+fn dynamodb(http: &SharedHttpClient) -> Result<Client, StartupError> {
+    let config = config::Builder::from(&service(http, "AWS_ENDPOINT_URL_DYNAMODB")?).interceptor(Counter);
+    Ok(Client::from_conf(config.build()))
 }
 
 fn secrets_manager(http: &SharedHttpClient) -> Result<aws_sdk_secretsmanager::Client, StartupError> {
-    let mut config = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12())
+    Ok(aws_sdk_secretsmanager::Client::new(&service(http, "AWS_ENDPOINT_URL_SECRETS_MANAGER")?))
+}
+
+/// How to reach a service of AWS, from the variables that Lambda sets. No credentials or region chain: it would be code and start-up
+/// time for answers that never vary here.
+fn service(http: &SharedHttpClient, endpoint_variable: &'static str) -> Result<SdkConfig, StartupError> {
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(variable("AWS_REGION")?))
-        .credentials_provider(credentials()?)
+        .credentials_provider(SharedCredentialsProvider::new(credentials()?))
         .http_client(http.clone())
         .timeout_config(timeouts())
         .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Some(endpoint) = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")? {
-        config = config.endpoint_url(endpoint);
-    }
-    Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
+    config.set_endpoint_url(endpoint(endpoint_variable)?);
+    Ok(config.build())
 }
 
 /// Where a service is, if not at AWS: the variables that all SDKs and tools of AWS read, the service's own first.

@@ -14,6 +14,7 @@ use aws_sdk_secretsmanager::{
     operation::{get_secret_value::GetSecretValueError, put_secret_value::PutSecretValueError},
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -108,32 +109,26 @@ impl Keys {
 pub struct MailSecret {
     client: Client,
     secret_id: String,
-    known: Mutex<Option<Arc<MailKey>>>,
+    known: OnceCell<MailKey>,
 }
 
 impl MailSecret {
     pub fn new(client: Client, secret_id: String) -> Self {
-        Self { client, secret_id, known: Mutex::default() }
+        Self { client, secret_id, known: OnceCell::new() }
     }
 
-    pub async fn key(&self) -> Result<Arc<MailKey>> {
-        let known = self.known().clone();
-        if let Some(key) = known {
-            return Ok(key);
-        }
+    pub async fn key(&self) -> Result<&MailKey> {
+        self.known.get_or_try_init(|| self.read()).await
+    }
+
+    async fn read(&self) -> Result<MailKey> {
         let output = self.client.get_secret_value().secret_id(&self.secret_id).send().await.map_err(fault)?;
         let secret = Zeroizing::new(output.secret_string.unwrap_or_default());
         // HMAC keys shorter than the hash weaken it (RFC 2104, 3).
         if secret.len() < 32 {
             return Err(Error::Internal("the secret of mailed tokens has fewer than 32 characters".into()));
         }
-        let key = Arc::new(MailKey::new(secret.as_bytes()));
-        *self.known() = Some(Arc::clone(&key));
-        Ok(key)
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<Arc<MailKey>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(MailKey::new(secret.as_bytes()))
     }
 }
 

@@ -21,8 +21,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
 
     let attempt = sessions::confirm(&app.table, caller.user_id, &address, app.attempts_per_address(), now).await?;
     let (account, _) = attempt.verify(&app.table, password, now).await?;
-    let names = [account.user.email.as_str(), account.user.username.as_str()].into_iter().chain(app.names());
-    new_password.require_strength("/new_password", names).await?;
+    new_password.require_strength("/new_password", app.names(&account.user.email, &account.user.username)).await?;
     let hash = new_password.hash().await?;
     let told = Notice::new(caller.user_id, Topic::PasswordChanged, account.user.email.clone(), now);
     let told = app.sends_mail().then_some(&told);

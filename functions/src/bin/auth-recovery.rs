@@ -21,8 +21,7 @@ async fn handle(MailedApp { app, secret }: &MailedApp, request: Request) -> Resu
     let token = secret.key().await?.verify(&token, Purpose::Recovery).ok_or(Error::InvalidToken)?;
 
     let (user, _) = redemption::find(&app.table, &token, now).await?;
-    let names = [user.email.as_str(), user.username.as_str()].into_iter().chain(app.names());
-    new_password.require_strength("/new_password", names).await?;
+    new_password.require_strength("/new_password", app.names(&user.email, &user.username)).await?;
     redemption::recover(&app.table, &token, &new_password.hash().await?, &request.source_address(), now).await?;
 
     http::no_content()

@@ -17,7 +17,7 @@ async fn main() -> Result<(), entry::StartupError> {
 async fn handle(app: &App, request: Request) -> Result<Response> {
     let Registration { email, username, password } = request.json()?;
     let now = app.now();
-    password.require_strength("/password", [email.as_str(), username.as_str()].into_iter().chain(app.names())).await?;
+    password.require_strength("/password", app.names(&email, &username)).await?;
     attempts::count_registration(&app.table, &request.source_address(), app.attempts_per_address(), now).await?;
 
     let user = User::register(app.new_id(), email, username, now);
