@@ -1,8 +1,7 @@
-//! Tells `fallback` the routes of template.yaml, the only place that lists them, and collects the files that `docs` answers.
+//! Collects the files that `docs` answers.
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
     env,
     error::Error,
     fmt::Write as _,
@@ -12,73 +11,13 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-const TEMPLATE: &str = "../template.yaml";
-
-/// The parts of the template that routes are in.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Template {
-    resources: BTreeMap<String, Resource>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Resource {
-    #[serde(default)]
-    properties: Function,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Function {
-    #[serde(default)]
-    events: BTreeMap<String, Event>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Event {
-    r#type: String,
-    #[serde(default)]
-    properties: Route,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Route {
-    path: Option<String>,
-    method: Option<String>,
-}
-
 #[expect(clippy::disallowed_methods, reason = "Cargo tells build scripts through the environment where to write")]
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={TEMPLATE}");
-    let template: Template = serde_saphyr::from_str(&fs::read_to_string(TEMPLATE)?)?;
-
-    let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let events = template.resources.into_values().flat_map(|resource| resource.properties.events.into_values());
-    for route in events.filter(|event| event.r#type == "HttpApi").map(|event| event.properties) {
-        // `OPTIONS` is answered on all paths alike.
-        if let (Some(path), Some(method)) = (route.path, route.method)
-            && !method.eq_ignore_ascii_case("OPTIONS")
-        {
-            methods.entry(path).or_default().push(method.to_uppercase());
-        }
-    }
-
-    let mut table = String::from("[\n");
-    for (path, methods) in &mut methods {
-        methods.sort();
-        writeln!(table, "    ({path:?}, {:?}),", methods.join(", "))?;
-    }
-    table.push(']');
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("routes.rs"), table)?;
     files(Path::new(&out))
 }
 

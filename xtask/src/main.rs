@@ -1,8 +1,9 @@
-//! `cargo xtask generate` writes everything that is derived from `shared`: most of it from `shared::contract`. With `--check` it writes nothing, and fails
-//! when a file is not what it would write.
+//! `cargo xtask generate` writes everything that is derived: most of it from `shared::contract`, the paths that `fallback` knows
+//! from template.yaml. With `--check` it writes nothing, and fails when a file is not what it would write.
 
 mod events;
 mod requests;
+mod routes;
 mod tables;
 
 use std::{
@@ -71,6 +72,7 @@ fn files() -> Result<BTreeMap<PathBuf, Option<String>>, Box<dyn Error>> {
     files.insert("openapi.json".into(), Some(escaped(&serde_json::to_string_pretty(&document)?) + "\n"));
     files.insert("asyncapi.json".into(), Some(escaped(&serde_json::to_string_pretty(&contract::events::document())?) + "\n"));
     files.insert("requests.http".into(), Some(requests::text(&document)?));
+    files.insert("functions/src/routes.rs".into(), Some(routes::source(&workspace().join("template.yaml"))?));
     Ok(files)
 }
 

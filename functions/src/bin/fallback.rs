@@ -8,8 +8,8 @@ use shared::{
     http::{self, Request, Response},
 };
 
-/// Every path of template.yaml with the methods it answers.
-const ROUTES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/routes.rs"));
+#[path = "../routes.rs"]
+mod routes;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::StartupError> {
@@ -17,7 +17,7 @@ async fn main() -> Result<(), entry::StartupError> {
 }
 
 async fn handle((): &(), request: Request) -> Result<Response> {
-    let known = ROUTES.iter().find(|(path, _)| matches(path, request.path()));
+    let known = routes::ROUTES.iter().find(|(path, _)| matches(path, request.path()));
     // A route that would have been asked if it were there: this stack was deployed without it.
     let known = known.filter(|(_, allowed)| allowed.split(", ").all(|method| method != request.method()));
     match known {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use emulator::template::{Function, Template};
+use emulator::template::{self, Function, Template};
 use emulator::{Contention, price};
+use serde_json::Value;
 
 use crate::report::{figure, table};
 use crate::start::Cost;
@@ -47,7 +48,7 @@ const NEW_TABLE_WRITES: f64 = 4000.0;
 pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
     let file = bench.workspace.join("template.yaml");
     let template = Template::read(&file, "bench", &BTreeMap::new())?;
-    let text = std::fs::read_to_string(&file)?;
+    let document = template::document(&file)?;
     let find = |name: &str| costs.iter().find(|cost| cost.function == name);
     let authorizer = template.functions.iter().find(|function| function.binary == "authorizer");
     let authorizer = authorizer.zip(find("authorizer")).map(|(function, cost)| Bill::of(function, cost));
@@ -101,18 +102,21 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         table(&["route", "MB", "ms", "gateway", "requests", "time", "table", "log", "authorizer", "sum"], rows),
         contention.read.as_millis(),
         contention.write.as_millis(),
-        monthly(&text),
-        flood(&sums, &text),
+        monthly(&document),
+        flood(&sums, &document),
         limits(order, ms),
         PARTITION_WRITES / 2.0,
     ))
 }
 
 /// What is paid by the month, by the size of what there is.
-fn monthly(template: &str) -> String {
-    let count = |what: &str| template.matches(what).count();
+fn monthly(template: &Value) -> String {
+    let of_type = |kind: &'static str| {
+        let resources = template["Resources"].as_object().into_iter().flatten();
+        resources.map(|(_, resource)| resource).filter(move |resource| resource["Type"] == kind)
+    };
     // An alarm on a sum pays for each of its metrics.
-    let watched = count("MetricName: ");
+    let watched: usize = of_type("AWS::CloudWatch::Alarm").map(|alarm| metrics(&alarm["Properties"])).sum();
     let days = setting(template, "BackupDays");
     let row = |what: &str, dollars: String, why: String| vec![what.to_owned(), dollars, why];
     table(
@@ -136,7 +140,7 @@ fn monthly(template: &str) -> String {
             row("logs", format!("{LOG_GB_KEPT:.2} a GB"), "kept for `LogRetentionDays`, compressed to a tenth or so".into()),
             row(
                 "secrets",
-                format!("{:.2}", SECRET * number(count("Type: AWS::SecretsManager::Secret"))),
+                format!("{:.2}", SECRET * number(of_type("AWS::SecretsManager::Secret").count())),
                 "and 0.05 for 10,000 reads: one per start of a function that needs one".into(),
             ),
             row("mails", format!("{MAILS:.2} a thousand"), "with `MailFrom`: one or two for each account that is opened".into()),
@@ -169,7 +173,7 @@ fn monthly(template: &str) -> String {
 }
 
 /// What a day of as many requests as the gateway lets through costs, on open routes.
-fn flood(sums: &BTreeMap<String, f64>, template: &str) -> String {
+fn flood(sums: &BTreeMap<String, f64>, template: &Value) -> String {
     let row = |route: &str, rate: f64, kilobytes: f64| {
         let requests = rate * 86_400.0 / 1e6;
         let transfer = requests * kilobytes * TRANSFER_GB;
@@ -190,10 +194,21 @@ fn flood(sums: &BTreeMap<String, f64>, template: &str) -> String {
     )
 }
 
-/// The default of a parameter.
-fn setting(template: &str, name: &str) -> f64 {
-    let declared = template.split(&format!("\n  {name}:\n")).nth(1).and_then(|rest| rest.split("Default: ").nth(1));
-    declared.and_then(|rest| rest.lines().next()?.trim_matches('"').parse().ok()).unwrap_or_default()
+/// The default of a parameter, which is a number or a text of one.
+fn setting(template: &Value, name: &str) -> f64 {
+    let default = &template["Parameters"][name]["Default"];
+    default.as_f64().or_else(|| default.as_str()?.parse().ok()).unwrap_or_default()
+}
+
+/// How many metrics an alarm watches, however deep they stand.
+fn metrics(alarm: &Value) -> usize {
+    match alarm {
+        Value::Object(properties) => {
+            usize::from(properties.contains_key("MetricName")) + properties.values().map(metrics).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(metrics).sum(),
+        _ => 0,
+    }
 }
 
 fn number(count: usize) -> f64 {
@@ -311,13 +326,21 @@ fn limits(order: f64, ms: u128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
     use super::*;
+
+    fn template() -> Value {
+        template::document(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"))).unwrap()
+    }
 
     #[test]
     fn a_flood_costs_what_the_throttle_lets_through() {
-        let template = "Parameters:\n  RequestsPerSecond:\n    Default: 100\n  LoginsPerSecond:\n    Default: \"10\"\n";
+        let template = json!({"Parameters": {"RequestsPerSecond": {"Default": 100}, "LoginsPerSecond": {"Default": "10"}}});
         let sums = BTreeMap::from([("$default".to_owned(), 1.0), ("POST /auth/login".to_owned(), 10.0)]);
-        let table = flood(&sums, template);
+        let table = flood(&sums, &template);
         // 8.64 million requests of a dollar each million, and 2.6 GB; 0.864 million of ten dollars.
         assert!(table.contains("| `$default` | 100 | 0.3 | 9 |\n"), "{table}");
         assert!(table.contains("| `POST /auth/login` | 10 | 0.3 | 9 |\n"), "{table}");
@@ -326,7 +349,7 @@ mod tests {
     /// What nobody has to measure follows from the template, and is to be written again when that changes.
     #[test]
     fn the_page_is_about_this_template() {
-        let (template, page) = (include_str!("../../../template.yaml"), include_str!("../../../docs/scale.md"));
+        let (template, page) = (template(), include_str!("../../../docs/scale.md"));
         let requests = page.split("\n## A million requests\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
         let sums: BTreeMap<_, _> = requests
             .lines()
@@ -336,16 +359,17 @@ mod tests {
             })
             .collect();
         assert!(sums.len() > 20, "{sums:?}");
-        for table in [monthly(template), flood(&sums, template)] {
+        for table in [monthly(&template), flood(&sums, &template)] {
             assert!(page.contains(&table), "docs/scale.md should have\n{table}");
         }
     }
 
     #[test]
     fn a_month_counts_what_the_template_watches() {
-        let template = include_str!("../../../template.yaml");
-        let alarms = template.matches("Type: AWS::CloudWatch::Alarm").count();
-        let table = monthly(template);
+        let template = template();
+        let resources = template["Resources"].as_object().unwrap().values();
+        let alarms = resources.filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm").count();
+        let table = monthly(&template);
         let watched = table.lines().find(|line| line.starts_with("| alarms |")).unwrap();
         let metrics: usize = watched.split('|').nth(3).unwrap().split_whitespace().next().unwrap().parse().unwrap();
         assert!(metrics >= alarms && alarms > 5, "{watched}");

@@ -1,0 +1,30 @@
+//! Written by `cargo xtask generate` from template.yaml.
+
+/// Every path with the methods it answers.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("/.well-known/jwks.json", "GET"),
+    ("/asyncapi.json", "GET"),
+    ("/auth/login", "POST"),
+    ("/auth/logout", "POST"),
+    ("/auth/me", "DELETE, GET, PUT"),
+    ("/auth/password", "PUT"),
+    ("/auth/recovery", "POST, PUT"),
+    ("/auth/refresh", "POST"),
+    ("/auth/register", "POST"),
+    ("/auth/sessions", "GET"),
+    ("/auth/sessions/{session_id}", "DELETE"),
+    ("/auth/verification", "POST, PUT"),
+    ("/docs", "GET"),
+    ("/docs/{file}", "GET"),
+    ("/openapi.json", "GET"),
+    ("/orders", "GET, POST"),
+    ("/orders/{order_id}", "DELETE, GET, PUT"),
+    ("/orders/{order_id}/items", "POST"),
+    ("/orders/{order_id}/items/{item_id}", "DELETE, PUT"),
+    ("/products", "GET, POST"),
+    ("/products/{product_id}", "DELETE, GET, PUT"),
+    ("/products/{product_id}/movements", "GET, POST"),
+    ("/products/{product_id}/stock", "GET"),
+    ("/users", "GET"),
+    ("/users/{user_id}", "GET, PUT"),
+];
