@@ -129,7 +129,20 @@ async fn carry_out(table: &Table, writes: &[Write]) -> Result<bool> {
     }
 }
 
+/// What is written: an item, on a condition. The four kinds of it take that alike, and share no trait.
+macro_rules! action {
+    ($builder:expr, $table:expr, $condition:expr, $expression:expr) => {
+        $builder
+            .table_name(&$table.name)
+            .condition_expression($condition)
+            .set_expression_attribute_names($expression.names())
+            .set_expression_attribute_values($expression.values())
+            .build()
+    };
+}
+
 fn transact(table: &Table, write: &Write) -> Result<TransactWriteItem> {
+    const ABSENT: &str = "attribute_not_exists(pk)";
     let fault = |reason: &str| Error::Table { at: table.at.clone(), reason: format!("{write}: {reason}") };
     let attribute = |value: &Value| source::from_json(value).ok_or_else(|| fault("an attribute that is neither text nor number"));
     let key = |pk: &str, sk: &str| {
@@ -144,56 +157,30 @@ fn transact(table: &Table, write: &Write) -> Result<TransactWriteItem> {
                 assignments.push(format!("{} = {}", expression.name(name), expression.value(attribute(value)?)));
             }
             let condition = expression.condition(as_read, attribute)?;
-            Update::builder()
-                .table_name(&table.name)
-                .set_key(Some(key(pk, sk)))
-                .update_expression(format!("SET {}", assignments.join(", ")))
-                .condition_expression(condition)
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values())
-                .build()
-                .map(|update| item.update(update))
+            let update =
+                Update::builder().set_key(Some(key(pk, sk))).update_expression(format!("SET {}", assignments.join(", ")));
+            action!(update, table, condition, expression).map(|update| item.update(update))
         }
         Write::Put { pk, sk, attributes } => {
             let mut row = key(pk, sk);
             for (name, value) in attributes {
                 row.insert(name.clone(), attribute(value)?);
             }
-            Put::builder()
-                .table_name(&table.name)
-                .set_item(Some(row))
-                .condition_expression("attribute_not_exists(pk)")
-                .build()
-                .map(|put| item.put(put))
+            action!(Put::builder().set_item(Some(row)), table, ABSENT, expression).map(|put| item.put(put))
         }
         Write::Delete { pk, sk, as_read } => {
             let condition = expression.condition(as_read, attribute)?;
-            Delete::builder()
-                .table_name(&table.name)
-                .set_key(Some(key(pk, sk)))
-                .condition_expression(condition)
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values())
-                .build()
-                .map(|delete| item.delete(delete))
+            action!(Delete::builder().set_key(Some(key(pk, sk))), table, condition, expression).map(|delete| item.delete(delete))
         }
         Write::Check { pk, sk, as_read } => {
             let condition = expression.condition(as_read, attribute)?;
-            ConditionCheck::builder()
-                .table_name(&table.name)
-                .set_key(Some(key(pk, sk)))
-                .condition_expression(condition)
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values())
-                .build()
-                .map(|check| item.condition_check(check))
+            let check = ConditionCheck::builder().set_key(Some(key(pk, sk)));
+            action!(check, table, condition, expression).map(|check| item.condition_check(check))
         }
-        Write::Absent { pk, sk } => ConditionCheck::builder()
-            .table_name(&table.name)
-            .set_key(Some(key(pk, sk)))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map(|check| item.condition_check(check)),
+        Write::Absent { pk, sk } => {
+            let check = ConditionCheck::builder().set_key(Some(key(pk, sk)));
+            action!(check, table, ABSENT, expression).map(|check| item.condition_check(check))
+        }
     };
     built.map(aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder::build).map_err(|error| fault(&error.to_string()))
 }
