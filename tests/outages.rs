@@ -174,9 +174,6 @@ async fn a_function_that_misbehaves_answers_and_goes_on() {
 Resources:
   MisbehaveFunction:
     Type: AWS::Serverless::Function
-    Metadata:
-      BuildProperties:
-        Binary: misbehave
     Properties:
       Timeout: 10
       Environment: {Variables: {STACK_NAME: test}}

@@ -531,7 +531,7 @@ async fn no_function_writes_to_another_part_of_the_shop() {
 #[tokio::test]
 async fn a_right_that_is_missing_is_missed() {
     let template = std::fs::read_to_string(workspace().join("template.yaml")).unwrap();
-    let of_product_get = template.split_once("Binary: product-get}}\n").unwrap().1.split_once("Events:").unwrap().0;
+    let of_product_get = template.split_once("\n  ProductGetFunction:\n").unwrap().1.split_once("Events:").unwrap().0;
     for (granted, instead) in [("dynamodb:Query", "dynamodb:GetItem"), ("PRODUCT#*", "USER#*")] {
         assert_eq!(of_product_get.matches(granted).count(), 1);
         let changed = template.replace(of_product_get, &of_product_get.replace(granted, instead));

@@ -47,6 +47,7 @@ fn a_setting_that_cannot_be_read_fails_the_start() {
         ("auth-login", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://", "AWS_ENDPOINT_URL_SECRETS_MANAGER must be a URL"),
         ("product-get", "AWS_CA_BUNDLE", "/nowhere", bundle),
         ("product-get", "AWS_CA_BUNDLE", "/dev/null", bundle),
+        ("product-get", "WARM_CONNECTIONS", "yes", "WARM_CONNECTIONS must be true or false"),
         ("product-get", "TABLE_NAME", "", "TABLE_NAME is not set"),
         ("product-get", "AWS_REGION", "", "AWS_REGION is not set"),
         ("product-get", "AWS_SECRET_ACCESS_KEY", "", "AWS_SECRET_ACCESS_KEY is not set"),

@@ -27,13 +27,18 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Builds every function of the workspace; returns the binaries' paths by their names.
-pub async fn build(workspace: &Path, profile: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
-    build_package(workspace, "functions", profile).await
+/// Builds every function of the workspace, for this machine unless a target is named; returns the binaries' paths by their names.
+pub async fn build(workspace: &Path, profile: Option<&str>, target: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
+    build_package(workspace, "functions", profile, target).await
 }
 
 /// The same for the binaries of any one package, by itself: no feature is there because another package wants it.
-pub async fn build_package(workspace: &Path, package: &str, profile: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
+pub async fn build_package(
+    workspace: &Path,
+    package: &str,
+    profile: Option<&str>,
+    target: Option<&str>,
+) -> Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
     let mut command = Command::new(cargo);
@@ -48,6 +53,7 @@ pub async fn build_package(workspace: &Path, package: &str, profile: Option<&str
         .args(["build", "--package", package, "--bins", "--quiet"])
         .args(["--message-format", "json-render-diagnostics", "--color", color])
         .args(profile.into_iter().flat_map(|profile| ["--profile", profile]))
+        .args(target.into_iter().flat_map(|target| ["--target", target]))
         .current_dir(workspace)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

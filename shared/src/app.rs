@@ -9,8 +9,8 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     config::{
-        self, BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
-        retry::RetryConfig, timeout::TimeoutConfig,
+        self, BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
+        timeout::TimeoutConfig,
     },
 };
 use aws_types::SdkConfig;
@@ -21,11 +21,11 @@ use crate::{
     Error,
     bus::Bus,
     domain::{Email, OrderPolicy, Timestamp, Username, VerifiedEmail},
+    https,
     keys::{Keys, MailSecret},
     mail::Mailer,
     store::{Counter, KnownKeys, Table},
     telemetry::Source,
-    tls,
 };
 
 /// What the shop is called wherever it is deployed.
@@ -45,12 +45,12 @@ pub enum StartupError {
 
 /// What a handler is built on, made once per environment. A function that needs less links less.
 pub trait FromEnvironment: Sized {
-    fn from_environment() -> Result<Self, StartupError>;
+    fn from_environment() -> impl Future<Output = Result<Self, StartupError>>;
 }
 
 /// For functions without a database.
 impl FromEnvironment for () {
-    fn from_environment() -> Result<Self, StartupError> {
+    async fn from_environment() -> Result<Self, StartupError> {
         Ok(())
     }
 }
@@ -101,7 +101,7 @@ impl App {
         if self.mails { Ok(()) } else { Err(Error::MailNotConfigured) }
     }
 
-    fn over(http: &SharedHttpClient) -> Result<Self, StartupError> {
+    async fn over(http: &https::Client) -> Result<Self, StartupError> {
         let verified_email = match optional("REQUIRE_VERIFIED_EMAIL")?.as_deref() {
             None | Some("no") => VerifiedEmail::ForNothing,
             Some("to-order") => VerifiedEmail::ToOrder,
@@ -110,7 +110,7 @@ impl App {
         };
         let names = [Some(NAME.to_owned()), optional("STACK_NAME")?, optional("DOMAIN_NAME")?];
         Ok(Self {
-            table: Table::new(dynamodb(http)?, variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
+            table: Table::new(dynamodb(http).await?, variable("TABLE_NAME")?, number("ORDER_SHARDS", 1..=100, 1)?),
             order_policy: OrderPolicy {
                 customers_confirm: flag("CUSTOMERS_CONFIRM", true)?,
                 max_open_orders: Some(number("MAX_OPEN_ORDERS", 0..=99_999, 0)?).filter(|orders| *orders > 0),
@@ -131,8 +131,8 @@ impl App {
 }
 
 impl FromEnvironment for App {
-    fn from_environment() -> Result<Self, StartupError> {
-        Self::over(&http_client()?)
+    async fn from_environment() -> Result<Self, StartupError> {
+        Self::over(&http_client()?).await
     }
 }
 
@@ -144,8 +144,8 @@ pub struct AuthorizerApp {
 }
 
 impl FromEnvironment for AuthorizerApp {
-    fn from_environment() -> Result<Self, StartupError> {
-        Ok(Self { app: App::from_environment()?, keys: KnownKeys::default() })
+    async fn from_environment() -> Result<Self, StartupError> {
+        Ok(Self { app: App::from_environment().await?, keys: KnownKeys::default() })
     }
 }
 
@@ -157,10 +157,10 @@ pub struct TokenApp {
 }
 
 impl FromEnvironment for TokenApp {
-    fn from_environment() -> Result<Self, StartupError> {
+    async fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
-        let keys = Keys::new(secrets_manager(&http)?, variable("SIGNING_SECRET_ARN")?);
-        Ok(Self { app: App::over(&http)?, keys })
+        let keys = Keys::new(secrets_manager(&http).await?, variable("SIGNING_SECRET_ARN")?);
+        Ok(Self { app: App::over(&http).await?, keys })
     }
 }
 
@@ -173,9 +173,9 @@ pub struct RotationApp {
 }
 
 impl FromEnvironment for RotationApp {
-    fn from_environment() -> Result<Self, StartupError> {
+    async fn from_environment() -> Result<Self, StartupError> {
         let days = number("SIGNING_SECRET_ROTATION_DAYS", 8..=999, 90)?;
-        Ok(Self { tokens: TokenApp::from_environment()?, days })
+        Ok(Self { tokens: TokenApp::from_environment().await?, days })
     }
 }
 
@@ -187,10 +187,10 @@ pub struct MailedApp {
 }
 
 impl FromEnvironment for MailedApp {
-    fn from_environment() -> Result<Self, StartupError> {
+    async fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
-        let secret = MailSecret::new(secrets_manager(&http)?, variable("MAIL_SECRET_ARN")?);
-        Ok(Self { app: App::over(&http)?, secret })
+        let secret = MailSecret::new(secrets_manager(&http).await?, variable("MAIL_SECRET_ARN")?);
+        Ok(Self { app: App::over(&http).await?, secret })
     }
 }
 
@@ -203,14 +203,14 @@ pub struct MailApp {
 }
 
 impl FromEnvironment for MailApp {
-    fn from_environment() -> Result<Self, StartupError> {
+    async fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
         let client = aws_sdk_sesv2::Client::new(&service(&http, "AWS_ENDPOINT_URL_SESV2")?);
         let shop = optional("DOMAIN_NAME")?.unwrap_or_else(|| NAME.to_owned());
         let (pages, configuration_set) = (optional("PAGES_URL")?, optional("MAIL_CONFIGURATION_SET")?);
         let mailer = Mailer::new(client, variable("MAIL_FROM")?, shop, pages, configuration_set);
-        let secret = MailSecret::new(secrets_manager(&http)?, variable("MAIL_SECRET_ARN")?);
-        Ok(Self { app: App::over(&http)?, secret, mailer })
+        let secret = MailSecret::new(secrets_manager(&http).await?, variable("MAIL_SECRET_ARN")?);
+        Ok(Self { app: App::over(&http).await?, secret, mailer })
     }
 }
 
@@ -222,11 +222,11 @@ pub struct EventApp {
 }
 
 impl FromEnvironment for EventApp {
-    fn from_environment() -> Result<Self, StartupError> {
+    async fn from_environment() -> Result<Self, StartupError> {
         let http = http_client()?;
         let client = aws_sdk_eventbridge::Client::new(&service(&http, "AWS_ENDPOINT_URL_EVENTBRIDGE")?);
         let bus = Bus::new(client, variable("EVENT_BUS_NAME")?);
-        Ok(Self { app: App::over(&http)?, bus })
+        Ok(Self { app: App::over(&http).await?, bus })
     }
 }
 
@@ -246,23 +246,43 @@ fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn dynamodb(http: &SharedHttpClient) -> Result<Client, StartupError> {
-    let config = config::Builder::from(&service(http, "AWS_ENDPOINT_URL_DYNAMODB")?).interceptor(Counter);
-    Ok(Client::from_conf(config.build()))
+/// Makes the connection to a service before the first request, if the shop wants that (`WarmConnections` in template.yaml). Each SDK
+/// knows where its own service is.
+macro_rules! connect_ahead {
+    ($sdk:ident, $http:expr, $service:expr) => {
+        if flag("WARM_CONNECTIONS", false)? {
+            use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+            let region = $service.region().map(ToString::to_string);
+            let place = Params::builder().set_region(region).set_endpoint($service.endpoint_url().map(str::to_owned)).build();
+            if let Ok(place) = place
+                && let Ok(endpoint) = DefaultResolver::new().resolve_endpoint(&place).await
+            {
+                $http.connect_ahead(endpoint.url()).await;
+            }
+        }
+    };
 }
 
-fn secrets_manager(http: &SharedHttpClient) -> Result<aws_sdk_secretsmanager::Client, StartupError> {
-    Ok(aws_sdk_secretsmanager::Client::new(&service(http, "AWS_ENDPOINT_URL_SECRETS_MANAGER")?))
+async fn dynamodb(http: &https::Client) -> Result<Client, StartupError> {
+    let service = service(http, "AWS_ENDPOINT_URL_DYNAMODB")?;
+    connect_ahead!(aws_sdk_dynamodb, http, service);
+    Ok(Client::from_conf(config::Builder::from(&service).interceptor(Counter).build()))
+}
+
+async fn secrets_manager(http: &https::Client) -> Result<aws_sdk_secretsmanager::Client, StartupError> {
+    let service = service(http, "AWS_ENDPOINT_URL_SECRETS_MANAGER")?;
+    connect_ahead!(aws_sdk_secretsmanager, http, service);
+    Ok(aws_sdk_secretsmanager::Client::new(&service))
 }
 
 /// How to reach a service of AWS, from the variables that Lambda sets. No credentials or region chain: it would be code and start-up
 /// time for answers that never vary here.
-fn service(http: &SharedHttpClient, endpoint_variable: &'static str) -> Result<SdkConfig, StartupError> {
+fn service(http: &https::Client, endpoint_variable: &'static str) -> Result<SdkConfig, StartupError> {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(variable("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials()?))
-        .http_client(http.clone())
+        .http_client(http.shared())
         .timeout_config(timeouts())
         .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -290,25 +310,20 @@ fn credentials() -> Result<Credentials, StartupError> {
 
 /// The HTTPS client. It trusts the certificates in `AWS_CA_BUNDLE`, the variable that all SDKs and tools of AWS read, if that is set,
 /// and otherwise Amazon's roots.
-fn http_client() -> Result<SharedHttpClient, StartupError> {
+fn http_client() -> Result<https::Client, StartupError> {
     let name = "AWS_CA_BUNDLE";
     match optional(name)? {
         Some(path) => {
-            let bundle = std::fs::read_to_string(path).ok().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"));
-            let bundle = bundle.ok_or_else(|| invalid(name, "the path of a file of certificates in PEM"))?;
-            Ok(tls::client_of(bundle.as_bytes()))
+            let client = std::fs::read(path).ok().and_then(|bundle| https::Client::of(&bundle));
+            client.ok_or_else(|| invalid(name, "the path of a file of certificates in PEM"))
         }
-        None => Ok(tls::client()),
+        None => Ok(https::Client::new()),
     }
 }
 
 /// Short enough that a service that hangs is told apart from one that is slow before the request's deadline.
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(1))
-        .operation_timeout(Duration::from_secs(3))
-        .build()
+    TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(1)).operation_timeout(Duration::from_secs(3)).build()
 }
 
 fn retries() -> RetryConfig {

@@ -146,7 +146,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::tls;
+    use crate::https;
 
     /// As much of Secrets Manager as is needed here: one secret with one version.
     #[derive(Default)]
@@ -171,7 +171,7 @@ mod tests {
                 .behavior_version(BehaviorVersion::v2026_01_12())
                 .region(Region::new("us-east-1"))
                 .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
-                .http_client(tls::client())
+                .http_client(https::Client::new().shared())
                 .timeout_config(timeouts)
                 .endpoint_url(url);
             (service, Keys::new(Client::from_conf(config.build()), "SigningSecret".into()))

@@ -16,7 +16,7 @@ pub mod auth;
 
 mod aws;
 
-mod tls;
+mod https;
 
 pub mod keys;
 
@@ -37,3 +37,8 @@ pub mod contract;
 
 pub use app::App;
 pub use error::{Error, Result};
+
+/// What is deployed is linked with musl, whose own allocator is slow.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -50,7 +50,7 @@ where
     F: Fn(&'static A, String) -> Fut,
     Fut: Future<Output = Result<Decision>>,
 {
-    let (app, source) = start::<A>()?;
+    let (app, source) = start::<A>().await?;
     let cached = app::authorizer_is_cached()?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<AuthorizerEvent>| async move {

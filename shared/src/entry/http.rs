@@ -25,7 +25,7 @@ where
     F: Fn(&'static A, Request) -> Fut,
     Fut: Future<Output = Result<Response>>,
 {
-    let (app, source) = start::<A>()?;
+    let (app, source) = start::<A>().await?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         let request = Request::new(event.payload);

@@ -25,7 +25,7 @@ where
     I: FromFields,
     O: Serialize,
 {
-    let (app, source) = start::<A>()?;
+    let (app, source) = start::<A>().await?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let (payload, context) = event.into_parts();

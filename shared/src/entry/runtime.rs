@@ -19,10 +19,10 @@ compile_error!("functions must be built with `panic = \"unwind\"`");
 pub const DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// What every function does first: its app and the source of its log lines, for as long as the process lives.
-pub fn start<A: FromEnvironment>() -> Result<(&'static A, &'static Source), StartupError> {
+pub async fn start<A: FromEnvironment + 'static>() -> Result<(&'static A, &'static Source), StartupError> {
     // For what the libraries have to say; our own lines are made by `telemetry`.
     tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false).init();
-    let started = A::from_environment().and_then(|app| Ok((app, app::source()?)));
+    let started = A::from_environment().await.and_then(|app| Ok((app, app::source()?)));
     // The runtime would only show that the process ended.
     let (app, source) = started.inspect_err(|error| tracing::error!("the function cannot start: {error}"))?;
     Ok((Box::leak(Box::new(app)), Box::leak(Box::new(source))))

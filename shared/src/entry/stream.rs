@@ -48,7 +48,7 @@ where
     F: Fn(&'static A, Vec<Record>) -> Fut,
     Fut: Future<Output = Progress>,
 {
-    let (app, source) = start::<A>()?;
+    let (app, source) = start::<A>().await?;
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| async move {
         let (StreamEvent { records }, context) = event.into_parts();

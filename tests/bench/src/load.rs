@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use local::cargo;
 use serde::{Deserialize, Serialize};
 
 use crate::plot::Lines;
@@ -97,7 +96,7 @@ impl Run {
 }
 
 pub async fn measure(bench: &Bench) -> Result<Figures> {
-    let functions = cargo::build(&bench.workspace, Some(bench.profile())).await?;
+    let functions = bench.functions().await?;
     let (levels, warm_up, time) = if bench.quick {
         (&[1, 2][..], Duration::from_millis(200), Duration::from_secs(1))
     } else {

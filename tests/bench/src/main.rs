@@ -20,10 +20,12 @@ mod start;
 mod stats;
 mod work;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::Parser;
+use local::cargo;
 
 use parts::Part;
 
@@ -41,6 +43,9 @@ struct Cli {
     /// Another cargo profile for what is measured, such as dev; such figures go to target/bench/trial, too
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// What to build the functions for; unless told, what they are deployed for, if Rust has it here
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
     /// Measure nothing, and write the report again from what was measured
     #[arg(long, conflicts_with = "parts")]
     report: bool,
@@ -51,12 +56,14 @@ pub struct Bench {
     pub workspace: PathBuf,
     pub quick: bool,
     profile: Option<String>,
+    /// What the functions are built for.
+    pub target: String,
 }
 
 impl Bench {
-    /// The profile that functions are built with.
-    pub fn profile(&self) -> &str {
-        self.profile.as_deref().unwrap_or("release")
+    /// Every function, built: the binaries by their names.
+    pub async fn functions(&self) -> Result<BTreeMap<String, PathBuf>> {
+        Ok(cargo::build(&self.workspace, Some(self.profile.as_deref().unwrap_or("release")), Some(&self.target)).await?)
     }
 
     /// The profile of what they are compared with.
@@ -94,7 +101,8 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-    let bench = Bench { workspace, quick: cli.quick, profile: cli.profile };
+    let target = cli.target.map_or_else(target, Ok)?;
+    let bench = Bench { workspace, quick: cli.quick, profile: cli.profile, target };
     let wanted = match cli.parts {
         _ if cli.report => Vec::new(),
         parts if parts.is_empty() => Part::ALL.to_vec(),
@@ -104,4 +112,18 @@ async fn run(cli: Cli) -> Result {
         part.measure(&bench).await?;
     }
     report::write(&bench)
+}
+
+/// What functions are deployed for on a machine like this one; what Rust builds for by itself if it has no library for that.
+fn target() -> Result<String> {
+    let rustc = |arguments: &[&str]| -> Result<String> {
+        Ok(String::from_utf8(Command::new("rustc").args(arguments).output()?.stdout)?.trim().to_owned())
+    };
+    let deployed = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    if Path::new(&rustc(&["--print", "target-libdir", "--target", &deployed])?).exists() {
+        return Ok(deployed);
+    }
+    let host = rustc(&["--print", "host-tuple"])?;
+    eprintln!("{deployed} is what is deployed, and {host} what is measured: `rustup target add {deployed}` first");
+    Ok(host)
 }

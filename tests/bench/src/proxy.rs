@@ -29,11 +29,8 @@ use crate::Result;
 /// Where Linux systems keep the roots that they trust: Debian, Fedora and Amazon Linux, Alpine.
 const SYSTEM_ROOTS: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// The roots that the functions try first.
-const AMAZON_ROOTS: &str = include_str!("../../../shared/src/amazon-roots.pem");
-
 const SYSTEM_BUNDLE: &str = "system.pem";
-const AMAZON_BUNDLE: &str = "amazon.pem";
+const OWN_BUNDLE: &str = "own.pem";
 
 /// Calls by operation.
 pub type Calls = BTreeMap<String, Tally>;
@@ -96,9 +93,9 @@ impl Proxy {
         self.folder.path().join(SYSTEM_BUNDLE)
     }
 
-    /// The roots that the functions come with and the proxy's own: loading them costs what loading theirs costs.
-    pub fn amazon_roots(&self) -> PathBuf {
-        self.folder.path().join(AMAZON_BUNDLE)
+    /// The proxy's own root alone: reading one from a file costs no less than the five that the functions come with.
+    pub fn own_root(&self) -> PathBuf {
+        self.folder.path().join(OWN_BUNDLE)
     }
 
     /// The calls since the last time.
@@ -122,7 +119,7 @@ fn certify(folder: &Path) -> Result<TlsAcceptor> {
 
     let system = SYSTEM_ROOTS.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
     fs::write(folder.join(SYSTEM_BUNDLE), system + &root.pem())?;
-    fs::write(folder.join(AMAZON_BUNDLE), AMAZON_ROOTS.to_owned() + &root.pem())?;
+    fs::write(folder.join(OWN_BUNDLE), root.pem())?;
 
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)?;

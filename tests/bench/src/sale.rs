@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use emulator::Contention;
 use fastrand::Rng;
 use futures_util::future::{join_all, try_join};
-use local::cargo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -73,7 +72,7 @@ struct Live {
 }
 
 pub async fn measure(bench: &Bench) -> Result<Figures> {
-    let functions = cargo::build(&bench.workspace, Some(bench.profile())).await?;
+    let functions = bench.functions().await?;
     let contention = Contention::default();
     let (shards, rates, lengths, seconds) = if bench.quick {
         (&[1, SHARDS][..], &[20][..], &[5][..], 1)

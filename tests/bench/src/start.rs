@@ -30,8 +30,12 @@ use crate::{Bench, Result};
 /// What ratios refer to.
 const HELLO: &str = "floor-hello";
 const GET_ITEM: &str = "floor-get-item";
+/// A function as it is, and with its connection made before it asks for work (`WarmConnections` in template.yaml).
+const CONNECTED: [&str; 2] = ["product-get", "product-get-connected"];
 /// Whose instructions are counted.
-const COUNTED: [&str; 4] = [HELLO, GET_ITEM, "product-get", "order-create"];
+const COUNTED: [&str; 7] = [HELLO, GET_ITEM, "product-get", "order-create", "authorizer", "auth-me", "auth-refresh"];
+/// How many requests a count of instructions is divided by, for a warm one.
+const COUNTED_REQUESTS: u64 = 10;
 /// How long a function may be silent.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -47,12 +51,30 @@ struct Effort {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Figures {
     effort: Effort,
+    /// What the functions were built for.
+    target: String,
     /// Whether the functions had a CPU that nothing else here used.
     pinned: bool,
     /// Both floors first.
     functions: Vec<Samples>,
     /// By function; `None` without valgrind.
-    instructions: Option<BTreeMap<String, u64>>,
+    instructions: Option<BTreeMap<String, Instructions>>,
+}
+
+/// As callgrind counts them, which knows no CPU's own instructions for hashes: cryptography weighs more than it does on a CPU.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Instructions {
+    /// Until it asks for work.
+    init: u64,
+    first: u64,
+    warm: u64,
+}
+
+impl Instructions {
+    /// A start and one request.
+    fn start(self) -> u64 {
+        self.init + self.first
+    }
 }
 
 /// Times are in milliseconds.
@@ -79,10 +101,10 @@ struct Samples {
 }
 
 pub async fn measure(bench: &Bench) -> Result<Figures> {
-    let functions = cargo::build(&bench.workspace, Some(bench.profile())).await?;
+    let functions = bench.functions().await?;
     let mut floors = BTreeMap::new();
     for package in [HELLO, GET_ITEM] {
-        floors.extend(cargo::build_package(&bench.workspace, package, Some(bench.floor_profile())).await?);
+        floors.extend(cargo::build_package(&bench.workspace, package, Some(bench.floor_profile()), None).await?);
     }
     let effort = if bench.quick { Effort { cold: 3, warm: 2, block: 5 } } else { Effort { cold: 60, warm: 25, block: 20 } };
 
@@ -102,14 +124,24 @@ pub async fn measure(bench: &Bench) -> Result<Figures> {
                 let like = if floors.contains_key(name) { "product-get" } else { name };
                 let variables = variables(workload.scene.function(like)?, binary, &proxy);
                 let arn = workload.scene.function(like)?.arn.clone();
-                programs.push(Program { name: name.clone(), binary: binary.clone(), arn, variables });
+                programs.push(Program {
+                    name: name.clone(),
+                    binary: binary.clone(),
+                    arn: arn.clone(),
+                    variables: variables.clone(),
+                });
+                if name == CONNECTED[0] {
+                    let mut variables = variables;
+                    variables.insert("WARM_CONNECTIONS".to_owned(), "true".into());
+                    programs.push(Program { name: CONNECTED[1].to_owned(), binary: binary.clone(), arn, variables });
+                }
             }
             let mut field = Field { programs, workload, proxy, cpu };
             let mut samples = field.samples()?;
             field.cold(effort, &mut samples).await?;
             field.warm(effort, &mut samples).await?;
             let instructions = field.instructions(&bench.figures()).await?;
-            Ok(Figures { effort, pinned: cpu.is_some(), functions: samples, instructions })
+            Ok(Figures { effort, target: bench.target.clone(), pinned: cpu.is_some(), functions: samples, instructions })
         })
     };
     thread::scope(|scope| scope.spawn(run).join().map_err(|_| "the measuring thread panicked")?)
@@ -123,7 +155,7 @@ fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<Stri
         ("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned(), OsString::from(&proxy.other)),
         ("AWS_ENDPOINT_URL_SESV2".to_owned(), OsString::from(&proxy.other)),
         ("SSL_CERT_FILE".to_owned(), proxy.system_roots().into()),
-        ("AWS_CA_BUNDLE".to_owned(), proxy.amazon_roots().into()),
+        ("AWS_CA_BUNDLE".to_owned(), proxy.own_root().into()),
     ]);
     variables.extend(lambda::variables(function, binary, "AKIABENCH"));
     variables
@@ -222,33 +254,50 @@ impl Field {
         Ok(())
     }
 
-    /// How many instructions one start and one request take, as valgrind counts them.
-    async fn instructions(&mut self, folder: &Path) -> Result<Option<BTreeMap<String, u64>>> {
+    /// How many instructions starts and requests take, as valgrind counts them.
+    async fn instructions(&mut self, folder: &Path) -> Result<Option<BTreeMap<String, Instructions>>> {
         if Command::new("valgrind").arg("--version").output().is_err() {
             eprintln!("start: no valgrind here, no instructions are counted");
             return Ok(None);
         }
         fs::create_dir_all(folder)?;
         let file = folder.join("callgrind.out");
-        let mut option = OsString::from("--callgrind-out-file=");
-        option.push(&file);
-        let wrapper = ["valgrind", "--quiet", "--tool=callgrind"].map(OsStr::new);
-        let wrapper = [&wrapper[..], &[&option]].concat();
         let mut counts = BTreeMap::new();
         for program in self.programs.iter().filter(|program| COUNTED.contains(&program.name.as_str())) {
             eprintln!("start: instructions of {}", program.name);
-            let work = self.workload.next(&program.name).await?;
-            let mut session = Session::start(program, &wrapper, self.cpu).await?;
-            session.invoke(&work).await?;
-            session.wait_for_next().await?;
-            session.process.terminate()?;
-            let profile = fs::read_to_string(&file)?;
-            let total = profile.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
-            counts.insert(program.name.clone(), total.ok_or("callgrind wrote no totals")?);
+            let mut totals = Vec::new();
+            for requests in [0, 1, 1 + COUNTED_REQUESTS] {
+                let mut work = Vec::new();
+                for _ in 0..requests {
+                    work.push(self.workload.next(&program.name).await?);
+                }
+                self.workload.set_up(&program.name).await?;
+                totals.push(counted(program, &work, &file, self.cpu).await?);
+            }
+            let [init, one, many] = totals[..] else { continue };
+            let first = one.saturating_sub(init);
+            let warm = many.saturating_sub(one) / COUNTED_REQUESTS;
+            counts.insert(program.name.clone(), Instructions { init, first, warm });
         }
         fs::remove_file(file)?;
         Ok(Some(counts))
     }
+}
+
+/// The instructions of a start and this work after it.
+async fn counted(program: &Program, work: &[Work], file: &Path, cpu: Option<usize>) -> Result<u64> {
+    let mut option = OsString::from("--callgrind-out-file=");
+    option.push(file);
+    let wrapper = ["valgrind", "--quiet", "--tool=callgrind"].map(OsStr::new);
+    let mut session = Session::start(program, &[&wrapper[..], &[&option]].concat(), cpu).await?;
+    for work in work {
+        session.invoke(work).await?;
+    }
+    session.wait_for_next().await?;
+    session.process.terminate()?;
+    let profile = fs::read_to_string(file)?;
+    let total = profile.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
+    total.ok_or_else(|| "callgrind wrote no totals".into())
 }
 
 /// A function's process and the Runtime API that it talks to.
@@ -324,7 +373,7 @@ fn ms(duration: Duration) -> f64 {
 }
 
 pub fn chapter(figures: &Figures) -> Chapter {
-    let Figures { effort, pinned, functions, instructions } = figures;
+    let Figures { effort, target, pinned, functions, instructions } = figures;
     let mut chapter = Chapter { title: "Starts", ..Chapter::default() };
     let find = |name: &str| functions.iter().find(|samples| samples.name == name);
     let (Some(hello), Some(get_item)) = (find(HELLO), find(GET_ITEM)) else {
@@ -411,14 +460,20 @@ pub fn chapter(figures: &Figures) -> Chapter {
     });
     let instructions = match instructions {
         Some(counts) => {
+            let millions = |instructions: u64| figure(count(instructions) / 1e6);
             let rows = functions.iter().filter_map(|its| {
-                let total = counts.get(&its.name)?;
-                let ratio = count(*total) / count(*counts.get(HELLO)?);
-                Some(vec![label(&its.name), figure(count(*total) / 1e6), format!("{ratio:.1}")])
+                let of = *counts.get(&its.name)?;
+                let ratio = count(of.start()) / count(counts.get(HELLO)?.start());
+                let phases = [of.init, of.first, of.warm, of.start()].map(millions);
+                Some([label(&its.name)].into_iter().chain(phases).chain([format!("{ratio:.1}")]).collect())
             });
             format!(
-                "Instructions of one start and one request, as callgrind counts them:\n\n{}",
-                table(&["function", "millions", "÷ hello"], rows)
+                "Millions of instructions, as callgrind counts them, which knows no instructions for hashes: what cryptography takes \
+                 is less on a CPU of today.\n\n{}",
+                table(
+                    &["function", "until it asks for work", "first request", "warm request", "start and one request", "÷ hello"],
+                    rows
+                )
             )
         }
         None => "Instructions were not counted: there was no valgrind.\n".to_owned(),
@@ -438,14 +493,18 @@ pub fn chapter(figures: &Figures) -> Chapter {
         table(&["function", "first request", "warm request", "read units", "write units"], costs),
         table(&[&["function", "size"], &names[..]].concat(), ingredients),
     );
+    let [plain, connected] = CONNECTED;
     chapter.meaning = format!(
-        "- `init` is what Lambda calls the init phase, without what AWS does around it: from the start of the process until it asks \
+        "- The functions are built for {target}, and both floors as Rust builds by itself.\n\
+         - `init` is what Lambda calls the init phase, without what AWS does around it: from the start of the process until it asks \
          for work. The first request makes the connection and shakes hands; where tokens are checked or made, it reads the signing \
          secret, too.\n\
          - The functions run {}. All answers are checked; what a function uses up is made anew outside of the measured time.\n\
          - The functions trust Amazon's roots and the one of the bench, `get-item` those of the system and the one of the bench, as \
          its library does unless told: a good part of what it takes longer to start. DynamoDB and Secrets Manager are the local shop's, so that a warm request's time is mostly theirs: it compares \
          within one table only, and the CPU time says more about a function.\n\
+         - `{connected}` is `{plain}` with `WarmConnections`: the connection is made before it asks for work, at a full CPU on Lambda, and its first \
+         request waits for no handshake.\n\
          - Ratios travel to other machines and milliseconds do not. On Lambda, 1,769 MB of memory are one CPU: at 128 MB, the same \
          work takes up to 14 times as long.\n\
          - What a binary carries shows in the text in it: argon2 is only where passwords are, Swagger UI only in `docs`.\n",

@@ -77,7 +77,7 @@ impl Workload {
         let odd = self.turn % 2 == 1;
         let line = bodies::line(self.product_id(), 1);
         let (status, ask, person) = match function {
-            "product-get" | "floor-hello" | "floor-get-item" => (200, Ask::get(&self.product), None),
+            "product-get" | "product-get-connected" | "floor-hello" | "floor-get-item" => (200, Ask::get(&self.product), None),
             "product-list" => (200, Ask::get("/products").query("limit=20"), None),
             "product-create" => {
                 let product = bodies::product(self.scene.name("Pencil")).description("HB").price("0.80").quantity(500).json();

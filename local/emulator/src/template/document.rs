@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::api::Api;
 use super::error::TemplateError;
@@ -14,17 +14,17 @@ use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, RESOURCE, RESOURCE_TYPES_AWS
 use super::{bus, events, function, secret, table, yaml};
 use crate::error::{Error, Result};
 
-/// The binary of a function.
-fn binary(resource: &Value) -> Option<String> {
-    resource.pointer("/Metadata/BuildProperties/Binary")?.as_str().map(str::to_owned)
+const SERVERLESS_FUNCTION: &str = "AWS::Serverless::Function";
+
+/// A template as plain JSON, every tag in its long form and nothing resolved.
+pub fn document(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })?;
+    yaml::parse(&text).map_err(|error| Error::Yaml { path: path.into(), reason: error.without_snippet().to_string() })
 }
 
 impl Template {
     pub fn read(path: &Path, stack: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })?;
-        let document =
-            yaml::parse(&text).map_err(|error| Error::Yaml { path: path.into(), reason: error.without_snippet().to_string() })?;
-        Self::from_document(&document, stack, parameters).map_err(|error| Error::Template {
+        Self::from_document(&document(path)?, stack, parameters).map_err(|error| Error::Template {
             path: path.into(),
             place: error.place,
             reason: error.reason,
@@ -44,11 +44,12 @@ impl Template {
         }
         known(&document["Globals"], "Globals", &["Function", "HttpApi"], &[])?;
         known(&document["Globals"]["Function"], "Globals.Function", FUNCTION, FUNCTION_AWS_ONLY)?;
+        let binary = |(id, resource): (&String, &Value)| (resource["Type"] == SERVERLESS_FUNCTION).then(|| function::binary(id));
         let reader = Reader { scope: Scope::new(document, stack, parameters)?, globals: &document["Globals"] };
         let api = Api::read(&reader)?;
         let mut template = Self {
             functions: Vec::new(),
-            binaries: document["Resources"].as_object().into_iter().flat_map(Map::values).filter_map(binary).collect(),
+            binaries: document["Resources"].as_object().into_iter().flatten().filter_map(binary).collect(),
             routes: Vec::new(),
             authorizers: api.authorizers,
             cors: api.cors,
@@ -64,7 +65,7 @@ impl Template {
             let at = format!("Resources.{id}");
             known(resource, &at, RESOURCE, &[])?;
             match resource["Type"].as_str() {
-                Some("AWS::Serverless::Function") => {
+                Some(SERVERLESS_FUNCTION) => {
                     template.functions.push(function::read(&reader, id, resource)?);
                     events::read(&reader, id, resource, api.default_authorizer.as_deref(), &mut template)?;
                 }

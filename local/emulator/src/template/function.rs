@@ -16,9 +16,6 @@ pub fn read(reader: &Reader<'_>, id: &str, resource: &Value) -> Result<Function,
     let at = format!("Resources.{id}.Properties");
     let properties = &resource["Properties"];
     known(properties, &at, FUNCTION, FUNCTION_AWS_ONLY)?;
-    let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str).ok_or_else(|| {
-        TemplateError::new(format!("Resources.{id}.Metadata.BuildProperties.Binary"), "missing; it names the function's binary")
-    })?;
     let mut all = variables(reader, &reader.globals["Function"], "Globals.Function")?;
     all.extend(variables(reader, properties, &at)?);
     let policies: Value = reader.property(properties, "Policies", &at)?.unwrap_or_else(|| Value::Array(Vec::new()));
@@ -26,13 +23,25 @@ pub fn read(reader: &Reader<'_>, id: &str, resource: &Value) -> Result<Function,
         id: id.to_owned(),
         name: reader.scope.reference(id, &at)?,
         arn: reader.scope.arn(id, &at)?,
-        binary: binary.to_owned(),
+        binary: binary(id),
         timeout: Duration::from_secs(reader.number(properties, "Timeout", &at)?.unwrap_or(3)),
         memory: reader.number(properties, "MemorySize", &at)?.unwrap_or(128),
         variables: all,
         statements: Statement::read(&policies, &format!("{at}.Policies"))?,
         boundary: boundary(reader, properties, &at)?,
     })
+}
+
+/// The binary of a function: a makefile is told no more than a logical id, and `ProductGetFunction` is product-get.
+pub fn binary(id: &str) -> String {
+    let mut binary = String::new();
+    for letter in id.strip_suffix("Function").filter(|name| !name.is_empty()).unwrap_or(id).chars() {
+        if letter.is_ascii_uppercase() && !binary.is_empty() {
+            binary.push('-');
+        }
+        binary.push(letter.to_ascii_lowercase());
+    }
+    binary
 }
 
 /// What the managed policy that bounds a function's rights allows: the function's own, or else that of `Globals`.

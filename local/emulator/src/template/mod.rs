@@ -42,6 +42,7 @@ mod table;
 mod tests;
 mod yaml;
 
+pub use document::document;
 pub use model::{
     Authorizer, Cors, EventBus, Function, Password, Queue, Route, Rule, Schedule, Secret, SecretValue, StreamMapping, Table,
     Target, Template,

@@ -32,7 +32,6 @@ Resources:
       CorsConfiguration: !If [Cors, {AllowOrigins: [!Ref Origin], MaxAge: '600'}, !Ref AWS::NoValue]
   Guard:
     Type: AWS::Serverless::Function
-    Metadata: {BuildProperties: {Binary: guard}}
     Properties:
       Timeout: 5
       Policies: [{Statement: [{Effect: Allow, Action: dynamodb:GetItem, Resource: !GetAtt Table.Arn}]}]
@@ -57,9 +56,16 @@ fn read(more: &str, parameters: &[(&str, &str)]) -> Result<Template, TemplateErr
 
 fn function(events: &str) -> String {
     format!(
-        "  F:\n    Type: AWS::Serverless::Function\n    Metadata: {{BuildProperties: {{Binary: f}}}}\n    \
+        "  F:\n    Type: AWS::Serverless::Function\n    \
              Properties: {{Environment: {{Variables: {{PORT: 81, KEY: !Ref Key}}}}, Events: {events}}}\n"
     )
+}
+
+#[test]
+fn a_binary_is_named_after_its_function() {
+    for (id, binary) in [("ProductGetFunction", "product-get"), ("Guard", "guard"), ("Function", "function")] {
+        assert_eq!(super::function::binary(id), binary);
+    }
 }
 
 #[test]
@@ -166,7 +172,6 @@ fn faults_name_their_place() {
             function("{E: {Type: Schedule, Properties: {Schedule: cron(0 12 * * ? *)}}}"),
             "Resources.F.Properties.Events.E.Properties.Schedule",
         ),
-        ("  F: {Type: AWS::Serverless::Function}\n".into(), "Resources.F.Metadata.BuildProperties.Binary"),
         (
             "  S: {Type: AWS::SecretsManager::Secret, Properties: {GenerateSecretString: {PasswordLength: long}}}\n".into(),
             "Resources.S.Properties.GenerateSecretString",
