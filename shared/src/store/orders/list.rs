@@ -18,9 +18,9 @@ use crate::{
     domain::{Actor, EndedHolds, Order, OrderDetails, OrderId, Refusal, Resource, Status, Timestamp, UserId},
 };
 
-/// Queries that one page of a filtered list may take, and orders that each looks at.
-const MAX_QUERIES: u32 = 10;
-const FILTERED: usize = 500;
+/// The queries that one page of a filtered list may take, and how many orders each looks at: what DynamoDB filters out counts, too.
+/// Where a page is not full after the first, few orders pass, and the second looks at as many as there are in 1 MB.
+const FILTERED: [Option<usize>; 2] = [Some(500), None];
 
 /// Reads an order with its lines and its history, if the actor may see it.
 pub async fn find(table: &Table, id: OrderId, actor: &Actor) -> Result<OrderDetails> {
@@ -55,9 +55,8 @@ pub async fn list_of_customer(
     let limit = usize::from(limit);
     let mut before = position(before)?;
     let mut orders: Vec<Order> = Vec::new();
-    for _ in 0..MAX_QUERIES {
-        // What DynamoDB filters out counts too: one large query instead of many small ones.
-        let looked_at = if status.is_some() { FILTERED } else { limit + 1 };
+    let unfiltered = [Some(limit + 1); 2];
+    for &looked_at in if status.is_some() { &FILTERED[..] } else { &unfiltered[..] } {
         let found = newest(table, GSI1, Key::orders_of(customer), status, before, looked_at).await?;
         orders.extend(found.orders);
         if orders.len() > limit {
@@ -70,7 +69,7 @@ pub async fn list_of_customer(
             return Ok((orders, None));
         }
     }
-    // A page may be short when almost nothing passes the filter: the walk goes on from where the queries stopped.
+    // A page may be short, or empty, when almost nothing passes the filter: the walk goes on from where the queries stopped.
     Ok((orders, before.map(|id| id.to_string())))
 }
 
@@ -88,7 +87,7 @@ pub async fn list_all(
     let mut merged: BTreeMap<OrderId, Order> = BTreeMap::new();
     // One status after the other, in the direction that orders go: one that moves on meanwhile is met twice rather than never.
     for status in statuses {
-        let shards = (0..parts).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), None, before, limit + 1));
+        let shards = (0..parts).map(|shard| newest(table, GSI2, Key::orders_in(status, shard), None, before, Some(limit + 1)));
         for found in try_join_all(shards).await? {
             merged.extend(found.orders.into_iter().map(|order| (order.order_id, order)));
         }
@@ -111,16 +110,20 @@ struct Newest {
     last: Option<OrderId>,
 }
 
-/// The newest orders of one collection of an index, those with a status if one is named. `limit` orders are looked at.
+/// The newest orders of one collection of an index, those with a status if one is named. `limit` orders are looked at, or what 1 MB
+/// holds.
 async fn newest(
     table: &Table,
     index: &'static str,
     collection: String,
     status: Option<Status>,
     before: Option<OrderId>,
-    limit: usize,
+    limit: Option<usize>,
 ) -> Result<Newest> {
-    let mut query = Query::of_index(index, collection).descending().limit(limit);
+    let mut query = Query::of_index(index, collection).descending();
+    if let Some(limit) = limit {
+        query = query.limit(limit);
+    }
     if let Some(id) = before {
         query = query.before(id.to_string());
     }
