@@ -1,6 +1,7 @@
 //! Builds the functions and learns from cargo itself where their binaries are.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,18 +28,41 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Builds every function of the workspace, for this machine unless a target is named; returns the binaries' paths by their names.
-pub async fn build(workspace: &Path, profile: Option<&str>, target: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
-    build_package(workspace, "functions", profile, target).await
+/// Builds every function of the workspace to be tried out here; returns the binaries' paths by their names. Beside this program: what
+/// both depend on has the same features then, and is not built twice.
+async fn build_here(workspace: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let sources = workspace.join("functions/src/bin");
+    let fault = |source| Error::File { path: sources.clone(), source };
+    let mut arguments = ["--package", "functions", "--package", env!("CARGO_PKG_NAME")].map(OsString::from).to_vec();
+    for entry in std::fs::read_dir(&sources).map_err(fault)? {
+        let source = PathBuf::from(entry.map_err(fault)?.file_name());
+        arguments.extend(source.file_stem().into_iter().flat_map(|name| [OsString::from("--bin"), name.to_owned()]));
+    }
+    build(workspace, arguments).await
 }
 
-/// The same for the binaries of any one package, by itself: no feature is there because another package wants it.
-pub async fn build_package(
+/// Builds every function, with a profile of its own if one is named.
+pub async fn build_functions(workspace: &Path, profile: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
+    match profile {
+        None => build_here(workspace).await,
+        Some(profile) => build_alone(workspace, "functions", profile, None).await,
+    }
+}
+
+/// Builds the binaries of one package by itself, so that no feature is there because another package wants it, with a profile and for
+/// this machine unless a target is named.
+pub async fn build_alone(
     workspace: &Path,
     package: &str,
-    profile: Option<&str>,
+    profile: &str,
     target: Option<&str>,
 ) -> Result<BTreeMap<String, PathBuf>> {
+    let arguments = ["--bins", "--package", package, "--profile", profile];
+    let target = target.into_iter().flat_map(|target| ["--target", target]);
+    build(workspace, arguments.into_iter().chain(target).map(OsString::from).collect()).await
+}
+
+async fn build(workspace: &Path, arguments: Vec<OsString>) -> Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
     let mut command = Command::new(cargo);
@@ -50,10 +74,9 @@ pub async fn build_package(
         }
     }
     let mut child = command
-        .args(["build", "--package", package, "--bins", "--quiet"])
+        .args(["build", "--quiet"])
+        .args(arguments)
         .args(["--message-format", "json-render-diagnostics", "--color", color])
-        .args(profile.into_iter().flat_map(|profile| ["--profile", profile]))
-        .args(target.into_iter().flat_map(|target| ["--target", target]))
         .current_dir(workspace)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -65,7 +88,7 @@ pub async fn build_package(
     let (binaries, ()) = tokio::join!(follow(child.stdout.take(), &bar), pass_on(child.stderr.take(), &bar));
     let status = child.wait().await.map_err(|error| Error::Cargo(error.to_string()))?;
     bar.finish_and_clear();
-    if status.success() { Ok(binaries) } else { Err(Error::Cargo(format!("{package} does not build"))) }
+    if status.success() { Ok(binaries) } else { Err(Error::Cargo("what was to be started does not build".into())) }
 }
 
 /// Only drawn on a terminal.

@@ -209,7 +209,7 @@ fn progress() -> ProgressBar {
 
 async fn serve(arguments: ServeArguments) -> Result {
     let workspace = workspace();
-    let binaries = cargo::build(&workspace, arguments.profile.as_deref(), None).await?;
+    let binaries = cargo::build_functions(&workspace, arguments.profile.as_deref()).await?;
     let mut parameters = BTreeMap::new();
     if arguments.template.is_none() {
         // Everybody here has one address.

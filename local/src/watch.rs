@@ -21,7 +21,7 @@ pub async fn run(workspace: &Path, profile: Option<&str>, shop: &Shop) -> Result
         .map_err(|error| Error::File { path: workspace.into(), source: std::io::Error::other(error) })?;
     while changes.recv().await.is_some() {
         while tokio::time::timeout(QUIET_FOR, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
-        match cargo::build(workspace, profile, None).await {
+        match cargo::build_functions(workspace, profile).await {
             Ok(_) => match shop.renew().as_slice() {
                 [] => {}
                 renewed => eprintln!("renewed {}", renewed.join(", ")),

@@ -63,7 +63,8 @@ pub struct Bench {
 impl Bench {
     /// Every function, built: the binaries by their names.
     pub async fn functions(&self) -> Result<BTreeMap<String, PathBuf>> {
-        Ok(cargo::build(&self.workspace, Some(self.profile.as_deref().unwrap_or("release")), Some(&self.target)).await?)
+        let profile = self.profile.as_deref().unwrap_or("release");
+        Ok(cargo::build_alone(&self.workspace, "functions", profile, Some(&self.target)).await?)
     }
 
     /// The profile of what they are compared with.

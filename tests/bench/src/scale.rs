@@ -38,6 +38,29 @@ const DOCS_PER_SECOND: f64 = 5.0;
 /// Bytes that a request leaves in the logs: a function's line, and the gateway's.
 const LOG_LINE: f64 = 700.0;
 const ACCESS_LINE: f64 = 350.0;
+/// What people ask for until an order is delivered, and how often: they look around, one buys, and the shop brings it along.
+const A_SALE: [(&str, f64); 7] = [
+    ("GET /products", 5.0),
+    ("GET /products/{product_id}", 15.0),
+    ("POST /auth/refresh", 1.0),
+    ("POST /orders", 1.0),
+    ("GET /orders", 1.0),
+    ("GET /orders/{order_id}", 2.0),
+    ("PUT /orders/{order_id}", 3.0),
+];
+/// A large shop, in orders a day, and how much more its busiest second has than the average.
+const LARGE: f64 = 10e6;
+const PEAK: f64 = 5.0;
+/// KB of an order of two lines with its history, as an item; each index of orders holds it once more.
+const ORDER_KB: f64 = 1.2;
+/// What AWS gives a new account in a large region: write units of one table, requests of an API, functions at once, and entries for a
+/// bus, each in a second.
+const TABLE_WRITES: f64 = 40_000.0;
+const API_REQUESTS: f64 = 10_000.0;
+const CONCURRENCY: f64 = 1000.0;
+const BUS_ENTRIES: f64 = 10_000.0;
+/// Events that an order makes: it is placed and takes three steps.
+const EVENTS_OF_AN_ORDER: f64 = 4.0;
 /// So many MB of memory come with one CPU.
 const ONE_CPU: f64 = 1769.0;
 /// What DynamoDB gives a partition in a second, and a new on-demand table in all.
@@ -54,7 +77,7 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
     let authorizer = authorizer.zip(find("authorizer")).map(|(function, cost)| Bill::of(function, cost));
     let authorizer = authorizer.ok_or("the authorizer was not measured")?;
 
-    let (mut rows, mut sums) = (Vec::new(), BTreeMap::new());
+    let (mut rows, mut sums, mut waits) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for route in &template.routes {
         let function = template.functions.iter().find(|function| function.id == route.function);
         let Some((function, cost)) = function.and_then(|function| Some((function, find(&function.binary)?))) else { continue };
@@ -62,6 +85,7 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         let closed = if route.authorizer.is_some() { authorizer.sum() } else { 0.0 };
         let gateway = price::REQUEST + ACCESS_LINE * LOG_GB / 1000.0;
         let cells = [gateway, bill.requests, bill.time, bill.table, bill.log, closed, gateway + bill.sum() + closed];
+        waits.insert(route.key.clone(), bill.milliseconds);
         // As it is shown.
         sums.insert(route.key.clone(), (cells[6] * 100.0).round() / 100.0);
         let named = [format!("`{}`", route.key), function.memory.to_string(), figure(bill.milliseconds)];
@@ -98,7 +122,11 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
          one partition key or many; the rates below are those of a key that has one to itself. From the narrowest:\n\n{}\n\
          The first row is met by one popular product long before anything else, the second on the first busy day of a new table, and \
          the third in a shop that sells {:.0} orders in every second. Nothing is lost at any of them: whoever asks for more is answered \
-         503 with `Retry-After`.\n",
+         503 with `Retry-After`.\n\n\
+         ## Ten million orders a day\n\n\
+         On paper: nobody has run it. Each order is looked for with {:.0} requests, placed, confirmed, shipped and delivered; the busiest \
+         second has {PEAK:.0} times the average, which is {:.0} orders.\n\n{}\n\
+         A day costs {} dollars, which is {:.4} an order:\n\n{}\n",
         table(&["route", "MB", "ms", "gateway", "requests", "time", "table", "log", "authorizer", "sum"], rows),
         contention.read.as_millis(),
         contention.write.as_millis(),
@@ -106,7 +134,113 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         flood(&sums, &document),
         limits(order, ms),
         PARTITION_WRITES / 2.0,
+        A_SALE.iter().map(|(_, times)| times).sum::<f64>(),
+        per_second(),
+        strain(written("order-create") + 3.0 * written("order-update"), &waits, find("authorizer").map_or(0.0, |cost| cost.cpu)),
+        thousands(day(&sums).iter().map(|(_, dollars)| dollars).sum()),
+        day(&sums).iter().map(|(_, dollars)| dollars).sum::<f64>() / LARGE,
+        table(&["what", "dollars a day"], day(&sums).into_iter().map(|(what, dollars)| vec![what, thousands(dollars)])),
     ))
+}
+
+/// Orders in the busiest second of a large shop.
+fn per_second() -> f64 {
+    LARGE / 86_400.0 * PEAK
+}
+
+/// `12,345`
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group)).collect();
+    groups.join(",")
+}
+
+/// What each part of a large shop has to bear in its busiest second, and what to turn for it. `life` is in write units.
+fn strain(life: f64, waits: &BTreeMap<String, f64>, authorizer: f64) -> String {
+    let orders = per_second();
+    let requests = orders * A_SALE.iter().map(|(_, times)| times).sum::<f64>();
+    // Little's law: as many at once as come in a second, times how long each takes.
+    let seconds = A_SALE.iter().map(|(route, times)| times * waits.get(*route).copied().unwrap_or_default() / 1e3);
+    let at_once = orders * seconds.sum::<f64>() + requests * authorizer / 1e3;
+    let pending = orders * 2.0;
+    // One line in twenty is of the product that sells best.
+    let best = orders * 2.0 / 20.0;
+    let storage = LARGE * 365.0 * ORDER_KB * 3.0 / 1e9;
+    let row = |what: &str, load: String, limit: String, turn: String| vec![what.to_owned(), load, limit, turn];
+    table(
+        &["what", "in the busiest second", "at most", "what to turn"],
+        [
+            row(
+                "the table's writes",
+                format!("{} units: {life:.0} for an order's life", thousands(orders * life)),
+                format!("{} by quota, half of that for a table that is new", thousands(TABLE_WRITES)),
+                format!(
+                    "ask for more than {} first; `WarmWrites={:.0}` before the first such day",
+                    thousands(orders * life),
+                    (orders * life / 1000.0).ceil() * 1000.0
+                ),
+            ),
+            row(
+                "the table's partitions",
+                format!("{:.0} at {PARTITION_WRITES:.0} units each", (orders * life / PARTITION_WRITES).ceil()),
+                "as many as it takes".into(),
+                "nothing: orders, products and accounts have keys of their own, and spread by themselves".into(),
+            ),
+            row(
+                "the list of PENDING orders",
+                format!("{} units: each order comes and leaves", thousands(pending)),
+                format!("{} for each shard", thousands(PARTITION_WRITES)),
+                format!(
+                    "`OrderShards={:.0}`: half full, and as many queries when an admin lists",
+                    (pending / PARTITION_WRITES * 2.0).ceil()
+                ),
+            ),
+            row(
+                "the product that sells best, if one line in twenty is of it",
+                format!("{best:.0} sales"),
+                "about 16 for each shard, when one in a hundred may be turned away".into(),
+                format!("`stock_shards` of {:.0}", (best / 16.0).ceil()),
+            ),
+            row(
+                "requests",
+                thousands(requests),
+                format!("{} by quota of an account", thousands(API_REQUESTS)),
+                "ask for more, or a CDN in front of `GET /products`: four requests of five; `RequestsPerSecond` and its burst"
+                    .into(),
+            ),
+            row(
+                "functions at once",
+                thousands(at_once),
+                format!("{} by quota", thousands(CONCURRENCY)),
+                "ask for twice that: a database that slows down holds each of them longer".into(),
+            ),
+            row(
+                "events",
+                thousands(orders * EVENTS_OF_AN_ORDER),
+                format!("{} by quota of a bus, in large regions", thousands(BUS_ENTRIES)),
+                "nothing; elsewhere ask for more".into(),
+            ),
+            row(
+                "a year of orders",
+                format!("{storage:.0} TB with both indexes"),
+                "no limit".into(),
+                format!(
+                    "{} dollars a month at the end of the first year: export and delete what is closed, or the table class for infrequent access",
+                    thousands(storage * 1000.0 * STORAGE_GB)
+                ),
+            ),
+        ],
+    )
+}
+
+/// What a day of a large shop costs: its requests, its events, and what a day adds to a month's storage.
+fn day(sums: &BTreeMap<String, f64>) -> Vec<(String, f64)> {
+    let route = |(route, times): &(&str, f64)| {
+        let dollars = times * LARGE / 1e6 * sums.get(*route).copied().unwrap_or_default();
+        (format!("`{route}`, {times:.0} for each order"), dollars)
+    };
+    let events = EVENTS_OF_AN_ORDER * LARGE / 1e6 * EVENT;
+    A_SALE.iter().map(route).chain([("events on the bus".to_owned(), events)]).collect()
 }
 
 /// What is paid by the month, by the size of what there is.
@@ -362,6 +496,24 @@ mod tests {
         for table in [monthly(&template), flood(&sums, &template)] {
             assert!(page.contains(&table), "docs/scale.md should have\n{table}");
         }
+    }
+
+    #[test]
+    fn a_large_shop_is_reckoned_from_what_was_measured() {
+        let waits = A_SALE.map(|(route, _)| (route.to_owned(), 10.0)).into();
+        // 579 orders in the busiest second; 28 requests each, of 10 ms, and 1 ms of the authorizer.
+        let table = strain(30.0, &waits, 1.0);
+        for cell in ["| 17,361 units: 30 for an order's life |", "`WarmWrites=18000`", "`OrderShards=3`", "| 16,204 |", "| 178 |"]
+        {
+            assert!(table.contains(cell), "{cell} in {table}");
+        }
+        let sums = A_SALE.map(|(route, _)| (route.to_owned(), 2.0)).into();
+        // 280 million requests of two dollars a million, and 40 million events.
+        assert!((day(&sums).iter().map(|(_, dollars)| dollars).sum::<f64>() - 600.0).abs() < 1e-9);
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [0.0, 999.0, 1e3, 1_234_567.0].map(thousands).each_ref().map(String::as_str)
+        );
     }
 
     #[test]

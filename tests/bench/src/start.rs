@@ -104,7 +104,7 @@ pub async fn measure(bench: &Bench) -> Result<Figures> {
     let functions = bench.functions().await?;
     let mut floors = BTreeMap::new();
     for package in [HELLO, GET_ITEM] {
-        floors.extend(cargo::build_package(&bench.workspace, package, Some(bench.floor_profile()), None).await?);
+        floors.extend(cargo::build_alone(&bench.workspace, package, bench.floor_profile(), None).await?);
     }
     let effort = if bench.quick { Effort { cold: 3, warm: 2, block: 5 } } else { Effort { cold: 60, warm: 25, block: 20 } };
 
