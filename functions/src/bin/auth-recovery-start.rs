@@ -18,7 +18,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let RecoveryRequest { email } = request.json()?;
     app.require_mail()?;
     let now = app.now();
-    attempts::count_registration(&app.table, &request.source_address(), app.attempts_per_address(), now).await?;
+    attempts::count_from(&app.table, &request.source_address(), app.attempts_per_address(), now).await?;
 
     // An address that nobody has takes the same calls: its ticket is nobody's.
     let owner = users::owner(&app.table, &Login::Email(email)).await?;

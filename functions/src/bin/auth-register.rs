@@ -18,7 +18,7 @@ async fn handle(app: &App, request: Request) -> Result<Response> {
     let Registration { email, username, password } = request.json()?;
     let now = app.now();
     password.require_strength("/password", app.names(&email, &username)).await?;
-    attempts::count_registration(&app.table, &request.source_address(), app.attempts_per_address(), now).await?;
+    attempts::count_from(&app.table, &request.source_address(), app.attempts_per_address(), now).await?;
 
     let user = User::register(app.new_id(), email, username, now);
     let ticket = Ticket::new(user.user_id, Purpose::Verification, app.new_id(), Some(user.email.clone()), now);

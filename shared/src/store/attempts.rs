@@ -135,8 +135,9 @@ impl<'a> LoginAttempts<'a> {
     }
 }
 
-/// Counts a registration from an address. [`Error::TooManyAttempts`] if there have been `limit` of them lately; 0 is no limit.
-pub async fn count_registration(table: &Table, address: &SourceAddress, limit: u64, now: Timestamp) -> Result {
+/// Counts a registration or a recovery from an address. [`Error::TooManyAttempts`] if there have been `limit` of them lately; 0 is no
+/// limit.
+pub async fn count_from(table: &Table, address: &SourceAddress, limit: u64, now: Timestamp) -> Result {
     match limit {
         0 => Ok(()),
         limit => count(table, vec![Counter::new(Key::RegistrationsFrom(address), limit)], now).await,
