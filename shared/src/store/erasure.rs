@@ -103,10 +103,17 @@ fn is_on_its_way(status: Status) -> bool {
 
 /// All orders of a customer with their status, as the index has them.
 async fn orders_of(table: &Table, user_id: UserId) -> Result<Vec<(OrderId, Status)>> {
-    let items = table.query_all(|| Query::of_index(GSI1, Key::orders_of(user_id))).await?;
     let order = |item: &Item| {
         let status = item.get("status")?.as_s().ok()?.parse().ok()?;
         Some((Key::order_of_item(item)?, status))
     };
-    items.iter().map(|item| order(item).ok_or_else(|| Error::Internal("an order in the index cannot be read".into()))).collect()
+    let mut orders = Vec::new();
+    let take = |items: Vec<Item>| {
+        for item in &items {
+            orders.push(order(item).ok_or_else(|| Error::Internal("an order in the index cannot be read".into()))?);
+        }
+        Ok(())
+    };
+    table.query_all(|| Query::of_index(GSI1, Key::orders_of(user_id)), take).await?;
+    Ok(orders)
 }

@@ -223,7 +223,7 @@ async fn with_stock(table: &Table, rows: Vec<Row>, seen: Found) -> Result<Vec<Pr
     {
         // Where stock is spread, there is more of it than of products: all the rest at once.
         let rest = || Query::of_index(GSI1, Key::STOCKS).between(first.first_stock(), last.behind_stock());
-        collect(&mut stocks, table.query_all(rest).await?)?;
+        table.query_all(rest, |items| collect(&mut stocks, items)).await?;
     }
     // What the index does not have yet, the table has, unless it is gone again.
     let missing = rows.iter().filter(|row| !stocks.contains_key(&row.pk)).map(Row::id).collect::<Result<Vec<_>>>()?;

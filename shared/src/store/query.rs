@@ -109,15 +109,16 @@ impl Query {
 }
 
 impl Table {
-    /// All that a query finds, in as many calls as it takes: DynamoDB answers at most 1 MB at a time.
-    pub(super) async fn query_all(&self, query: impl Fn() -> Query) -> Result<Vec<Item>> {
-        let (mut items, mut start) = (Vec::new(), None);
+    /// Takes all that a query finds, in as many calls as it takes: DynamoDB answers at most 1 MB at a time, and no more of it is in
+    /// memory at once.
+    pub(super) async fn query_all(&self, query: impl Fn() -> Query, mut take: impl FnMut(Vec<Item>) -> Result) -> Result {
+        let mut start = None;
         loop {
             let found = self.query(query().after(start)).await?;
-            items.extend(found.items);
+            take(found.items)?;
             start = found.last;
             if start.is_none() {
-                return Ok(items);
+                return Ok(());
             }
         }
     }
