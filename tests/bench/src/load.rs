@@ -249,6 +249,19 @@ pub fn chapter(figures: &Figures) -> Chapter {
 
     Chapter {
         title: "The local shop under load",
+        remember: levels
+            .iter()
+            .max_by(|one, other| one.gateway.rate().total_cmp(&other.gateway.rate()))
+            .map(|best| {
+                format!(
+                    "The shop on one machine, emulator included, answers {} requests a second to {} clients, half of them within {} ms.",
+                    figure(best.gateway.rate()),
+                    best.clients,
+                    figure(best.gateway.quantile(0.5))
+                )
+            })
+            .into_iter()
+            .collect(),
         ratios: format!(
             "Requests per second against those of one client, and what goes through the gateway against the same invocations \
              without it.\n\n{}",

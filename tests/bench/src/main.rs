@@ -6,9 +6,11 @@ mod binary;
 #[path = "../../bodies.rs"]
 #[expect(dead_code, reason = "the tests of the API say more of their bodies")]
 mod bodies;
+mod growth;
 mod load;
 mod machine;
 mod parts;
+mod peers;
 mod plot;
 mod process;
 mod proxy;
@@ -35,7 +37,7 @@ type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result:
 #[derive(Parser)]
 #[command(name = "bench", version)]
 struct Cli {
-    /// What to measure; everything unless told
+    /// What to measure; start, load and sale unless told
     parts: Vec<Part>,
     /// Few samples: proves that everything works, and writes its report to target/bench/trial instead
     #[arg(long)]
@@ -56,15 +58,15 @@ pub struct Bench {
     pub workspace: PathBuf,
     pub quick: bool,
     profile: Option<String>,
-    /// What the functions are built for.
-    pub target: String,
+    /// What the functions are built for, if it is not what Rust builds for by itself.
+    pub target: Option<String>,
 }
 
 impl Bench {
     /// Every function, built: the binaries by their names.
     pub async fn functions(&self) -> Result<BTreeMap<String, PathBuf>> {
         let profile = self.profile.as_deref().unwrap_or("release");
-        Ok(cargo::build_alone(&self.workspace, "functions", profile, Some(&self.target)).await?)
+        Ok(cargo::build_alone(&self.workspace, "functions", profile, self.target.as_deref()).await?)
     }
 
     /// The profile of what they are compared with.
@@ -102,11 +104,11 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-    let target = cli.target.map_or_else(target, Ok)?;
+    let target = if cli.target.is_some() { cli.target } else { target()? };
     let bench = Bench { workspace, quick: cli.quick, profile: cli.profile, target };
     let wanted = match cli.parts {
         _ if cli.report => Vec::new(),
-        parts if parts.is_empty() => Part::ALL.to_vec(),
+        parts if parts.is_empty() => Part::ALL.into_iter().filter(|part| part.is_usual()).collect(),
         parts => parts,
     };
     for part in wanted {
@@ -115,16 +117,13 @@ async fn run(cli: Cli) -> Result {
     report::write(&bench)
 }
 
-/// What functions are deployed for on a machine like this one; what Rust builds for by itself if it has no library for that.
-fn target() -> Result<String> {
-    let rustc = |arguments: &[&str]| -> Result<String> {
-        Ok(String::from_utf8(Command::new("rustc").args(arguments).output()?.stdout)?.trim().to_owned())
-    };
+/// What functions are deployed for on a machine like this one, if Rust has its library.
+fn target() -> Result<Option<String>> {
     let deployed = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    if Path::new(&rustc(&["--print", "target-libdir", "--target", &deployed])?).exists() {
-        return Ok(deployed);
+    let library = Command::new("rustc").args(["--print", "target-libdir", "--target", &deployed]).output()?.stdout;
+    if Path::new(String::from_utf8(library)?.trim()).exists() {
+        return Ok(Some(deployed));
     }
-    let host = rustc(&["--print", "host-tuple"])?;
-    eprintln!("{deployed} is what is deployed, and {host} what is measured: `rustup target add {deployed}` first");
-    Ok(host)
+    eprintln!("what is deployed is for {deployed}, and what is measured is not: `rustup target add {deployed}` first");
+    Ok(None)
 }

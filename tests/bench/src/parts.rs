@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::report::Chapter;
-use crate::{Bench, Result, load, sale, start};
+use crate::{Bench, Result, growth, load, peers, sale, start};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Part {
@@ -18,11 +18,20 @@ pub enum Part {
     Load,
     /// A flash sale of one product
     Sale,
+    /// Requests in a small shop and in a large one; only if it is named, since it takes a while to fill it
+    Growth,
+    /// Functions in other languages, where there are Go and Node.js; only if it is named
+    Peers,
 }
 
 impl Part {
     /// In the order of the report.
-    pub const ALL: [Self; 3] = [Self::Start, Self::Load, Self::Sale];
+    pub const ALL: [Self; 5] = [Self::Start, Self::Peers, Self::Load, Self::Growth, Self::Sale];
+
+    /// Whether it is measured when nothing is named.
+    pub fn is_usual(self) -> bool {
+        !matches!(self, Self::Growth | Self::Peers)
+    }
 
     /// Measures, and keeps the figures.
     pub async fn measure(self, bench: &Bench) -> Result {
@@ -30,6 +39,8 @@ impl Part {
             Self::Start => self.keep(bench, start::measure(bench).await?),
             Self::Load => self.keep(bench, load::measure(bench).await?),
             Self::Sale => self.keep(bench, sale::measure(bench).await?),
+            Self::Growth => self.keep(bench, growth::measure(bench).await?),
+            Self::Peers => self.keep(bench, peers::measure(bench).await?),
         }
     }
 
@@ -39,6 +50,8 @@ impl Part {
             Self::Start => self.kept(bench)?.map(|kept| (kept.machine, start::chapter(&kept.figures))),
             Self::Load => self.kept(bench)?.map(|kept| (kept.machine, load::chapter(&kept.figures))),
             Self::Sale => self.kept(bench)?.map(|kept| (kept.machine, sale::chapter(&kept.figures))),
+            Self::Growth => self.kept(bench)?.map(|kept| (kept.machine, growth::chapter(&kept.figures))),
+            Self::Peers => self.kept(bench)?.map(|kept| (kept.machine, peers::chapter(&kept.figures))),
         })
     }
 
@@ -47,6 +60,8 @@ impl Part {
             Self::Start => "start.json",
             Self::Load => "load.json",
             Self::Sale => "sale.json",
+            Self::Growth => "growth.json",
+            Self::Peers => "peers.json",
         }
     }
 

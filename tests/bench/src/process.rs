@@ -19,6 +19,10 @@ use crate::Result;
 /// What is started: a binary, and everything it sees of the machine.
 pub struct Program {
     pub name: String,
+    /// The function whose work it does.
+    pub like: String,
+    /// What runs the binary, if it is none but a script.
+    pub interpreter: Option<PathBuf>,
     pub binary: PathBuf,
     pub arn: String,
     pub variables: BTreeMap<String, OsString>,
@@ -32,7 +36,8 @@ pub struct Process {
 impl Process {
     /// `wrapper` is a command that runs the binary, such as `valgrind`; it may be nothing.
     pub fn start(program: &Program, wrapper: &[&OsStr], runtime_api: &str, cpu: Option<usize>) -> Result<Self> {
-        let mut words = wrapper.iter().copied().chain([program.binary.as_os_str()]);
+        let interpreter = program.interpreter.iter().map(|path| path.as_os_str());
+        let mut words = wrapper.iter().copied().chain(interpreter).chain([program.binary.as_os_str()]);
         let mut command = Command::new(words.next().unwrap_or_default());
         command
             .args(words)

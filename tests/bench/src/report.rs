@@ -6,10 +6,15 @@ use crate::machine::Machine;
 use crate::parts::Part;
 use crate::{Bench, Result, scale, start};
 
+/// The picture that the report opens with: by the part that makes it.
+pub const SUMMARY: &str = "summary";
+
 /// What the report says about one part, in Markdown; pictures by their file's stem.
 #[derive(Default)]
 pub struct Chapter {
     pub title: &'static str,
+    /// Sentences that a reader remembers.
+    pub remember: Vec<String>,
     /// What travels to other machines: how one thing compares with another.
     pub ratios: String,
     pub figures: String,
@@ -52,13 +57,17 @@ fn text(machines: &[Machine], chapters: &[Chapter]) -> String {
         let parts = chapters.iter().map(|chapter| format!("\n### {}\n\n{}\n", chapter.title, of(chapter).trim_end()));
         format!("\n## {heading}\n{}", parts.collect::<Vec<_>>().concat())
     };
+    let remember: Vec<_> = chapters.iter().flat_map(|chapter| &chapter.remember).map(|line| format!("- {line}\n")).collect();
+    let remember = remember.concat();
     format!(
         "# Benchmarks\n\n\
+         ![Cold starts](benchmarks/{SUMMARY}.svg)\n\n\
+         {remember}\n\
          This page and its pictures are made by\n\n\
          ```sh\ncargo run --profile bench -p bench\n```\n\n\
          which builds the functions, starts every one of them again and again, loads the local shop and holds a sale in it, and takes \
          about eight minutes beside the building. The machine should have nothing else to do: whatever else runs shows in the p99 \
-         first. `-- start`, `-- load` and `-- sale` measure one part only, `-- --quick` proves in a minute that everything can be \
+         first. `-- start`, `-- load` and `-- sale` measure one part only, `-- growth` a shop that is fifty times as large, `-- peers` functions in Go and JavaScript where those are, `-- --quick` proves in a minute that everything can be \
          measured, and `-- --report` writes \
          the page again from the figures in target/bench. These are from:\n\n{}{}{}{}",
         machines.concat(),

@@ -304,6 +304,18 @@ pub fn chapter(figures: &Figures) -> Chapter {
 
     Chapter {
         title: "A flash sale",
+        remember: shards
+            .last()
+            .map(|most| {
+                format!(
+                    "Of one product in one item, {} buyers a second get what they want, and in {most} shards {}; the others are told to \
+                     come again, and never more is sold than there is.",
+                    sustained(1),
+                    sustained(*most)
+                )
+            })
+            .into_iter()
+            .collect(),
         ratios: format!(
             "At {compared} buyers per second of one product, against its stock in one item (1 shard). The last column is the \
              greatest rate tried of whose buyers no more than {} % were turned away.\n\n{}",

@@ -38,13 +38,13 @@ pub struct Person {
 pub struct Ask {
     method: Method,
     path: String,
-    query: &'static str,
+    query: String,
     body: Option<Value>,
 }
 
 impl Ask {
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), query: "", body: None }
+        Self { method: Method::GET, path: path.into(), query: String::new(), body: None }
     }
 
     pub fn delete(path: impl Into<String>) -> Self {
@@ -64,8 +64,8 @@ impl Ask {
         Self { body: Some(body), ..self }
     }
 
-    pub fn query(self, query: &'static str) -> Self {
-        Self { query, ..self }
+    pub fn query(self, query: impl Into<String>) -> Self {
+        Self { query: query.into(), ..self }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Command;
 use std::thread;
@@ -21,7 +21,7 @@ use crate::binary::{Binary, INGREDIENTS};
 use crate::plot::{Bars, Row};
 use crate::process::{self, Process, Program};
 use crate::proxy::{self, Calls, Proxy};
-use crate::report::{Chapter, figure, table};
+use crate::report::{Chapter, SUMMARY, figure, table};
 use crate::scene::Scene;
 use crate::stats::{Ratio, count, median, quantile};
 use crate::work::{Work, Workload};
@@ -51,12 +51,12 @@ struct Effort {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Figures {
     effort: Effort,
-    /// What the functions were built for.
-    target: String,
+    /// What the functions were built for; `None` for what Rust builds for by itself.
+    target: Option<String>,
     /// Whether the functions had a CPU that nothing else here used.
     pinned: bool,
     /// Both floors first.
-    functions: Vec<Samples>,
+    pub functions: Vec<Samples>,
     /// By function; `None` without valgrind.
     instructions: Option<BTreeMap<String, Instructions>>,
 }
@@ -79,33 +79,72 @@ impl Instructions {
 
 /// Times are in milliseconds.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Samples {
-    name: String,
-    binary: Binary,
+pub struct Samples {
+    pub name: String,
+    pub binary: Binary,
     /// From the start of the process until it asks for work.
     init: Vec<f64>,
     /// From the first event's handing over to its answer.
     first: Vec<f64>,
     /// The sum of both.
-    total: Vec<f64>,
+    pub total: Vec<f64>,
     init_cpu: Vec<f64>,
     total_cpu: Vec<f64>,
     cold_calls: Calls,
     /// From an event's handing over to its answer, in a process that has worked before.
     warm: Vec<f64>,
     /// Per invocation, the mean of each block.
-    warm_cpu: Vec<f64>,
+    pub warm_cpu: Vec<f64>,
     warm_calls: Calls,
     /// The most that a process had at the end, in KiB.
-    memory: f64,
+    pub memory: f64,
+}
+
+/// What is compared: a function, or something that does a function's work.
+pub struct Candidate {
+    name: String,
+    like: String,
+    interpreter: Option<PathBuf>,
+    binary: PathBuf,
+    more: Option<(&'static str, &'static str)>,
+}
+
+impl Candidate {
+    /// Does what product-get does, or less.
+    pub fn peer(name: impl Into<String>, binary: PathBuf, interpreter: Option<PathBuf>) -> Self {
+        Self { name: name.into(), like: CONNECTED[0].to_owned(), interpreter, binary, more: None }
+    }
+
+    pub fn function(name: &str, binary: &Path) -> Self {
+        Self { name: name.to_owned(), like: name.to_owned(), interpreter: None, binary: binary.into(), more: None }
+    }
 }
 
 pub async fn measure(bench: &Bench) -> Result<Figures> {
     let functions = bench.functions().await?;
-    let mut floors = BTreeMap::new();
-    for package in [HELLO, GET_ITEM] {
-        floors.extend(cargo::build_alone(&bench.workspace, package, bench.floor_profile(), None).await?);
+    let mut candidates = floors(bench).await?;
+    for (name, binary) in &functions {
+        candidates.push(Candidate::function(name, binary));
+        if name == CONNECTED[0] {
+            let more = Some(("WARM_CONNECTIONS", "true"));
+            candidates.push(Candidate { more, ..Candidate::peer(CONNECTED[1], binary.clone(), None) });
+        }
     }
+    compare(bench, functions, candidates)
+}
+
+/// The least that a function can be, with and without a database.
+pub async fn floors(bench: &Bench) -> Result<Vec<Candidate>> {
+    let mut floors = Vec::new();
+    for package in [HELLO, GET_ITEM] {
+        let built = cargo::build_alone(&bench.workspace, package, bench.floor_profile(), None).await?;
+        floors.extend(built.into_iter().map(|(name, binary)| Candidate::peer(name, binary, None)));
+    }
+    Ok(floors)
+}
+
+/// Starts all of them in turns.
+pub fn compare(bench: &Bench, functions: BTreeMap<String, PathBuf>, candidates: Vec<Candidate>) -> Result<Figures> {
     let effort = if bench.quick { Effort { cold: 3, warm: 2, block: 5 } } else { Effort { cold: 60, warm: 25, block: 20 } };
 
     let division = process::division()?;
@@ -117,24 +156,14 @@ pub async fn measure(bench: &Bench) -> Result<Figures> {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
-            let workload = Workload::open(Scene::open(bench, functions.clone(), 2).await?).await?;
+            let workload = Workload::open(Scene::open(bench, functions, 2).await?).await?;
             let proxy = Proxy::start(workload.scene.shop.aws_url()).await?;
             let mut programs = Vec::new();
-            for (name, binary) in floors.iter().rev().chain(&functions) {
-                let like = if floors.contains_key(name) { "product-get" } else { name };
-                let variables = variables(workload.scene.function(like)?, binary, &proxy);
-                let arn = workload.scene.function(like)?.arn.clone();
-                programs.push(Program {
-                    name: name.clone(),
-                    binary: binary.clone(),
-                    arn: arn.clone(),
-                    variables: variables.clone(),
-                });
-                if name == CONNECTED[0] {
-                    let mut variables = variables;
-                    variables.insert("WARM_CONNECTIONS".to_owned(), "true".into());
-                    programs.push(Program { name: CONNECTED[1].to_owned(), binary: binary.clone(), arn, variables });
-                }
+            for Candidate { name, like, interpreter, binary, more } in candidates {
+                let function = workload.scene.function(&like)?;
+                let (arn, mut variables) = (function.arn.clone(), variables(function, &binary, &proxy));
+                variables.extend(more.map(|(name, value)| (name.to_owned(), value.into())));
+                programs.push(Program { name, like, interpreter, binary, arn, variables });
             }
             let mut field = Field { programs, workload, proxy, cpu };
             let mut samples = field.samples()?;
@@ -156,6 +185,8 @@ fn variables(function: &Function, binary: &Path, proxy: &Proxy) -> BTreeMap<Stri
         ("AWS_ENDPOINT_URL_SESV2".to_owned(), OsString::from(&proxy.other)),
         ("SSL_CERT_FILE".to_owned(), proxy.system_roots().into()),
         ("AWS_CA_BUNDLE".to_owned(), proxy.own_root().into()),
+        // Node.js knows the system's by heart.
+        ("NODE_EXTRA_CA_CERTS".to_owned(), proxy.own_root().into()),
     ]);
     variables.extend(lambda::variables(function, binary, "AKIABENCH"));
     variables
@@ -183,7 +214,7 @@ impl Field {
         for program in &self.programs {
             let mut work = Vec::new();
             for _ in 0..times {
-                work.push(self.workload.next(&program.name).await?);
+                work.push(self.workload.next(&program.like).await?);
             }
             all.push(work);
         }
@@ -203,7 +234,7 @@ impl Field {
             for which in self.order(round) {
                 let samples = &mut samples[which];
                 let program = &self.programs[which];
-                self.workload.set_up(&program.name).await?;
+                self.workload.set_up(&program.like).await?;
                 let mut session = Session::start(program, &[], self.cpu).await?;
                 let (init, init_cpu) = (ms(session.init), ms(session.process.cpu()?));
                 let first = ms(session.invoke(&work[which][0]).await?);
@@ -225,7 +256,7 @@ impl Field {
         for (program, work) in self.programs.iter().zip(&warm_up) {
             let mut session = Session::start(program, &[], self.cpu).await?;
             for work in work {
-                self.workload.set_up(&program.name).await?;
+                self.workload.set_up(&program.like).await?;
                 session.invoke(work).await?;
             }
             session.wait_for_next().await?;
@@ -269,9 +300,9 @@ impl Field {
             for requests in [0, 1, 1 + COUNTED_REQUESTS] {
                 let mut work = Vec::new();
                 for _ in 0..requests {
-                    work.push(self.workload.next(&program.name).await?);
+                    work.push(self.workload.next(&program.like).await?);
                 }
-                self.workload.set_up(&program.name).await?;
+                self.workload.set_up(&program.like).await?;
                 totals.push(counted(program, &work, &file, self.cpu).await?);
             }
             let [init, one, many] = totals[..] else { continue };
@@ -424,7 +455,32 @@ pub fn chapter(figures: &Figures) -> Chapter {
         series: &["size"],
         rows: functions.iter().map(|its| Row::new(label(&its.name), [count(its.binary.bytes) / 1024.0 / 1024.0])).collect(),
     };
-    chapter.pictures = vec![("cold", cold.svg()), ("warm", warm.svg()), ("sizes", sizes.svg())];
+    let shown = [HELLO, "authorizer", "auth-me", "product-get", "order-create", "auth-refresh", GET_ITEM];
+    let shown = shown.into_iter().filter_map(find);
+    let summary = Bars {
+        title: "From nothing to the first answer, against the least function in Rust",
+        unit: "times hello; floor-get-item is what the SDK does by itself",
+        series: &["cold start"],
+        rows: shown.map(|its| Row::new(label(&its.name), [Ratio::of(&its.total, &hello.total).median])).collect(),
+    };
+    chapter.pictures = vec![(SUMMARY, summary.svg()), ("cold", cold.svg()), ("warm", warm.svg()), ("sizes", sizes.svg())];
+    if let (Some(get), Some(create), Some(authorizer)) = (find("product-get"), find("order-create"), find("authorizer")) {
+        let times = |its: &Samples| format!("{:.1}", Ratio::of(&its.total, &hello.total).median);
+        chapter.remember = vec![
+            format!(
+                "A cold start of `GET /products/{{product_id}}`, with DynamoDB behind TLS, takes {} times as long as that of the least \
+                 function there can be; `POST /orders` takes {}, and what checks every token {}.",
+                times(get),
+                times(create),
+                times(authorizer)
+            ),
+            format!(
+                "Warm, `GET /products/{{product_id}}` takes {} ms of CPU time, one call to DynamoDB, and {} MiB of memory.",
+                figure(median(&get.warm_cpu)),
+                figure(get.memory / 1024.0)
+            ),
+        ];
+    }
 
     let times = functions.iter().map(|its| {
         vec![
@@ -495,7 +551,7 @@ pub fn chapter(figures: &Figures) -> Chapter {
     );
     let [plain, connected] = CONNECTED;
     chapter.meaning = format!(
-        "- The functions are built for {target}, and both floors as Rust builds by itself.\n\
+        "- The functions are built for {}, and both floors as Rust builds by itself.\n\
          - `init` is what Lambda calls the init phase, without what AWS does around it: from the start of the process until it asks \
          for work. The first request makes the connection and shakes hands; where tokens are checked or made, it reads the signing \
          secret, too.\n\
@@ -508,6 +564,7 @@ pub fn chapter(figures: &Figures) -> Chapter {
          - Ratios travel to other machines and milliseconds do not. On Lambda, 1,769 MB of memory are one CPU: at 128 MB, the same \
          work takes up to 14 times as long.\n\
          - What a binary carries shows in the text in it: argon2 is only where passwords are, Swagger UI only in `docs`.\n",
+        target.as_deref().unwrap_or("this machine as well"),
         if *pinned { "on a CPU of their own, which the shop and the bench keep off" } else { "on the only CPU that there is" },
     );
     chapter
@@ -543,7 +600,7 @@ pub fn costs(figures: &Figures) -> Vec<Cost> {
 }
 
 /// A function as the report calls it.
-fn label(name: &str) -> String {
+pub fn label(name: &str) -> String {
     name.strip_prefix("floor-").unwrap_or(name).to_owned()
 }
 

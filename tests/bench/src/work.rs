@@ -66,7 +66,7 @@ impl Workload {
         Ok(workload)
     }
 
-    /// The next thing to do for a function, or for one that the functions are compared with.
+    /// The next thing to do for a function.
     pub async fn next(&mut self, function: &str) -> Result<Work> {
         self.turn += 1;
         if self.logged_in.elapsed() > LOGIN_AGAIN {
@@ -77,7 +77,7 @@ impl Workload {
         let odd = self.turn % 2 == 1;
         let line = bodies::line(self.product_id(), 1);
         let (status, ask, person) = match function {
-            "product-get" | "product-get-connected" | "floor-hello" | "floor-get-item" => (200, Ask::get(&self.product), None),
+            "product-get" => (200, Ask::get(&self.product), None),
             "product-list" => (200, Ask::get("/products").query("limit=20"), None),
             "product-create" => {
                 let product = bodies::product(self.scene.name("Pencil")).description("HB").price("0.80").quantity(500).json();
