@@ -111,7 +111,8 @@ impl Workload {
             "auth-register" => (201, Ask::post("/auth/register", self.scene.registration("ada")), None),
             "auth-login" => (200, Ask::post("/auth/login", Scene::credentials(&self.reader.email)), None),
             "auth-refresh" => {
-                let tokens = self.scene.login(&self.reader.email).await?;
+                // Of somebody who does nothing else: an account has so many sessions, and the work of many rounds is made at once.
+                let tokens = self.scene.customer("refreshing").await?;
                 (200, Ask::post("/auth/refresh", json!({"refresh_token": tokens.refresh_token})), None)
             }
             "auth-me" => (200, Ask::get("/auth/me"), Some(&self.reader)),
@@ -122,7 +123,7 @@ impl Workload {
             }
             "auth-session-list" => (200, Ask::get("/auth/sessions"), Some(&self.reader)),
             "auth-session-end" => {
-                let leaving = self.scene.login(&self.reader.email).await?;
+                let leaving = self.scene.customer("leaving").await?;
                 let id = leaving.caller["session_id"].as_str().unwrap_or_default();
                 return self.work(204, &Ask::delete(format!("/auth/sessions/{id}")), Some(&leaving));
             }
