@@ -12,7 +12,6 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use crate::domain::{Role, Status, Timestamp, UserId};
 
@@ -213,38 +212,77 @@ impl Line<'_> {
         if work.kind == Kind::Authorization && *status >= 500 {
             fields.count("authorizer_errors", 1.0);
         }
-        let mut directives = vec![json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": fields.metrics})];
-        if let Some((status, orders)) = metrics.orders {
+        let of_stack = Directive::new(&["stack"], std::mem::take(&mut fields.metrics));
+        let of_orders = metrics.orders.map(|(status, orders)| {
             fields.put("order_status", status);
             fields.put("orders", orders);
-            let metrics = json!([{"Name": "orders", "Unit": "Count"}]);
-            directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [["stack", "order_status"]], "Metrics": metrics}));
-        }
-        directives.retain(|directive| directive["Metrics"].as_array().is_some_and(|metrics| !metrics.is_empty()));
+            Directive::new(&["stack", "order_status"], vec![Metric::count("orders")])
+        });
+        let directives: Vec<_> =
+            [Some(of_stack), of_orders].into_iter().flatten().filter(|directive| !directive.metrics.is_empty()).collect();
         if !directives.is_empty() {
-            fields.put("_aws", json!({"Timestamp": now.millis(), "CloudWatchMetrics": directives}));
+            fields.put("_aws", Aws { timestamp: now.millis(), cloud_watch_metrics: directives });
         }
-        Value::Object(fields.all).to_string() + "\n"
+        fields.line + "}\n"
     }
 }
 
-/// The fields of a line, and which of them are metrics.
+/// What CloudWatch makes metrics of.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Aws {
+    timestamp: i64,
+    cloud_watch_metrics: Vec<Directive>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [&'static [&'static str]; 1],
+    metrics: Vec<Metric>,
+}
+
+impl Directive {
+    fn new(dimensions: &'static [&'static str], metrics: Vec<Metric>) -> Self {
+        Self { namespace: NAMESPACE, dimensions: [dimensions], metrics }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Metric {
+    fn count(name: &'static str) -> Self {
+        Self { name, unit: "Count" }
+    }
+}
+
+/// A line as far as it is written, and which of its fields are metrics. Each request has one: a tree of values first would take more
+/// than the line itself.
 #[derive(Default)]
 struct Fields {
-    all: Map<String, Value>,
-    metrics: Vec<Value>,
+    line: String,
+    metrics: Vec<Metric>,
 }
 
 impl Fields {
-    fn put(&mut self, name: &str, value: impl Serialize) {
-        self.all.insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
+    fn put(&mut self, name: &'static str, value: impl Serialize) {
+        self.line.push_str(if self.line.is_empty() { "{\"" } else { ",\"" });
+        self.line.push_str(name);
+        self.line.push_str("\":");
+        self.line.push_str(&serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned()));
     }
 
     /// A metric, unless there is nothing to count.
-    fn count(&mut self, name: &str, amount: f64) {
+    fn count(&mut self, name: &'static str, amount: f64) {
         if amount > 0.0 {
             self.put(name, amount);
-            self.metrics.push(json!({"Name": name, "Unit": "Count"}));
+            self.metrics.push(Metric::count(name));
         }
     }
 }
@@ -252,6 +290,8 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
 
     use super::*;
 
