@@ -141,7 +141,7 @@ pub async fn instrument<T>(
         metrics,
     };
     // In one piece, so that no other line gets into it. A log that takes nothing is no reason to refuse the request.
-    let _ = std::io::stdout().lock().write_all(line.to_string((source.clock)()).as_bytes());
+    let _ = std::io::stdout().lock().write_all(&line.to_bytes((source.clock)()));
     outcome
 }
 
@@ -155,10 +155,10 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn to_string(&self, now: Timestamp) -> String {
+    fn to_bytes(&self, now: Timestamp) -> Vec<u8> {
         let Self { source, work, status, metrics, .. } = self;
         let failure = metrics.failure.as_ref();
-        let mut fields = Fields::default();
+        let mut fields = Fields { line: Vec::with_capacity(512), metrics: Vec::new() };
         fields.put("timestamp", now);
         fields.put("level", if failure.is_some_and(|failure| failure.fault.is_some()) { "ERROR" } else { "INFO" });
         fields.put("stack", &source.stack);
@@ -223,7 +223,8 @@ impl Line<'_> {
         if !directives.is_empty() {
             fields.put("_aws", Aws { timestamp: now.millis(), cloud_watch_metrics: directives });
         }
-        fields.line + "}\n"
+        fields.line.extend_from_slice(b"}\n");
+        fields.line
     }
 }
 
@@ -264,18 +265,18 @@ impl Metric {
 
 /// A line as far as it is written, and which of its fields are metrics. Each request has one: a tree of values first would take more
 /// than the line itself.
-#[derive(Default)]
 struct Fields {
-    line: String,
+    line: Vec<u8>,
     metrics: Vec<Metric>,
 }
 
 impl Fields {
     fn put(&mut self, name: &'static str, value: impl Serialize) {
-        self.line.push_str(if self.line.is_empty() { "{\"" } else { ",\"" });
-        self.line.push_str(name);
-        self.line.push_str("\":");
-        self.line.push_str(&serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned()));
+        self.line.extend_from_slice(if self.line.is_empty() { b"{\"" } else { b",\"" });
+        self.line.extend_from_slice(name.as_bytes());
+        self.line.extend_from_slice(b"\":");
+        // Nothing that is put here can fail to be written.
+        let _ = serde_json::to_writer(&mut self.line, &value);
     }
 
     /// A metric, unless there is nothing to count.
@@ -308,7 +309,7 @@ mod tests {
             trace: Some(format!("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled}")),
         };
         let line = Line { source: &source, work, status, duration_ms: 1.5, cold_start: false, metrics };
-        let text = line.to_string(Timestamp::from_millis(1_700_000_000_000));
+        let text = String::from_utf8(line.to_bytes(Timestamp::from_millis(1_700_000_000_000))).unwrap();
         assert!(text.ends_with("}\n") && text.matches('\n').count() == 1, "{text:?}");
         serde_json::from_str(&text).unwrap()
     }

@@ -1,6 +1,6 @@
 //! The authorizer's side of the wire: what it is asked by the gateway, and how its answer reaches the functions.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -39,7 +39,7 @@ struct Context {
 struct AuthorizerResponse {
     is_authorized: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    context: Option<HashMap<&'static str, String>>,
+    context: Option<BTreeMap<&'static str, String>>,
 }
 
 /// Runs `handler` for the bearer token of every request until Lambda stops the environment. A handler that fails, panics

@@ -4,7 +4,7 @@
 //! as sent by strangers can break: it panics, and the caller sees a bare 500. These types take whatever the gateway lets
 //! through; what does not fit is refused by whoever looks at it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{Body, aws_lambda_events::apigw::ApiGatewayV2httpResponse};
@@ -22,9 +22,9 @@ pub struct Event {
     pub raw_query_string: String,
     /// Lower-case names; what was sent more than once is joined by commas.
     #[serde(default, deserialize_with = "or_default")]
-    pub headers: HashMap<String, String>,
+    pub headers: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]
-    pub path_parameters: HashMap<String, String>,
+    pub path_parameters: BTreeMap<String, String>,
     pub request_context: RequestContext,
     body: Option<String>,
     #[serde(default)]
@@ -52,7 +52,7 @@ pub struct Http {
 #[derive(Debug, Deserialize)]
 pub struct Authorizer {
     /// What our own authorizer said of the caller. The gateway writes `null` if it said nothing.
-    pub lambda: Option<HashMap<String, serde_json::Value>>,
+    pub lambda: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 /// API Gateway leaves out what there is none of; some who speak its language write `null`.

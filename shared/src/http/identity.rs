@@ -1,6 +1,6 @@
 //! Who is asking: what the authorizer decides, and how that reaches the functions.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::{Error, Result, auth::TokenClaims, domain::Caller};
 
@@ -24,9 +24,9 @@ impl From<TokenClaims> for Caller {
 
 impl Decision {
     /// What the functions find in `requestContext.authorizer.lambda`.
-    pub fn context(&self) -> Option<HashMap<&'static str, String>> {
+    pub fn context(&self) -> Option<BTreeMap<&'static str, String>> {
         match self {
-            Self::Allow(caller) => Some(HashMap::from([
+            Self::Allow(caller) => Some(BTreeMap::from([
                 ("user_id", caller.user_id.to_string()),
                 ("role", caller.role.as_str().to_owned()),
                 ("session_id", caller.session_id.to_string()),
@@ -37,7 +37,7 @@ impl Decision {
                     Error::TokenRevoked => "revoked",
                     _ => "unavailable",
                 };
-                Some(HashMap::from([("refused", reason.to_owned())]))
+                Some(BTreeMap::from([("refused", reason.to_owned())]))
             }
             Self::Deny => None,
         }
