@@ -36,7 +36,11 @@ async fn build_here(workspace: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut arguments = ["--package", "functions", "--package", env!("CARGO_PKG_NAME")].map(OsString::from).to_vec();
     for entry in std::fs::read_dir(&sources).map_err(fault)? {
         let source = PathBuf::from(entry.map_err(fault)?.file_name());
-        arguments.extend(source.file_stem().into_iter().flat_map(|name| [OsString::from("--bin"), name.to_owned()]));
+        // Editors keep files of their own beside those that they change.
+        let name = source
+            .file_stem()
+            .filter(|name| source.extension() == Some("rs".as_ref()) && !name.as_encoded_bytes().starts_with(b"."));
+        arguments.extend(name.into_iter().flat_map(|name| [OsString::from("--bin"), name.to_owned()]));
     }
     build(workspace, arguments).await
 }

@@ -9,7 +9,8 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     config::{
-        self, BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
+        self, BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
+        retry::{ReconnectMode, RetryConfig},
         timeout::TimeoutConfig,
     },
 };
@@ -326,8 +327,10 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(1)).operation_timeout(Duration::from_secs(3)).build()
 }
 
+/// `https` itself keeps no connection to a server that has failed: the SDK would ask it not to, and complain that it cannot.
 fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
+    let retries = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25));
+    retries.with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 /// A number that only some functions are given.

@@ -5,11 +5,10 @@
 //! that they do not vouch for is asked again under the system's own, so that a change of AWS's roots, another partition or a
 //! proxy costs time and no request.
 //!
-//! Nothing here has a timeout: the attempt that the SDK makes has one, in `app`, and ends whatever it waits for.
+//! A request has no timeout here: the attempt that the SDK makes has one, in `app`, and ends whatever it waits for.
 
 use std::{
     fmt, io,
-    net::ToSocketAddrs,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -30,7 +29,7 @@ use hyper::{
     Request, Response, Uri,
     client::conn::http1::{self, SendRequest},
     header::{HOST, HeaderValue},
-    http::uri::{Authority, InvalidUriParts, PathAndQuery},
+    http::uri::{InvalidUriParts, PathAndQuery},
 };
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -41,6 +40,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -79,10 +79,11 @@ impl Client {
         SharedHttpClient::new(self.clone())
     }
 
-    /// Makes the connection that the first request to this URL needs. If that fails, the request makes one, and tells why not.
+    /// Makes the connection that the first request to this URL needs. If that fails or takes too long, the request makes one, and tells
+    /// why not.
     pub async fn connect_ahead(&self, url: &str) {
         let Some(server) = url.parse().ok().and_then(|url| server(url).ok()) else { return };
-        if let Ok(connection) = self.0.connect(&server).await {
+        if let Ok(Ok(connection)) = timeout(AHEAD, self.0.connect(&server)).await {
             self.0.keep(server, connection);
         }
     }
@@ -126,6 +127,9 @@ impl HttpConnector for Client {
         HttpConnectorFuture::new(async move { connections.answer(request).await })
     }
 }
+
+/// The longest that a start waits for a connection made ahead.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// For how long a connection without a request is worth a try. Whatever is on its way has forgotten it after that, and says so to
 /// nobody.
@@ -173,7 +177,10 @@ impl Connections {
         // Whole, so that the connection is free when the answer is there. The longest are some MB.
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(failed)?.to_bytes();
-        self.keep(server, connection);
+        // Behind an address there are many servers, and the next attempt should meet another one.
+        if !head.status.is_server_error() {
+            self.keep(server, connection);
+        }
         Response::from_parts(head, SdkBody::from(body))
             .try_into()
             .map_err(|error: HttpError| ConnectorError::other(error.into(), None))
@@ -199,9 +206,9 @@ impl Connections {
         if server.scheme_str() == Some("http") {
             return open(tcp(server).await?).await;
         }
-        let first = self.then.get().unwrap_or(&self.first);
-        match (handshake(first, server).await, self.others) {
-            (Err(error), Some(others)) if self.then.get().is_none() && is_refusal(&error) => {
+        let then = self.then.get();
+        match (handshake(then.unwrap_or(&self.first), server).await, self.others) {
+            (Err(error), Some(others)) if then.is_none() && is_refusal(&error) => {
                 open(handshake(self.then.get_or_init(|| tls(others())), server).await?).await
             }
             (stream, _) => open(stream?).await,
@@ -225,8 +232,13 @@ fn addressed(mut request: Request<SdkBody>) -> Result<(Uri, Request<SdkBody>), C
     let url = std::mem::take(request.uri_mut());
     *request.uri_mut() = url.path_and_query().cloned().map(Uri::from).unwrap_or_default();
     let server = server(url).map_err(|error| ConnectorError::user(error.into()))?;
-    let host = server.authority().map_or("", Authority::as_str);
-    let host = HeaderValue::from_str(host).map_err(|error| ConnectorError::user(error.into()))?;
+    // Without the port that the scheme has by itself, as it is signed.
+    let name = server.host().unwrap_or_default();
+    let host = match server.port_u16().filter(|port| *port != usual_port(&server)) {
+        Some(port) => HeaderValue::from_str(&format!("{name}:{port}")),
+        None => HeaderValue::from_str(name),
+    };
+    let host = host.map_err(|error| ConnectorError::user(error.into()))?;
     request.headers_mut().entry(HOST).or_insert(host);
     Ok((server, request))
 }
@@ -239,12 +251,15 @@ fn server(url: Uri) -> Result<Uri, InvalidUriParts> {
 }
 
 async fn tcp(server: &Uri) -> io::Result<TcpStream> {
-    let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
-    // Not on a thread of its own, which takes longer to start than a look-up. Nothing else goes on meanwhile.
-    let addresses: Vec<_> = (host(server), port).to_socket_addrs()?.collect();
-    let stream = TcpStream::connect(addresses.as_slice()).await?;
+    let port = server.port_u16().unwrap_or_else(|| usual_port(server));
+    // Looked up on a thread, which takes a start a little longer: a look-up that blocks this one would keep every timeout from ending it.
+    let stream = TcpStream::connect((host(server), port)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+fn usual_port(server: &Uri) -> u16 {
+    if server.scheme_str() == Some("http") { 80 } else { 443 }
 }
 
 /// As a socket's address has it: an IPv6 address without the brackets that it has in a URL.
@@ -375,10 +390,56 @@ mod tests {
         assert_eq!(client.0.idle().len(), 1);
         assert!(asks(&url, &client).await);
         assert_eq!(connections.load(Ordering::Relaxed), 1);
+        // What is silent holds up no start.
+        let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let started = Instant::now();
+        client.connect_ahead(&format!("https://{}", silent.local_addr().unwrap())).await;
+        assert!(started.elapsed() < AHEAD * 2, "{:?}", started.elapsed());
         // What cannot be reached now may be later.
         for nowhere in ["https://localhost:1", "none", ""] {
             client.connect_ahead(nowhere).await;
         }
+    }
+
+    #[test]
+    fn a_host_is_named_as_it_is_signed() {
+        for (url, host, server) in [
+            (
+                "https://dynamodb.eu-west-1.amazonaws.com/",
+                "dynamodb.eu-west-1.amazonaws.com",
+                "https://dynamodb.eu-west-1.amazonaws.com/",
+            ),
+            ("https://vpce.example.com:443", "vpce.example.com", "https://vpce.example.com:443/"),
+            ("http://user:secret@localhost:80/?x=1", "localhost", "http://user:secret@localhost:80/"),
+            ("http://[::1]:3002/a", "[::1]:3002", "http://[::1]:3002/"),
+        ] {
+            let (found, request) = addressed(Request::builder().uri(url).body(SdkBody::empty()).unwrap()).unwrap();
+            assert_eq!((request.headers()[HOST].to_str().unwrap(), found.to_string().as_str()), (host, server), "{url}");
+            assert!(request.uri().host().is_none() && request.uri().path().starts_with('/'), "{}", request.uri());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_after_a_fault_of_the_server_meets_another() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let met = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&met);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                // The first that is met answers every request with a fault, the others with what was asked for.
+                let status = if counter.fetch_add(1, Ordering::Relaxed) == 0 { "503 Service Unavailable" } else { "200 OK" };
+                tokio::spawn(async move {
+                    let mut request = vec![0; 4096];
+                    while stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                        let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.0\r\n");
+                        stream.write_all(format!("{head}content-length: 2\r\n\r\n{{}}").as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        assert!(asks(&url, &Client::new()).await);
+        assert_eq!(met.load(Ordering::Relaxed), 2);
     }
 
     #[test]
