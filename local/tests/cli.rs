@@ -130,7 +130,7 @@ fn what_cannot_work_is_told_in_one_line() {
     let template = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
     let not_yaml = file("broken.yaml", "Resources: [");
     let unknown = file("unknown.yaml", &template.replacen("!Ref Table", "!Ref Tabel", 1));
-    let extra = file("extra.yaml", &template.replacen("Binary: product-get", "Binary: product-gte", 1));
+    let extra = file("extra.yaml", &template.replace("ProductGetFunction", "ProductGteFunction"));
     let admin = "  AccountAdminFunction:\n    Type: ";
     let lacking = file(
         "lacking.yaml",
