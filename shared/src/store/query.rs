@@ -90,8 +90,9 @@ impl Query {
         self
     }
 
-    pub fn limit(mut self, items: usize) -> Self {
-        self.limit = Some(items);
+    /// No more items than this are looked at; without a number, what 1 MB holds.
+    pub fn limit(mut self, items: impl Into<Option<usize>>) -> Self {
+        self.limit = items.into();
         self
     }
 

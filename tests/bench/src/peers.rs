@@ -1,7 +1,7 @@
 //! Cold starts of functions in other languages, beside ours: built from the sources in tests/bench/peers, where there are Go and Node.js.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::report::{Chapter, figure, table};
@@ -41,7 +41,6 @@ fn go(sources: &Path, built: &Path) -> Result<Vec<Candidate>> {
 /// Bundled into one file, as the SDK's documentation advises for a short start.
 fn node(sources: &Path, built: &Path) -> Result<Vec<Candidate>> {
     run(Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(sources))?;
-    let node = which("node")?;
     let mut candidates = Vec::new();
     for name in ["hello", "get-item"] {
         let script = built.join(format!("node-{name}.mjs"));
@@ -55,7 +54,7 @@ fn node(sources: &Path, built: &Path) -> Result<Vec<Candidate>> {
             .arg(require)
             .arg(format!("--outfile={}", script.display()))
             .current_dir(sources))?;
-        candidates.push(Candidate::peer(format!("node-{name}"), script, Some(node.clone())));
+        candidates.push(Candidate::peer(format!("node-{name}"), script, Some("node".into())));
     }
     Ok(candidates)
 }
@@ -63,13 +62,6 @@ fn node(sources: &Path, built: &Path) -> Result<Vec<Candidate>> {
 fn run(command: &mut Command) -> Result {
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into()) }
-}
-
-/// Where a program is: it is started without a look around.
-fn which(program: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file());
-    found.ok_or_else(|| format!("there is no {program} here").into())
 }
 
 pub fn chapter(figures: &Figures) -> Chapter {

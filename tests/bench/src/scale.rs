@@ -96,6 +96,8 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
     let order = written("order-create") + written("order-update");
     let contention = Contention::default();
     let ms = contention.transaction.as_millis();
+    let day = day(&sums);
+    let dollars = day.iter().map(|(_, dollars)| dollars).sum();
     Ok(format!(
         "# Cost and scale\n\n\
          Written by the benchmark (`cargo run --profile bench -p bench`) from the CPU time, the calls and the capacity units that it \
@@ -137,9 +139,9 @@ pub fn page(bench: &Bench, costs: &[Cost]) -> Result<String> {
         A_SALE.iter().map(|(_, times)| times).sum::<f64>(),
         per_second(),
         strain(written("order-create") + 3.0 * written("order-update"), &waits, find("authorizer").map_or(0.0, |cost| cost.cpu)),
-        thousands(day(&sums).iter().map(|(_, dollars)| dollars).sum()),
-        day(&sums).iter().map(|(_, dollars)| dollars).sum::<f64>() / LARGE,
-        table(&["what", "dollars a day"], day(&sums).into_iter().map(|(what, dollars)| vec![what, thousands(dollars)])),
+        thousands(dollars),
+        dollars / LARGE,
+        table(&["what", "dollars a day"], day.into_iter().map(|(what, dollars)| vec![what, thousands(dollars)])),
     ))
 }
 

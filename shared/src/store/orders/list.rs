@@ -55,8 +55,7 @@ pub async fn list_of_customer(
     let limit = usize::from(limit);
     let mut before = position(before)?;
     let mut orders: Vec<Order> = Vec::new();
-    let unfiltered = [Some(limit + 1); 2];
-    for &looked_at in if status.is_some() { &FILTERED[..] } else { &unfiltered[..] } {
+    for looked_at in if status.is_some() { FILTERED } else { [Some(limit + 1); 2] } {
         let found = newest(table, GSI1, Key::orders_of(customer), status, before, looked_at).await?;
         orders.extend(found.orders);
         if orders.len() > limit {
@@ -120,10 +119,7 @@ async fn newest(
     before: Option<OrderId>,
     limit: Option<usize>,
 ) -> Result<Newest> {
-    let mut query = Query::of_index(index, collection).descending();
-    if let Some(limit) = limit {
-        query = query.limit(limit);
-    }
+    let mut query = Query::of_index(index, collection).descending().limit(limit);
     if let Some(id) = before {
         query = query.before(id.to_string());
     }
