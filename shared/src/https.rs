@@ -53,6 +53,11 @@ const AMAZON: [&[u8]; 5] = [
     include_bytes!("amazon-roots/SFSRootCAG2.cer"),
 ];
 
+/// A client of its own, as the SDK takes it, for who is no function.
+pub fn client() -> SharedHttpClient {
+    Client::new().shared()
+}
+
 /// A client for all services, which keeps the connections that it has made.
 #[derive(Clone, Debug)]
 pub(crate) struct Client(Arc<Connections>);

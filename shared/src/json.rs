@@ -20,7 +20,7 @@ pub enum Unreadable {
 }
 
 /// More faults than this are not listed: nobody reads them.
-const MAX_FAULTS: usize = 100;
+pub const MAX_FAULTS: usize = 100;
 
 /// One JSON value. Numbers are kept as the text that was sent, so that no digit is lost to a float.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ pub mod auth;
 
 mod aws;
 
-mod https;
+pub mod https;
 
 pub mod keys;
 

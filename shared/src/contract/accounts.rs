@@ -5,29 +5,20 @@ use serde_json::{Value, json};
 use super::{
     Id, Resource, Route,
     conventions::{page, times},
-    schema::{field, input, merged, object, query, reference, text, with},
+    examples::{SESSION_ID, USER_ID},
+    schema::{answer, change, field, id, input, instead, merged, query, reference, strictly, text, with},
 };
-use crate::domain::{Email, Role};
+use crate::{
+    auth::Password,
+    domain::{self, Email, Role, Session, UserAgent},
+};
 
 pub(super) const ACCOUNTS: Resource =
     Resource { tag: "auth", description: "Accounts and sessions", routes: ROUTES, ids: IDS, parameters, schemas };
 
 const IDS: &[Id] = &[
-    Id {
-        name: "user_id",
-        description: "The account",
-        example: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f",
-        made_by: "register",
-        field: "user_id",
-    },
-    Id {
-        name: "session_id",
-        description: "The session",
-        example: "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e1f",
-        // The first is the one that asks.
-        made_by: "listSessions",
-        field: "sessions[1].session_id",
-    },
+    Id { name: "user_id", of: domain::Resource::Account, description: "The account", example: USER_ID },
+    Id { name: "session_id", of: domain::Resource::Session, description: "The session", example: SESSION_ID },
 ];
 
 const ROUTES: &[Route] = &[
@@ -53,8 +44,6 @@ const ROUTES: &[Route] = &[
         body: Some("Credentials"),
         success: (200, Some("Tokens")),
         problems: &["invalid-credentials", "email-not-verified", "too-many-attempts", "invalid-request"],
-        // The admin of a shop that `cargo run -p local` has filled, who may do everything.
-        request: Some(r#"{"email": "admin@example.com", "password": "keep-this-one-local"}"#),
         ..Route::PLAIN
     },
     Route {
@@ -87,7 +76,6 @@ const ROUTES: &[Route] = &[
             "mail-not-configured",
             "invalid-request",
         ],
-        request: Some(r#"{"email": "admin@example.com", "password": "keep-this-one-local"}"#),
         ..Route::PLAIN
     },
     Route {
@@ -151,7 +139,6 @@ const ROUTES: &[Route] = &[
         body: Some("PasswordChange"),
         success: (204, None),
         problems: &["invalid-credentials", "weak-password", "too-many-attempts", "invalid-request"],
-        request: Some(r#"{"password": "keep-this-one-local", "new_password": "keep-this-one-local"}"#),
         ..Route::PLAIN
     },
     Route {
@@ -241,8 +228,6 @@ const ROUTES: &[Route] = &[
         body: Some("Confirmation"),
         success: (204, None),
         problems: &["invalid-credentials", "open-orders", "last-admin", "too-many-attempts", "invalid-request"],
-        // So that it does no harm to whoever sends all of them.
-        request: Some(r#"{"password": "not the password of this admin"}"#),
         ends: true,
         ..Route::PLAIN
     },
@@ -256,7 +241,6 @@ const ROUTES: &[Route] = &[
         body: Some("RefreshRequest"),
         success: (200, Some("Tokens")),
         problems: &["invalid-refresh-token", "invalid-request"],
-        request: Some(r#"{"refresh_token": "{{login.response.body.$.refresh_token}}"}"#),
         ends: true,
         ..Route::PLAIN
     },
@@ -281,20 +265,13 @@ const ROUTES: &[Route] = &[
 /// An address as WHATWG's HTML has it, with a dot in the domain, and no dots in a row or at the ends before the `@`.
 const EMAIL: &str = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
 
-const EXAMPLE_TOKEN: &str =
-    "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f.recovery.0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e2f.bm90IG9uZSBvZiBvdXJz";
+const USERNAME: &str = "^[a-z0-9._-]{3,32}$";
+
 const EXAMPLE_EMAIL: &str = "ada@example.com";
 const EXAMPLE_USERNAME: &str = "ada";
 const EXAMPLE_PASSWORD: &str = "Zwetschgenmus mit Zimt";
-
-/// The body of a login that names the account by one of its two names.
-fn login(which: &str) -> Value {
-    let mut properties = json!({"password": {"type": "string", "minLength": 1, "maxLength": 128, "format": "password", "examples": [EXAMPLE_PASSWORD]}});
-    let (other, example) = if which == "email" { ("username", EXAMPLE_EMAIL) } else { ("email", EXAMPLE_USERNAME) };
-    properties[which] = json!({"type": "string", "minLength": 1, "maxLength": Email::MAX_CHARS, "examples": [example]});
-    properties[other] = json!({"type": "null"});
-    object(properties, &[other])
-}
+/// The login of the admin of a shop that `cargo run -p local` has filled, who may do everything.
+pub(super) const ADMIN_LOGIN: &str = r#"{"email": "admin@example.com", "password": "keep-this-one-local"}"#;
 
 fn parameters() -> Value {
     json!({
@@ -302,118 +279,151 @@ fn parameters() -> Value {
     })
 }
 
+/// A password that there is.
+fn password(description: &str) -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": Password::MAX_CHARS, "format": "password", "description": description, "examples": [EXAMPLE_PASSWORD]})
+}
+
+/// One that is to be.
+fn new_password(example: &str) -> Value {
+    json!({"type": "string", "minLength": Password::MIN_CHARS, "maxLength": Password::MAX_CHARS, "format": "password", "description": "8 to 128 characters of any kind", "examples": [example]})
+}
+
+/// A token, which strictly may be any text: what is none of ours is refused with a code of its own.
+fn token(max: usize, description: &str, example: &str) -> Value {
+    let token = json!({"type": "string", "description": description, "examples": [example]});
+    instead(token.clone(), with(token, "maxLength", max.into()))
+}
+
+fn mailed_token() -> Value {
+    let tag = "bm90IG9uZSBvZiBvdXJz";
+    token(200, "Of the mail", &format!("{USER_ID}.recovery.{SESSION_ID}.{tag}"))
+}
+
+fn email(description: &str) -> Value {
+    let email = json!({"type": "string", "format": "email", "maxLength": Email::MAX_CHARS, "description": description, "examples": [EXAMPLE_EMAIL]});
+    strictly(email, json!({"pattern": EMAIL}))
+}
+
+fn username(description: &str) -> Value {
+    json!({"type": "string", "maxLength": 32, "pattern": USERNAME, "description": description, "examples": [EXAMPLE_USERNAME]})
+}
+
+/// An account is named by one of its two names.
+fn credentials() -> Value {
+    let name = |description: &str, example: &str| json!({"type": "string", "minLength": 1, "maxLength": Email::MAX_CHARS, "description": description, "examples": [example]});
+    let whole = |which: &str, other: &str| {
+        let mut properties = json!({"password": password("Of the account"), which: name("", "")});
+        properties[other] = json!({"type": "null"});
+        input(properties, &[other])
+    };
+    let properties = json!({
+        "email": name("Of the account, or its `username`", EXAMPLE_EMAIL),
+        "username": name("Of the account, or its `email`", EXAMPLE_USERNAME),
+        "password": password("Of the account"),
+    });
+    let described = |schema: Value| {
+        let example: Value = serde_json::from_str(ADMIN_LOGIN).unwrap_or_default();
+        merged(
+            schema,
+            json!({"description": "An e-mail address or a username, one of them, and the password", "examples": [example]}),
+        )
+    };
+    instead(
+        described(json!({"oneOf": [whole("email", "username"), whole("username", "email")]})),
+        described(input(properties, &["email", "username"])),
+    )
+}
+
 fn schemas() -> Value {
-    let password = |description: &str| json!({"type": "string", "minLength": 1, "maxLength": 128, "format": "password", "description": description, "examples": [EXAMPLE_PASSWORD]});
+    let jwt = |description: &str| text(2_048, description, "eyJhbGciOiJFUzI1NiJ9.e30.x");
+    let fixed = |value: &str, description: &str| json!({"type": "string", "const": value, "description": description});
+    let coordinate = || text(43, "A coordinate, in Base64 for URLs", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU");
+    let flag = |description: &str, example: bool| json!({"type": "boolean", "description": description, "examples": [example]});
     json!({
-        "User": object(
+        "Role": {"type": "string", "enum": [Role::Customer, Role::Admin], "description": "What an account may do", "examples": [Role::Customer]},
+        "User": answer(
             merged(
                 json!({
-                    "user_id": field("Id", "The account"),
-                    "email": with(text("Unique whatever the case"), "examples", json!([EXAMPLE_EMAIL])),
-                    "email_verified": {"type": "boolean", "description": "Whether a mail to this address has been answered"},
-                    "pending_email": text("The address that takes its place when a mail to it is answered"),
-                    "username": with(text("Unique whatever the case"), "examples", json!([EXAMPLE_USERNAME])),
-                    "role": {"type": "string", "enum": [Role::Customer, Role::Admin]},
-                    "is_active": {"type": "boolean", "description": "Whether it may log in"},
+                    "user_id": id(USER_ID, "The account"),
+                    "email": text(Email::MAX_CHARS, "Unique whatever the case", EXAMPLE_EMAIL),
+                    "email_verified": flag("Whether a mail to this address has been answered", false),
+                    "pending_email": {"type": "string", "maxLength": Email::MAX_CHARS, "description": "The address that takes its place when a mail to it is answered"},
+                    "username": text(32, "Unique whatever the case", EXAMPLE_USERNAME),
+                    "role": reference("schemas", "Role"),
+                    "is_active": flag("Whether it may log in", true),
                 }),
                 times(),
             ),
             &["pending_email"],
         ),
         "UserList": page("users", "User"),
-        "UserUpdate": with(
-            input(
-                json!({
-                    "role": {"type": "string", "enum": [Role::Customer, Role::Admin]},
-                    "is_active": {"type": "boolean", "description": "Whether it may log in", "examples": [true]},
-                }),
-                &["role", "is_active"],
+        "UserUpdate": change(
+            with(
+                input(json!({"role": reference("schemas", "Role"), "is_active": flag("Whether it may log in", true)}), &["role", "is_active"]),
+                "examples",
+                json!([{"is_active": true}]),
             ),
-            "anyOf",
-            json!([{"properties": {"role": {"type": "string"}}, "required": ["role"]}, {"properties": {"is_active": {"type": "boolean"}}, "required": ["is_active"]}]),
+            &[("role", Some(json!("string"))), ("is_active", Some(json!("boolean")))],
         ),
-        "PasswordChange": object(
-            json!({
-                "password": password("The one so far"),
-                "new_password": {"type": "string", "minLength": 8, "maxLength": 128, "format": "password", "description": "8 to 128 characters of any kind", "examples": ["Quittengelee mit Nelken"]},
-            }),
-            &[],
-        ),
-        "OwnChange": with(
+        "PasswordChange": input(json!({"password": password("The one so far"), "new_password": new_password("Quittengelee mit Nelken")}), &[]),
+        "OwnChange": change(
             input(
                 json!({
-                    "username": {"type": "string", "pattern": "^[a-z0-9._-]{3,32}$", "examples": [EXAMPLE_USERNAME]},
-                    "email": {"type": "string", "format": "email", "maxLength": Email::MAX_CHARS, "pattern": EMAIL, "examples": [EXAMPLE_EMAIL]},
+                    "username": username("Another one"),
+                    "email": email("Another one"),
                     "password": password("Of the account"),
                 }),
                 &["username", "email"],
             ),
-            "anyOf",
-            json!([{"properties": {"username": {"type": "string"}}, "required": ["username"]}, {"properties": {"email": {"type": "string"}}, "required": ["email"]}]),
+            &[("username", Some(json!("string"))), ("email", Some(json!("string")))],
         ),
-        "RecoveryRequest": object(json!({"email": {"type": "string", "maxLength": Email::MAX_CHARS, "examples": [EXAMPLE_EMAIL]}}), &[]),
-        "Recovery": object(
+        "RecoveryRequest": input(json!({"email": text(Email::MAX_CHARS, "Of the account", EXAMPLE_EMAIL)}), &[]),
+        "Recovery": input(json!({"token": mailed_token(), "new_password": new_password("Quittengelee mit Nelken")}), &[]),
+        "Verification": input(json!({"token": mailed_token()}), &[]),
+        "Confirmation": input(json!({"password": password("Of the account")}), &[]),
+        "Session": answer(
             json!({
-                "token": with(text("Of the mail"), "examples", json!([EXAMPLE_TOKEN])),
-                "new_password": {"type": "string", "minLength": 8, "maxLength": 128, "format": "password", "description": "8 to 128 characters of any kind", "examples": ["Quittengelee mit Nelken"]},
-            }),
-            &[],
-        ),
-        "Verification": object(json!({"token": with(text("Of the mail"), "examples", json!([EXAMPLE_TOKEN]))}), &[]),
-        "Confirmation": object(json!({"password": password("Of the account")}), &[]),
-        "Session": object(
-            json!({
-                "session_id": field("Id", "The session"),
+                "session_id": id(SESSION_ID, "The session"),
                 "created_at": field("Time", "When it began, with a login"),
                 "last_used_at": field("Time", "When it was last refreshed"),
-                "expires_at": field("Time", "When it ends at the latest"),
-                "user_agent": {"type": ["string", "null"], "maxLength": 100, "description": "What logged in, as it called itself", "examples": ["curl/8.5.0"]},
-                "current": {"type": "boolean", "description": "Whether it is the one that asks"},
+                "expires_at": with(field("Time", "When it ends at the latest"), "examples", json!(["2026-11-29T10:12:30.123Z"])),
+                "user_agent": {"type": ["string", "null"], "maxLength": UserAgent::MAX_CHARS, "description": "What logged in, as it called itself", "examples": ["curl/8.5.0"]},
+                "current": flag("Whether it is the one that asks", true),
             }),
             &[],
         ),
-        "SessionList": object(json!({"sessions": {"type": "array", "maxItems": 20, "items": reference("schemas", "Session")}}), &[]),
-        "KeySet": object(
+        "SessionList": answer(json!({"sessions": {"type": "array", "maxItems": Session::MAX_PER_ACCOUNT, "items": reference("schemas", "Session"), "description": "The last used first"}}), &[]),
+        "PublicKey": answer(
             json!({
-                "keys": {
-                    "type": "array",
-                    "items": object(
-                        json!({
-                            "kty": {"const": "EC"},
-                            "use": {"const": "sig"},
-                            "alg": {"const": "ES256"},
-                            "crv": {"const": "P-256"},
-                            "kid": text("As in the header of tokens"),
-                            "x": text("A coordinate, in Base64 for URLs"),
-                            "y": text("A coordinate, in Base64 for URLs"),
-                        }),
-                        &[],
-                    ),
-                },
+                "kty": fixed("EC", "Elliptic curve"),
+                "use": fixed("sig", "For signatures"),
+                "alg": fixed("ES256", "ECDSA with SHA-256"),
+                "crv": fixed("P-256", "The curve"),
+                "kid": text(64, "As in the header of tokens", "2026-11-22"),
+                "x": coordinate(),
+                "y": coordinate(),
             }),
             &[],
         ),
-        "Registration": object(
+        "KeySet": answer(json!({"keys": {"type": "array", "maxItems": 16, "items": reference("schemas", "PublicKey"), "description": "Those that sign, or have signed a token that is still good"}}), &[]),
+        "Registration": input(
             json!({
-                "email": {"type": "string", "format": "email", "maxLength": Email::MAX_CHARS, "pattern": EMAIL, "description": "An international domain may be sent in Unicode too, and is answered in IDNA's ASCII form", "examples": [EXAMPLE_EMAIL]},
-                "username": {"type": "string", "pattern": "^[a-z0-9._-]{3,32}$", "description": "Capitals are taken and made small", "examples": [EXAMPLE_USERNAME]},
-                "password": {"type": "string", "minLength": 8, "maxLength": 128, "format": "password", "description": "8 to 128 characters of any kind", "examples": [EXAMPLE_PASSWORD]},
+                "email": email("An international domain may be sent in Unicode too, and is answered in IDNA's ASCII form"),
+                "username": username("Capitals are taken and made small"),
+                "password": new_password(EXAMPLE_PASSWORD),
             }),
             &[],
         ),
-        "Credentials": {
-            "oneOf": [login("email"), login("username")],
-            "description": "An e-mail address or a username, and the password",
-            "examples": [{"email": EXAMPLE_EMAIL, "password": EXAMPLE_PASSWORD}],
-        },
-        "RefreshRequest": object(json!({"refresh_token": with(text("Of `login` or the last `refresh`"), "examples", json!(["eyJhbGciOiJFUzI1NiJ9.e30.x"]))}), &[]),
+        "Credentials": credentials(),
+        "RefreshRequest": input(json!({"refresh_token": token(2_048, "Of `login` or the last `refresh`", "eyJhbGciOiJFUzI1NiJ9.e30.x")}), &[]),
         "LogoutRequest": input(json!({"all": {"type": "boolean", "default": false, "description": "Whether to end every session of the account"}}), &["all"]),
-        "Tokens": object(
+        "Tokens": answer(
             json!({
-                "access_token": text("A JWT, for `Authorization: Bearer …`"),
-                "refresh_token": text("A JWT, for `refresh`; good for 7 days from login"),
-                "token_type": {"const": "Bearer"},
-                "expires_in": {"type": "integer", "minimum": 1, "description": "Seconds that the access token is good for", "examples": [900]},
+                "access_token": jwt("For `Authorization: Bearer …`"),
+                "refresh_token": jwt("For `refresh`; good for 7 days from login"),
+                "token_type": fixed("Bearer", "How the access token is sent"),
+                "expires_in": {"type": "integer", "format": "int32", "minimum": 1, "description": "Seconds that the access token is good for", "examples": [900]},
             }),
             &[],
         ),

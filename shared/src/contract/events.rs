@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     RESOURCES, conventions,
-    openapi::example,
-    schema::{field, merged, object, reference, with},
+    examples::{MOVEMENT_ID, ORDER_ID, PRODUCT_ID, USER_ID, example},
+    schema::{answer, field, id, merged, public, reference, strict, with},
 };
-use crate::domain::{EventType, Role, SOURCE};
+use crate::domain::{EventType, SOURCE};
 
 /// A type of event, and everything that there is to know about it.
 pub struct EventDescription {
@@ -18,7 +18,7 @@ pub struct EventDescription {
     pub when: &'static str,
     /// Of what its data are.
     data: &'static str,
-    /// What its data are, in the README.
+    /// What its data are, in docs/events.md.
     pub carries: &'static str,
     /// The path of what it is about, with the names of ids in it.
     pub subject: &'static str,
@@ -89,7 +89,7 @@ pub fn document() -> Value {
     let names = EVENTS.iter().map(|event| event.kind.as_str());
     let message = |name: &str| json!({"$ref": format!("#/components/messages/{name}")});
     let of_channel = |name: &str| json!({"$ref": format!("#/channels/events/messages/{name}")});
-    let schemas = schemas();
+    let schemas = public(&both());
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -139,8 +139,12 @@ fn describe(event: &EventDescription, schemas: &Value) -> Value {
     })
 }
 
-/// The schemas of all events, and what they are made of.
+/// The schemas of all events, and what they are made of, in the strict form.
 pub fn schemas() -> Value {
+    strict(&both())
+}
+
+fn both() -> Value {
     let known = RESOURCES.iter().fold(conventions::schemas(), |all, resource| merged(all, (resource.schemas)()));
     let known = merged(known, json!({"Account": account_facts()}));
     let mut schemas: Map<_, _> = EVENTS.iter().map(|event| (event.kind.as_str().to_owned(), schema(event))).collect();
@@ -164,34 +168,37 @@ fn references(schema: &Value) -> BTreeSet<String> {
 
 fn schema(event: &EventDescription) -> Value {
     let name = event.kind.as_str();
-    let id = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
-    let path: String = event.subject.split(['{', '}']).enumerate().map(|(n, part)| if n % 2 == 0 { part } else { id }).collect();
-    let example: String = event
-        .subject
-        .split(['{', '}'])
-        .enumerate()
-        .map(|(n, part)| if n % 2 == 0 { part } else { conventions::PRODUCT_ID })
-        .collect();
+    let pattern = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+    let filled = |id: &dyn Fn(&str) -> &'static str| -> String {
+        event.subject.split(['{', '}']).enumerate().map(|(n, part)| if n % 2 == 0 { part } else { id(part) }).collect()
+    };
+    let path = filled(&|_| pattern);
+    let example = filled(&|name| match name {
+        "movement_id" => MOVEMENT_ID,
+        "order_id" => ORDER_ID,
+        "user_id" => USER_ID,
+        _ => PRODUCT_ID,
+    });
     let text = |pattern: String, description: &str, example: String| json!({"type": "string", "pattern": pattern, "description": description, "examples": [example]});
     let properties = json!({
         "id": text(format!("^{path}@[1-9][0-9]*$"), "The same however often the event is delivered, and no other event's", format!("{example}@1")),
-        "type": {"const": name, "examples": [name]},
+        "type": {"type": "string", "const": name, "description": "What has happened"},
         "time": field("Time", "When it happened"),
         "subject": text(format!("^{path}$"), "The path of what it is about", example),
-        "version": {"type": "integer", "minimum": 1, "description": "Rises by one with every change of the subject", "examples": [1]},
+        "version": {"type": "integer", "format": "int64", "minimum": 1, "description": "Rises by one with every change of the subject", "examples": [1]},
         "data": reference("schemas", event.data),
-        "note": {"type": "string", "description": "Why there are no data", "examples": ["The data are too large for an event. Read them from the API."]},
+        "note": {"type": "string", "maxLength": 1024, "description": "Why there are no data", "examples": ["The data are too large for an event. Read them from the API."]},
     });
-    let schema = object(properties, &["data", "note"]);
+    let schema = answer(properties, &["data", "note"]);
     with(with(schema, "description", event.when.into()), "oneOf", json!([{"required": ["data"]}, {"required": ["note"]}]))
 }
 
 fn account_facts() -> Value {
-    object(
+    answer(
         merged(
             json!({
-                "user_id": field("Id", "The account"),
-                "role": {"type": "string", "enum": [Role::Customer, Role::Admin], "examples": [Role::Customer]},
+                "user_id": id(USER_ID, "The account"),
+                "role": reference("schemas", "Role"),
                 "is_active": {"type": "boolean", "description": "Whether it may log in", "examples": [true]},
             }),
             conventions::times(),
@@ -200,7 +207,7 @@ fn account_facts() -> Value {
     )
 }
 
-/// The events, in the README.
+/// The events, in docs/events.md.
 pub fn markdown() -> String {
     let mut table = "| event | when | data |\n|---|---|---|\n".to_owned();
     for event in &EVENTS {

@@ -1,5 +1,5 @@
-//! What the API is, says and refuses: the one description from which `cargo xtask generate` makes openapi.json, requests.http,
-//! asyncapi.json, events/ and the README's tables.
+//! What the API is, says and refuses: the one description from which `cargo xtask generate` makes openapi.json, openapi-3.0.json,
+//! asyncapi.json, what editors and Postman send, events/ and the tables of docs/.
 //!
 //! A file per resource has its routes, each with everything about it, and the schemas of its bodies; limits come from the domain's
 //! own constants. No function is built with this module: it is behind the feature `contract`.
@@ -7,18 +7,21 @@
 mod accounts;
 mod conventions;
 pub mod events;
+mod examples;
 mod functions;
 pub mod openapi;
+mod openapi_3_0;
 mod orders;
 mod problems;
 mod products;
 mod schema;
+pub mod steps;
 mod text;
 
 pub use functions::{FUNCTIONS, Function, Invocation};
 use serde_json::Value;
 
-use crate::domain::Role;
+use crate::domain::{self, Role};
 
 /// A route, and everything that there is to know about it.
 pub struct Route {
@@ -54,8 +57,6 @@ pub struct Route {
     pub query: &'static str,
     /// The `Idempotency-Key` of the example.
     pub idempotency_key: Option<&'static str>,
-    /// The body in requests.http, where the example of the schema would not do: JSON.
-    pub request: Option<&'static str>,
     /// Whether it ends what the requests before it have made, and so comes after all that need it.
     pub ends: bool,
 }
@@ -80,7 +81,6 @@ impl Route {
         link: None,
         query: "",
         idempotency_key: None,
-        request: None,
         ends: false,
     };
 
@@ -110,11 +110,10 @@ pub struct Link {
 pub struct Id {
     /// Its name in the path.
     pub name: &'static str,
+    /// What it names.
+    pub of: domain::Resource,
     pub description: &'static str,
     pub example: &'static str,
-    /// The route whose answer has it in requests.http, by its `operation_id`, and the field that it is in.
-    pub made_by: &'static str,
-    pub field: &'static str,
 }
 
 /// What the routes of a tag are about.

@@ -4,31 +4,20 @@ use serde_json::{Value, json};
 
 use super::{
     Id, Link, Resource, Route,
-    conventions::{PRODUCT_ID, page, pieces, times},
-    schema::{field, input, merged, object, query, reference, with},
+    conventions::{page, pieces, times},
+    examples::{ITEM_ID, ORDER_ID, PRODUCT_ID, TIME, USER_ID},
+    schema::{answer, change, field, id, input, merged, query, reference, strictly, with},
     text::text_pattern,
 };
-use crate::domain::{Metadata, Order, Quantity, Reason, Role, Status};
+use crate::domain::{self, Metadata, Order, Quantity, Reason, Role, Status};
 
 pub(super) const ORDERS: Resource = Resource {
     tag: "orders",
     description: "Orders, their items, and the stock that they hold",
     routes: ROUTES,
     ids: &[
-        Id {
-            name: "order_id",
-            description: "The order",
-            example: "0197a2b4-7c1e-7d3a-9f00-6b7c8d9e0f1a",
-            made_by: "createOrder",
-            field: "order_id",
-        },
-        Id {
-            name: "item_id",
-            description: "The order item",
-            example: "0197a2b4-7c1e-7d3a-9f00-7c8d9e0f1a2b",
-            made_by: "addItem",
-            field: "order_item_id",
-        },
+        Id { name: "order_id", of: domain::Resource::Order, description: "The order", example: ORDER_ID },
+        Id { name: "item_id", of: domain::Resource::OrderItem, description: "The order item", example: ITEM_ID },
     ],
     parameters,
     schemas,
@@ -45,7 +34,7 @@ const ROUTES: &[Route] = &[
         what: "places an order, with or without lines; it takes all its stock or none",
         caller: Some(Role::Customer),
         parameters: &["Idempotency-Key"],
-        body: Some("NewOrder"),
+        body: Some("OrderInput"),
         success: (201, Some("OrderDetails")),
         headers: &["Location", "ETag", "Idempotent-Replayed"],
         problems: &[
@@ -72,7 +61,7 @@ const ROUTES: &[Route] = &[
         who: "customer: own; admin: all",
         what: "newest first; `?status=`, `?customer_id=`",
         caller: Some(Role::Customer),
-        parameters: &["status", "customer_id", "limit", "cursor"],
+        parameters: &["statusFilter", "customerFilter", "limit", "cursor"],
         success: (200, Some("OrderPage")),
         headers: &["Link"],
         problems: &["forbidden", "invalid-request", "invalid-cursor"],
@@ -104,7 +93,7 @@ const ROUTES: &[Route] = &[
         what: "adds a line while the order is PENDING, as do the next two",
         caller: Some(Role::Customer),
         parameters: &["Idempotency-Key", "If-Match"],
-        body: Some("NewItem"),
+        body: Some("OrderItemInput"),
         success: (201, Some("OrderItem")),
         headers: &["ETag", "Idempotent-Replayed"],
         problems: &[
@@ -130,7 +119,7 @@ const ROUTES: &[Route] = &[
         what: "changes a line's quantity",
         caller: Some(Role::Customer),
         parameters: &["If-Match"],
-        body: Some("ItemChange"),
+        body: Some("OrderItemChange"),
         success: (200, Some("OrderItem")),
         headers: &["ETag"],
         problems: &["not-found", "order-not-editable", "out-of-stock", "precondition-failed", "invalid-request"],
@@ -174,8 +163,6 @@ const ROUTES: &[Route] = &[
             "precondition-failed",
             "invalid-request",
         ],
-        // It can be deleted then.
-        request: Some(r#"{"status": "CANCELLED"}"#),
         ..Route::PLAIN
     },
     Route {
@@ -197,119 +184,129 @@ const ROUTES: &[Route] = &[
 
 fn parameters() -> Value {
     json!({
-        "status": query("status", reference("schemas", "Status"), "Only orders with this status"),
-        "customer_id": query("customer_id", reference("schemas", "Id"), "Only orders of this customer; another than the caller's own takes an admin"),
+        "statusFilter": query("status", reference("schemas", "Status"), "Only orders with this status"),
+        "customerFilter": query("customer_id", reference("schemas", "Id"), "Only orders of this customer; another than the caller's own takes an admin"),
     })
 }
 
-/// `sent`: as it may be sent.
-fn metadata(sent: bool) -> Value {
-    let value = json!({"type": "string", "maxLength": Metadata::MAX_VALUE_CHARS});
-    let mut metadata = json!({
+fn metadata(description: &str) -> Value {
+    json!({
         "type": "object",
-        "additionalProperties": value,
+        "additionalProperties": {"type": "string", "maxLength": Metadata::MAX_VALUE_CHARS},
         "maxProperties": Metadata::MAX_MEMBERS,
-        "description": "What the shop needs to remember with it: an address, the reference of a payment, a note",
+        "description": description,
         "examples": [{"payment": "pi_4711"}],
-    });
-    if sent {
-        // In words and not in patterns: who makes up data from such a pattern for each name and value is at it for seconds.
-        metadata["propertyNames"] = json!({"minLength": 1, "maxLength": Metadata::MAX_KEY_CHARS});
-        metadata["description"] = "What the shop needs to remember with it, replaced as a whole; names and values of the characters that a reason has, 4,096 bytes of them at most. `null` clears it".into();
-    }
-    metadata
+    })
+}
+
+/// As it may be sent. In words and not in patterns: who makes up data from such a pattern for each name and value is at it for seconds.
+fn sent_metadata(description: &str) -> Value {
+    let words = "names and values of the characters that a reason has, 4,096 bytes of them at most";
+    let names = json!({"minLength": 1, "maxLength": Metadata::MAX_KEY_CHARS});
+    strictly(metadata(&format!("{description}; {words}")), json!({"propertyNames": names}))
 }
 
 fn schemas() -> Value {
     let order = || {
         merged(
             json!({
-                "order_id": field("Id", "The order"),
-                "customer_id": field("Id", "Whose it is"),
-                "status": reference("schemas", "Status"),
-                "total_price": field("Money", "The sum of all items"),
+                "order_id": id(ORDER_ID, "The order"),
+                "customer_id": id(USER_ID, "Whose it is"),
+                "status": with(reference("schemas", "Status"), "examples", json!([Status::Confirmed])),
+                "total_price": with(field("Money", "The sum of all items"), "examples", json!(["39.80"])),
                 "item_count": pieces(Order::MAX_ITEMS as u64, 0, "How many items there are", 1),
             }),
             times(),
         )
     };
+    let reason = json!({"type": "string", "minLength": 1, "maxLength": Reason::MAX_CHARS, "description": "Why; needed to cancel what has left the shop", "examples": ["sent back"]});
+    // Here `null` says something.
+    let cleared = |mut metadata: Value| {
+        metadata["type"] = json!(["object", "null"]);
+        metadata["x-public"]["type"] = metadata["type"].clone();
+        metadata
+    };
     json!({
         "Status": {"type": "string", "enum": Status::ALL.map(Status::as_str), "description": "Where an order is in its life", "examples": [Status::Pending]},
-        "Order": object(order(), &[]),
+        "Order": answer(order(), &[]),
         "OrderPage": page("orders", "Order"),
-        "OrderItem": object(
+        "OrderItem": answer(
             merged(
                 json!({
-                    "order_item_id": field("Id", "The item"),
-                    "order_id": field("Id", "The order it is on"),
-                    "product_id": field("Id", "The product"),
+                    "order_item_id": id(ITEM_ID, "The item"),
+                    "order_id": id(ORDER_ID, "The order it is on"),
+                    "product_id": id(PRODUCT_ID, "The product"),
                     "quantity": pieces(Quantity::MAX, 1, "Pieces", 2),
                     "price": field("Money", "The product's price at the instant the item was written"),
-                    "line_total": field("Money", "Price times quantity"),
+                    "line_total": with(field("Money", "Price times quantity"), "examples", json!(["39.80"])),
                 }),
                 times(),
             ),
             &[],
         ),
-        "HistoryEntry": object(
-            json!({
-                "at": field("Time", "When"),
-                "by": {"type": ["string", "null"], "format": "uuid", "description": "Who did it; `null` is the shop itself, when an order expires"},
-                "from": reference("schemas", "Status"),
-                "to": reference("schemas", "Status"),
-                "reason": {"type": ["string", "null"], "description": "Why, if that was said"},
-                "stock": {"type": "string", "enum": ["none", "released", "shipped", "restocked"], "description": "What it did to the stock of the items' products"},
-                "not_restocked": {"type": "array", "items": reference("schemas", "Id"), "description": "Products that were to come back on the shelf and are no longer in the shop"},
-            }),
-            &["not_restocked"],
+        "HistoryEntry": with(
+            answer(
+                json!({
+                    "at": field("Time", "When"),
+                    "by": {"type": ["string", "null"], "format": "uuid", "description": "Who did it; `null` is the shop itself, when an order expires"},
+                    "from": reference("schemas", "Status"),
+                    "to": reference("schemas", "Status"),
+                    "reason": {"type": ["string", "null"], "maxLength": Reason::MAX_CHARS, "description": "Why, if that was said"},
+                    // No schema of its own: in Go, whose enumerations share their names, its `shipped` would be that of the status.
+                    "stock": {"type": "string", "enum": ["none", "released", "shipped", "restocked"], "description": "What a step did to the stock of the items' products", "examples": ["none"]},
+                    "not_restocked": {"type": "array", "maxItems": Order::MAX_ITEMS, "items": reference("schemas", "Id"), "description": "Products that were to come back on the shelf and are no longer in the shop"},
+                }),
+                &["not_restocked"],
+            ),
+            "examples",
+            json!([{"at": TIME, "by": USER_ID, "from": Status::Pending, "to": Status::Confirmed, "reason": null, "stock": "none"}]),
         ),
-        "OrderDetails": object(
+        "OrderDetails": answer(
             merged(
                 order(),
                 json!({
-                    "metadata": metadata(false),
-                    "items": {"type": "array", "items": reference("schemas", "OrderItem"), "maxItems": Order::MAX_ITEMS, "description": "In the order in which they were added", "examples": [[]]},
-                    "history": {"type": "array", "items": reference("schemas", "HistoryEntry"), "description": "Every change of status, oldest first", "examples": [[]]},
+                    "metadata": metadata("What the shop needs to remember with it: an address, the reference of a payment, a note"),
+                    "items": {"type": "array", "items": reference("schemas", "OrderItem"), "maxItems": Order::MAX_ITEMS, "description": "In the order in which they were added"},
+                    "history": {"type": "array", "items": reference("schemas", "HistoryEntry"), "maxItems": Status::ALL.len(), "description": "Every change of status, oldest first"},
                 }),
             ),
             &[],
         ),
-        "NewItem": object(
+        "OrderItemInput": input(
             json!({
-                "product_id": field("Id", "The product"),
+                "product_id": id(PRODUCT_ID, "The product"),
                 "quantity": pieces(Quantity::MAX, 1, "Pieces", 2),
             }),
             &[],
         ),
-        "NewOrder": with(
+        "OrderInput": with(
             input(
                 json!({
-                    "customer_id": field("Id", "Whom it is for, if not the caller; takes an admin"),
-                    "items": {"type": "array", "items": reference("schemas", "NewItem"), "maxItems": Order::MAX_ITEMS, "description": "What to order"},
-                    "metadata": metadata(true),
+                    "customer_id": id(USER_ID, "Whom it is for, if not the caller; takes an admin"),
+                    "items": {"type": "array", "items": reference("schemas", "OrderItemInput"), "maxItems": Order::MAX_ITEMS, "description": "What to order"},
+                    "metadata": sent_metadata("What the shop needs to remember with it"),
                 }),
                 &["customer_id", "items", "metadata"],
             ),
             "examples",
             json!([{"items": [{"product_id": PRODUCT_ID, "quantity": 2}]}]),
         ),
-        "ItemChange": object(json!({"quantity": pieces(Quantity::MAX, 1, "Pieces", 3)}), &[]),
-        "OrderChange": with(
+        "OrderItemChange": input(json!({"quantity": pieces(Quantity::MAX, 1, "Pieces", 3)}), &[]),
+        "OrderChange": change(
             with(
                 input(
-                json!({
-                    "status": reference("schemas", "Status"),
-                    "metadata": metadata(true),
-                    "reason": {"type": "string", "minLength": 1, "maxLength": Reason::MAX_CHARS, "pattern": text_pattern(true), "description": "Why; needed to cancel what has left the shop", "examples": ["sent back"]},
-                    "restock": {"type": "boolean", "default": false, "description": "Whether what comes back goes on the shelf again; only for what has left the shop"},
-                }),
-                &["status", "reason", "restock", "metadata"],
+                    json!({
+                        "status": reference("schemas", "Status"),
+                        "metadata": cleared(sent_metadata("What the shop needs to remember with it, replaced as a whole; `null` clears it")),
+                        "reason": strictly(reason, json!({"pattern": text_pattern(true)})),
+                        "restock": {"type": "boolean", "default": false, "description": "Whether what comes back goes on the shelf again; only for what has left the shop"},
+                    }),
+                    &["status", "reason", "restock", "metadata"],
                 ),
-                "anyOf",
-                json!([{"required": ["status"], "properties": {"status": {"type": "string"}}}, {"required": ["metadata"]}]),
+                "examples",
+                json!([{"status": "CONFIRMED"}]),
             ),
-            "examples",
-            json!([{"status": "CONFIRMED"}]),
+            &[("status", Some(json!("string"))), ("metadata", None)],
         ),
     })
 }

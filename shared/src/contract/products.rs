@@ -4,23 +4,18 @@ use serde_json::{Value, json};
 
 use super::{
     Id, Link, Resource, Route,
-    conventions::{PRODUCT_ID, page, pieces, times},
-    schema::{field, input, merged, object, query, reference, with},
+    conventions::{page, pieces, times},
+    examples::{ADMIN_ID, MOVEMENT_ID, PRODUCT_ID},
+    schema::{answer, change, field, id, input, merged, query, reference, strictly, with},
     text::text_pattern,
 };
-use crate::domain::{Amount, Description, MovementKind, ProductName, Reason, Role, Sku, Stock, StockShards};
+use crate::domain::{self, Amount, Description, MovementKind, ProductName, Reason, Role, Sku, Stock, StockShards};
 
 pub(super) const PRODUCTS: Resource = Resource {
     tag: "products",
     description: "What the shop sells, and how much of it there is",
     routes: ROUTES,
-    ids: &[Id {
-        name: "product_id",
-        description: "The product",
-        example: PRODUCT_ID,
-        made_by: "createProduct",
-        field: "product_id",
-    }],
+    ids: &[Id { name: "product_id", of: domain::Resource::Product, description: "The product", example: PRODUCT_ID }],
     parameters,
     schemas,
 };
@@ -33,7 +28,7 @@ const ROUTES: &[Route] = &[
         summary: "List the catalogue by name",
         description: "In the order of the names after NFKC, case folding and collapsing of white space. A walk from page to page under concurrent writes meets everything that was there all along exactly once.",
         what: "the catalogue by name; `?prefix=`, `?limit=`, `?cursor=`",
-        parameters: &["prefix", "limit", "cursor"],
+        parameters: &["namePrefix", "limit", "cursor"],
         success: (200, Some("ProductPage")),
         headers: &["Link"],
         problems: &["invalid-request", "invalid-cursor"],
@@ -50,7 +45,7 @@ const ROUTES: &[Route] = &[
         what: "adds a product",
         caller: Some(Role::Admin),
         parameters: &["Idempotency-Key"],
-        body: Some("NewProduct"),
+        body: Some("ProductInput"),
         success: (201, Some("Product")),
         headers: &["Location", "ETag", "Idempotent-Replayed"],
         problems: &[
@@ -111,7 +106,7 @@ const ROUTES: &[Route] = &[
         what: "adds pieces or takes some out: `{\"amount\", \"reason\"?}`",
         caller: Some(Role::Admin),
         parameters: &["Idempotency-Key"],
-        body: Some("NewMovement"),
+        body: Some("MovementInput"),
         success: (201, Some("Movement")),
         headers: &["Idempotent-Replayed"],
         problems: &[
@@ -173,7 +168,7 @@ const ROUTES: &[Route] = &[
 
 fn parameters() -> Value {
     let prefix = json!({"type": "string", "maxLength": ProductName::MAX_CHARS});
-    json!({"prefix": query("prefix", prefix, "Only names that begin so, whatever the case")})
+    json!({"namePrefix": query("prefix", prefix, "Only names that begin so, whatever the case")})
 }
 
 /// A field that an admin sets.
@@ -189,10 +184,11 @@ struct Field {
 /// `shards`: what is said of how the stock is spread.
 fn fields(shards: &str) -> [Field; 7] {
     let name = json!({
-        "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS, "pattern": text_pattern(true),
+        "type": "string", "minLength": 1, "maxLength": ProductName::MAX_CHARS,
         "description": "Unique in the catalogue after NFKC, case folding and collapsing of white space. Kept in NFC, without surrounding space. Control, private-use and invisible characters are refused, but for the joiners and variation selectors of scripts and emoji.",
         "examples": ["Ruler"],
     });
+    let name = strictly(name, json!({"pattern": text_pattern(true)}));
     [
         Field { name: "name", schema: name, types: Some(json!("string")), required: true },
         Field { name: "sku", schema: sku(), types: None, required: false },
@@ -218,22 +214,23 @@ fn sku() -> Value {
 }
 
 fn description() -> Value {
-    json!({
-        "type": ["string", "null"], "maxLength": Description::MAX_CHARS, "pattern": text_pattern(false),
+    let description = json!({
+        "type": ["string", "null"], "maxLength": Description::MAX_CHARS,
         "description": "What there is to say about it; `null` for nothing. Of the same characters as a name.", "examples": ["30 cm, brass"],
-    })
+    });
+    strictly(description, json!({"pattern": text_pattern(false)}))
 }
 
 fn low_stock_at() -> Value {
     json!({
-        "type": ["integer", "null"], "minimum": 0, "maximum": Stock::MAX,
+        "type": ["integer", "null"], "format": "int64", "minimum": 0, "maximum": Stock::MAX,
         "description": "The quantity at which stock counts as low; `null` for none", "examples": [5],
     })
 }
 
 /// Where pieces are.
 fn places() -> Value {
-    let pieces = |description: &str, example: u64| json!({"type": "integer", "minimum": 0, "description": description, "examples": [example]});
+    let pieces = |description: &str, example: u64| json!({"type": "integer", "format": "int64", "minimum": 0, "description": description, "examples": [example]});
     json!({
         "received": pieces("Pieces that ever came in, less those that were taken out", 20),
         "quantity": pieces("Of these, those that can be sold", 12),
@@ -243,47 +240,42 @@ fn places() -> Value {
 }
 
 fn reason() -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": Reason::MAX_CHARS, "pattern": text_pattern(true), "description": "Why", "examples": ["delivery 4711"]})
+    let reason = json!({"type": "string", "minLength": 1, "maxLength": Reason::MAX_CHARS, "description": "Why, of the same characters as the name of a product", "examples": ["delivery 4711"]});
+    strictly(reason, json!({"pattern": text_pattern(true)}))
 }
 
 /// Pieces that come in, or go out where there are fewer.
 fn amount() -> Value {
     let most = i64::try_from(Amount::MAX).unwrap_or(i64::MAX);
-    json!({
-        "type": "integer", "minimum": -most, "maximum": most, "not": {"const": 0},
-        "description": "Pieces: more if it is positive, fewer if it is negative", "examples": [50],
-    })
+    let amount = json!({
+        "type": "integer", "format": "int64", "minimum": -most, "maximum": most,
+        "description": "Pieces: more if it is positive, fewer if it is negative; never 0", "examples": [50],
+    });
+    strictly(amount, json!({"not": {"const": 0}}))
 }
 
 /// A number of shards, from `min` up.
 fn stock_shards(min: u32, description: &str) -> Value {
-    json!({"type": "integer", "minimum": min, "maximum": StockShards::MAX, "description": description, "examples": [8]})
+    json!({"type": "integer", "format": "int32", "minimum": min, "maximum": StockShards::MAX, "description": description, "examples": [8]})
 }
 
 fn schemas() -> Value {
     let new = fields("Over how many items of the table the stock is spread, so that many may buy at the same instant");
-    let change = fields("Over how many items of the table the stock is spread; may be changed while it is sold");
+    let change_fields = fields("Over how many items of the table the stock is spread; may be changed while it is sold");
     let properties =
         |fields: &[Field]| fields.iter().map(|field| (field.name.to_owned(), field.schema.clone())).collect::<Value>();
-    // A change changes something.
-    let some: Vec<_> = change
-        .iter()
-        .map(|field| match &field.types {
-            Some(types) => json!({"required": [field.name], "properties": {field.name: {"type": types}}}),
-            None => json!({"required": [field.name]}),
-        })
-        .collect();
+    let effects = change_fields.each_ref().map(|field| (field.name, field.types.clone()));
     json!({
-        "Product": object(
+        "Product": answer(
             merged(
                 json!({
-                    "product_id": field("Id", "The product"),
-                    "name": {"type": "string", "maxLength": ProductName::MAX_CHARS, "examples": ["Ruler"]},
+                    "product_id": id(PRODUCT_ID, "The product"),
+                    "name": {"type": "string", "maxLength": ProductName::MAX_CHARS, "description": "Unique in the catalogue", "examples": ["Ruler"]},
                     "sku": sku(),
                     "description": description(),
                     "price": field("Money", "What one piece costs"),
                     "quantity": pieces(Stock::MAX * 2, 0, "Pieces that can still be sold", 12),
-                    "reserved": {"type": "integer", "minimum": 0, "description": "Pieces that PENDING and CONFIRMED orders hold", "examples": [3]},
+                    "reserved": {"type": "integer", "format": "int64", "minimum": 0, "description": "Pieces that PENDING and CONFIRMED orders hold", "examples": [3]},
                     "low_stock_at": low_stock_at(),
                     "stock_shards": stock_shards(2, "Left out where it is 1: over how many items of the table the stock is spread"),
                 }),
@@ -292,27 +284,27 @@ fn schemas() -> Value {
             &["stock_shards"],
         ),
         "ProductPage": page("products", "Product"),
-        "Movement": object(
+        "Movement": answer(
             json!({
-                "movement_id": field("Id", "The movement"),
-                "product_id": field("Id", "The product"),
-                "kind": {"type": "string", "enum": MovementKind::ALL.map(MovementKind::as_str), "description": "`initial` with the product, `received` or `removed` by a movement that was sent, `counted` where a change of the product said how many there are", "examples": [MovementKind::Received.as_str()]},
+                "movement_id": id(MOVEMENT_ID, "The movement"),
+                "product_id": id(PRODUCT_ID, "The product"),
+                "kind": reference("schemas", "MovementKind"),
                 "amount": amount(),
-                "reason": {"type": ["string", "null"], "description": "Why, if that was said", "examples": ["delivery 4711"]},
-                "by": field("Id", "The admin who did it"),
+                "reason": {"type": ["string", "null"], "maxLength": Reason::MAX_CHARS, "description": "Why, if that was said", "examples": ["delivery 4711"]},
+                "by": id(ADMIN_ID, "The admin who did it"),
                 "created_at": field("Time", "When"),
             }),
             &[],
         ),
+        "MovementKind": {"type": "string", "enum": MovementKind::ALL.map(MovementKind::as_str), "description": "`initial` with the product, `received` or `removed` by a movement that was sent, `counted` where a change of the product said how many there are", "examples": [MovementKind::Received.as_str()]},
         "MovementPage": page("movements", "Movement"),
-        "NewMovement": input(json!({"amount": amount(), "reason": reason()}), &["reason"]),
-        "Books": object(
+        "MovementInput": input(json!({"amount": amount(), "reason": reason()}), &["reason"]),
+        "Books": answer(
             merged(
                 json!({
-                    "product_id": field("Id", "The product"),
+                    "product_id": id(PRODUCT_ID, "The product"),
                     "shards": {
-                        "type": "array",
-                        "items": object(merged(json!({"shard": {"type": "integer", "minimum": 0, "maximum": StockShards::MAX - 1, "description": "Its number"}}), places()), &[]),
+                        "type": "array", "maxItems": StockShards::MAX, "items": reference("schemas", "ShardBooks"),
                         "description": "The same for each shard of the stock",
                     },
                 }),
@@ -320,11 +312,14 @@ fn schemas() -> Value {
             ),
             &[],
         ),
-        "NewProduct": input(properties(&new), &new.iter().filter(|field| !field.required).map(|field| field.name).collect::<Vec<_>>()),
-        "ProductChange": with(
-            with(input(properties(&change), &change.each_ref().map(|field| field.name)), "anyOf", some.into()),
-            "examples",
-            json!([{"price": "17.90"}]),
+        "ShardBooks": answer(
+            merged(json!({"shard": {"type": "integer", "format": "int32", "minimum": 0, "maximum": StockShards::MAX - 1, "description": "Its number", "examples": [0]}}), places()),
+            &[],
+        ),
+        "ProductInput": input(properties(&new), &new.iter().filter(|field| !field.required).map(|field| field.name).collect::<Vec<_>>()),
+        "ProductChange": change(
+            with(input(properties(&change_fields), &change_fields.each_ref().map(|field| field.name)), "examples", json!([{"price": "17.90"}])),
+            &effects,
         ),
     })
 }

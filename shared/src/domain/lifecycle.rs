@@ -1,6 +1,6 @@
 //! The life of an order: which status follows which, who may bring it there, and what that does to the stock.
 //!
-//! [`LIFECYCLE`] is the one source: the functions act by it, the tests walk it, and the README's table is made from it.
+//! [`LIFECYCLE`] is the one source: the functions act by it, the tests walk it, and the table of docs/api.md is made from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +137,7 @@ pub fn take_step(
     }
 }
 
-/// The lifecycle as the README's table.
+/// The lifecycle as the table of docs/api.md.
 pub fn markdown() -> String {
     let mut table = String::from("| from | to | who | stock of each line |\n|---|---|---|---|\n");
     for Step { from, to, who, stock, needs } in LIFECYCLE {

@@ -129,10 +129,10 @@ pub struct Representation {
     pub version: u64,
 }
 
-/// A page may load what this origin serves and talk to it, and nothing else.
+/// A page may load what this origin serves and talk to it, and nothing else; and no script may read text as markup.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
 );
 
 /// 200 with a file, which may be kept for an hour; 304 if the caller has it already.

@@ -123,6 +123,19 @@ impl Request {
 
     /// The body as an input of the domain.
     pub fn json<T: FromFields>(&self) -> Result<T> {
+        Ok(Fields::parse(self.declared_json()?)?)
+    }
+
+    /// The body as an input of the domain, or its default if there is no body at all, or `null`, which generated clients send for none.
+    pub fn json_or_default<T: FromFields + Default>(&self) -> Result<T> {
+        if self.body.is_empty() {
+            return Ok(T::default());
+        }
+        let body = self.declared_json()?;
+        if body.trim_ascii() == b"null" { Ok(T::default()) } else { Ok(Fields::parse(body)?) }
+    }
+
+    fn declared_json(&self) -> Result<&[u8]> {
         if self.body.len() > MAX_BODY {
             return Err(Error::BodyTooLarge { limit: MAX_BODY });
         }
@@ -132,12 +145,7 @@ impl Request {
         if !self.header("content-type").is_some_and(is_json) {
             return Err(Error::NotDeclaredJson);
         }
-        Ok(Fields::parse(&self.body)?)
-    }
-
-    /// The body as an input of the domain, or its default if there is no body at all.
-    pub fn json_or_default<T: FromFields + Default>(&self) -> Result<T> {
-        if self.body.is_empty() { Ok(T::default()) } else { self.json() }
+        Ok(&self.body)
     }
 
     /// The versions that `If-Match` allows; `None` if every version will do.

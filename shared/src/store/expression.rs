@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::key::Item;
+use super::{
+    key::Item,
+    mutant::{Part, is_left_out},
+};
 
 /// A value that an expression compares or sets.
 pub struct Value(AttributeValue);
@@ -60,48 +63,46 @@ pub struct Expression {
 
 impl Expression {
     /// Condition: there is an item with this key.
+    #[track_caller]
     pub fn exists() -> Self {
         Self::default().existing()
     }
 
     /// Condition: there is an item with this key.
-    pub fn existing(mut self) -> Self {
-        let pk = self.name("pk");
-        self.conditions.push(format!("attribute_exists({pk})"));
-        self
+    #[track_caller]
+    pub fn existing(self) -> Self {
+        self.has("pk")
     }
 
     /// Condition: there is no item with this key.
+    #[track_caller]
     pub fn absent() -> Self {
-        let mut expression = Self::default();
-        let pk = expression.name("pk");
-        expression.conditions.push(format!("attribute_not_exists({pk})"));
-        expression
+        Self::default().lacks("pk")
     }
 
     /// Condition: there is no item with this key, or only one that expired before `now` (epoch seconds) and was not swept yet.
+    #[track_caller]
     pub fn absent_or_expired(now: i64) -> Self {
-        let mut expression = Self::default();
-        let (pk, expires_at, now) = (expression.name("pk"), expression.name("expires_at"), expression.value(now));
-        expression.conditions.push(format!("(attribute_not_exists({pk}) OR {expires_at} < {now})"));
-        expression
+        Self::default().when(|it| {
+            let (pk, expires_at, now) = (it.name("pk"), it.name("expires_at"), it.value(now));
+            format!("(attribute_not_exists({pk}) OR {expires_at} < {now})")
+        })
     }
 
     /// Condition: there is such an attribute.
-    pub fn has(mut self, attribute: &str) -> Self {
-        let name = self.name(attribute);
-        self.conditions.push(format!("attribute_exists({name})"));
-        self
+    #[track_caller]
+    pub fn has(self, attribute: &str) -> Self {
+        self.when(|it| format!("attribute_exists({})", it.name(attribute)))
     }
 
     /// Condition: there is no such attribute.
-    pub fn lacks(mut self, attribute: &str) -> Self {
-        let name = self.name(attribute);
-        self.conditions.push(format!("attribute_not_exists({name})"));
-        self
+    #[track_caller]
+    pub fn lacks(self, attribute: &str) -> Self {
+        self.when(|it| format!("attribute_not_exists({})", it.name(attribute)))
     }
 
     /// Condition: the number is as it was read, or is not there as it was not.
+    #[track_caller]
     pub fn unchanged(self, attribute: &str, value: Option<u32>) -> Self {
         match value {
             Some(value) => self.equal(attribute, u64::from(value)),
@@ -110,82 +111,96 @@ impl Expression {
     }
 
     /// Condition: the map is there and has fewer entries than this.
-    pub fn has_fewer_entries_than(mut self, attribute: &str, max: usize) -> Self {
-        let (name, max) = (self.name(attribute), self.value(AttributeValue::N(max.to_string())));
-        self.conditions.push(format!("size({name}) < {max}"));
-        self
+    #[track_caller]
+    pub fn has_fewer_entries_than(self, attribute: &str, max: usize) -> Self {
+        self.when(|it| format!("size({}) < {}", it.name(attribute), it.value(count(max))))
+    }
+
+    /// Condition: the set or map is there and has more entries than this.
+    #[track_caller]
+    pub fn has_more_entries_than(self, attribute: &str, min: usize) -> Self {
+        self.when(|it| format!("size({}) > {}", it.name(attribute), it.value(count(min))))
     }
 
     /// Condition: there is no such attribute, or the number is less than this.
+    #[track_caller]
     pub fn lacks_or_below(attribute: &str, value: u64) -> Self {
-        let mut expression = Self::default();
-        let (name, value) = (expression.name(attribute), expression.value(value));
-        expression.conditions.push(format!("(attribute_not_exists({name}) OR {name} < {value})"));
-        expression
+        Self::default().when(|it| {
+            let (name, value) = (it.name(attribute), it.value(value));
+            format!("(attribute_not_exists({name}) OR {name} < {value})")
+        })
     }
 
     /// Condition: the attribute has this value.
-    pub fn equal(mut self, attribute: &str, value: impl Into<Value>) -> Self {
-        let (name, value) = (self.name(attribute), self.value(value));
-        self.conditions.push(format!("{name} = {value}"));
-        self
+    #[track_caller]
+    pub fn equal(self, attribute: &str, value: impl Into<Value>) -> Self {
+        self.when(|it| format!("{} = {}", it.name(attribute), it.value(value)))
     }
 
     /// Condition: the number is this or more.
-    pub fn at_least(mut self, attribute: &str, value: u64) -> Self {
-        let (name, value) = (self.name(attribute), self.value(value));
-        self.conditions.push(format!("{name} >= {value}"));
-        self
+    #[track_caller]
+    pub fn at_least(self, attribute: &str, value: u64) -> Self {
+        self.when(|it| format!("{} >= {}", it.name(attribute), it.value(value)))
     }
 
     /// Condition: the number is less than this.
-    pub fn below(mut self, attribute: &str, value: u64) -> Self {
-        let (name, value) = (self.name(attribute), self.value(value));
-        self.conditions.push(format!("{name} < {value}"));
-        self
+    #[track_caller]
+    pub fn below(self, attribute: &str, value: u64) -> Self {
+        self.when(|it| format!("{} < {}", it.name(attribute), it.value(value)))
     }
 
     /// Condition: one of two numbers is less than what stands beside it.
-    pub fn either_below(mut self, (one, max): (&str, i64), (other, other_max): (&str, i64)) -> Self {
-        let (one, max) = (self.name(one), self.value(max));
-        let (other, other_max) = (self.name(other), self.value(other_max));
-        self.conditions.push(format!("({one} < {max} OR {other} < {other_max})"));
-        self
+    #[track_caller]
+    pub fn either_below(self, (one, max): (&str, i64), (other, other_max): (&str, i64)) -> Self {
+        self.when(|it| {
+            let (one, max) = (it.name(one), it.value(max));
+            let (other, other_max) = (it.name(other), it.value(other_max));
+            format!("({one} < {max} OR {other} < {other_max})")
+        })
     }
 
     /// Condition: there is no item, or fewer than `max` attempts in a window that has not ended and ends by `latest`.
-    pub fn in_open_window(mut self, now: i64, latest: i64, max: u64) -> Self {
-        let (pk, attempts, expires_at) = (self.name("pk"), self.name("attempts"), self.name("expires_at"));
-        let (now, latest, max) = (self.value(now), self.value(latest), self.value(max));
-        let open = format!("{attempts} < {max} AND {expires_at} > {now} AND {expires_at} <= {latest}");
-        self.conditions.push(format!("(attribute_not_exists({pk}) OR ({open}))"));
-        self
+    #[track_caller]
+    pub fn in_open_window(self, now: i64, latest: i64, max: u64) -> Self {
+        self.when(|it| {
+            let (pk, attempts, expires_at) = (it.name("pk"), it.name("attempts"), it.name("expires_at"));
+            let (now, latest, max) = (it.value(now), it.value(latest), it.value(max));
+            let open = format!("{attempts} < {max} AND {expires_at} > {now} AND {expires_at} <= {latest}");
+            format!("(attribute_not_exists({pk}) OR ({open}))")
+        })
     }
 
     /// Condition: there is no item, or fewer than `max` attempts in a window that ends by `latest`, or the window has ended.
-    pub fn open_or_over(mut self, now: i64, latest: i64, max: u64) -> Self {
-        let (pk, attempts, expires_at) = (self.name("pk"), self.name("attempts"), self.name("expires_at"));
-        let (now, latest, max) = (self.value(now), self.value(latest), self.value(max));
-        let open = format!("{attempts} < {max} AND {expires_at} <= {latest}");
-        self.conditions.push(format!("(attribute_not_exists({pk}) OR {expires_at} <= {now} OR ({open}))"));
-        self
+    #[track_caller]
+    pub fn open_or_over(self, now: i64, latest: i64, max: u64) -> Self {
+        self.when(|it| {
+            let (pk, attempts, expires_at) = (it.name("pk"), it.name("attempts"), it.name("expires_at"));
+            let (now, latest, max) = (it.value(now), it.value(latest), it.value(max));
+            let open = format!("{attempts} < {max} AND {expires_at} <= {latest}");
+            format!("(attribute_not_exists({pk}) OR {expires_at} <= {now} OR ({open}))")
+        })
     }
 
     /// Sets the attribute if there is none.
-    pub fn set_if_absent(mut self, attribute: &str, value: impl Into<Value>) -> Self {
-        let (name, value) = (self.name(attribute), self.value(value));
-        self.set.push(format!("{name} = if_not_exists({name}, {value})"));
-        self
+    #[track_caller]
+    pub fn set_if_absent(self, attribute: &str, value: impl Into<Value>) -> Self {
+        self.then(|it| {
+            let (name, value) = (it.name(attribute), it.value(value));
+            it.set.push(format!("{name} = if_not_exists({name}, {value})"));
+        })
     }
 
     /// Sets the attribute.
-    pub fn set(mut self, attribute: &str, value: impl Into<Value>) -> Self {
-        let (name, value) = (self.name(attribute), self.value(value));
-        self.set.push(format!("{name} = {value}"));
-        self
+    #[track_caller]
+    pub fn set(self, attribute: &str, value: impl Into<Value>) -> Self {
+        self.then(|it| {
+            let clause = format!("{} = {}", it.name(attribute), it.value(value));
+            it.set.push(clause);
+        })
     }
 
     /// Sets the attribute, or removes it if there is no value.
+    #[track_caller]
     pub fn set_or_remove(self, attribute: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.set(attribute, value),
@@ -194,37 +209,55 @@ impl Expression {
     }
 
     /// Removes the attribute.
-    pub fn remove(mut self, attribute: &str) -> Self {
-        let name = self.name(attribute);
-        self.remove.push(name);
-        self
+    #[track_caller]
+    pub fn remove(self, attribute: &str) -> Self {
+        self.then(|it| {
+            let name = it.name(attribute);
+            it.remove.push(name);
+        })
     }
 
     /// Adds to a number; one that is not there counts as 0.
-    pub fn add(mut self, attribute: &str, amount: i64) -> Self {
-        let (name, amount) = (self.name(attribute), self.value(amount));
-        self.add.push(format!("{name} {amount}"));
-        self
+    #[track_caller]
+    pub fn add(self, attribute: &str, amount: i64) -> Self {
+        self.then(|it| {
+            let clause = format!("{} {}", it.name(attribute), it.value(amount));
+            it.add.push(clause);
+        })
     }
 
     /// Adds a text to a set; one that is not there counts as empty.
-    pub fn add_to_set(mut self, attribute: &str, text: &str) -> Self {
-        let (name, text) = (self.name(attribute), self.value(AttributeValue::Ss(vec![text.to_owned()])));
-        self.add.push(format!("{name} {text}"));
-        self
+    #[track_caller]
+    pub fn add_to_set(self, attribute: &str, text: &str) -> Self {
+        self.then(|it| {
+            let clause = format!("{} {}", it.name(attribute), it.value(set_of(text)));
+            it.add.push(clause);
+        })
     }
 
     /// Takes a text out of a set.
-    pub fn remove_from_set(mut self, attribute: &str, text: &str) -> Self {
-        let (name, text) = (self.name(attribute), self.value(AttributeValue::Ss(vec![text.to_owned()])));
-        self.delete.push(format!("{name} {text}"));
+    #[track_caller]
+    pub fn remove_from_set(self, attribute: &str, text: &str) -> Self {
+        self.then(|it| {
+            let clause = format!("{} {}", it.name(attribute), it.value(set_of(text)));
+            it.delete.push(clause);
+        })
+    }
+
+    #[track_caller]
+    fn when(mut self, clause: impl FnOnce(&mut Self) -> String) -> Self {
+        if !is_left_out(Part::Condition) {
+            let clause = clause(&mut self);
+            self.conditions.push(clause);
+        }
         self
     }
 
-    /// Condition: the set or map is there and has more entries than this.
-    pub fn has_more_entries_than(mut self, attribute: &str, min: usize) -> Self {
-        let (name, min) = (self.name(attribute), self.value(AttributeValue::N(min.to_string())));
-        self.conditions.push(format!("size({name}) > {min}"));
+    #[track_caller]
+    fn then(mut self, have: impl FnOnce(&mut Self)) -> Self {
+        if !is_left_out(Part::Effect) {
+            have(&mut self);
+        }
         self
     }
 
@@ -270,6 +303,14 @@ impl Expression {
         self.values.insert(alias.clone(), value.into().0);
         alias
     }
+}
+
+fn count(entries: usize) -> AttributeValue {
+    AttributeValue::N(entries.to_string())
+}
+
+fn set_of(text: &str) -> AttributeValue {
+    AttributeValue::Ss(vec![text.to_owned()])
 }
 
 #[cfg(test)]

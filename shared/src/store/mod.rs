@@ -8,6 +8,7 @@ mod idempotency;
 mod key;
 pub mod levels;
 pub mod movements;
+mod mutant;
 mod order_shards;
 pub mod orders;
 mod passwords;

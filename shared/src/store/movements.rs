@@ -73,7 +73,8 @@ pub(super) fn from_stored(item: Item) -> Result<Movement> {
 /// Writes a movement down, in the transaction that carries it out.
 pub(super) fn insert<'a>(transaction: Transaction<'a>, movement: &Movement) -> Transaction<'a> {
     let key = Key::Movement(movement.product_id, movement.movement_id);
-    transaction.insert(key, &Row::from(movement), |_| Error::Internal("a new movement has the id of another".into()))
+    // The id is as new as the request: see `orders::place`.
+    transaction.insert(key, &Row::from(movement), |_| Error::Contended)
 }
 
 /// Carries a movement out and writes it down, or does neither.

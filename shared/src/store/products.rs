@@ -360,15 +360,13 @@ fn changed<'a>(
         let share = pieces.map_or(shard.quantity, |pieces| sold_from.share(pieces, number));
         let difference = signed(share) - signed(shard.quantity);
         let mut expression = match change.quantity {
-            // A count is of all shards at one instant.
-            Some(_) => touched(now).equal("quantity", shard.quantity),
+            // A count is of all shards at one instant, and is answered with what they hold then: pieces that are moved together change
+            // no version, and those that are shipped no quantity.
+            Some(_) => touched(now).equal("quantity", shard.quantity).equal("version", shard.version),
             None if difference < 0 => Expression::default().at_least("quantity", difference.unsigned_abs()),
             None => Expression::exists(),
         };
         if change.quantity.is_some() {
-            if pinned {
-                expression = expression.equal("version", shard.version);
-            }
             shard.version += 1;
             shard.updated_at = now.millis();
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::CancellationReason;
 use tokio::time::Instant;
 
+use super::mutant::{Part, is_left_out};
 use crate::{Error, Result, telemetry::record};
 
 /// How long one operation may go on trying. It leaves a last attempt the time to be answered before the request's deadline.
@@ -29,18 +30,23 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    #[track_caller]
     pub fn new() -> Self {
+        if is_left_out(Part::Retry) {
+            return Self::none();
+        }
         Self { until: Instant::now() + PATIENCE, longest: BASE, doublings: 3, repeated: false }
     }
 
     /// For a write of many items that others keep writing to.
+    #[track_caller]
     pub fn steady() -> Self {
         Self { longest: STEADY, doublings: 0, ..Self::new() }
     }
 
     /// A single attempt: whoever makes it starts over with another plan.
     pub fn none() -> Self {
-        Self { until: Instant::now(), repeated: true, ..Self::new() }
+        Self { until: Instant::now(), longest: Duration::ZERO, doublings: 0, repeated: true }
     }
 
     /// Before the same call is made again, because another write had one of its items at the same instant. `false` when the
@@ -117,8 +123,9 @@ impl<T> Round<T> {
 /// # Errors
 ///
 /// Whatever a round fails with; [`Error::Contended`] when the time is over.
-pub async fn until_done<T>(round: impl AsyncFnMut(&mut Backoff) -> Result<Round<T>>) -> Result<T> {
-    until_done_with(Backoff::new(), round).await
+#[track_caller]
+pub fn until_done<T>(round: impl AsyncFnMut(&mut Backoff) -> Result<Round<T>>) -> impl Future<Output = Result<T>> {
+    until_done_with(Backoff::new(), round)
 }
 
 /// The same, with pauses of its own.

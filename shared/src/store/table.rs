@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     expression::Expression,
     key::{Item, Key},
+    mutant::{Part, is_left_out},
     retry::{Backoff, passes_by_itself},
 };
 use crate::{Error, Result, aws::fault};
@@ -70,9 +71,12 @@ impl Table {
     /// Reads up to 100 items, in no order, each as it is after every write that was answered before, though not all as they were
     /// at one instant; those that there are not are left out.
     pub(super) async fn batch_get(&self, keys: impl IntoIterator<Item = Key<'_>>) -> Result<Vec<Item>> {
-        let wanted = KeysAndAttributes::builder()
-            .set_keys(Some(keys.into_iter().map(|key| key.attributes()).collect()))
-            .consistent_read(true);
+        let keys: Vec<_> = keys.into_iter().map(|key| key.attributes()).collect();
+        if keys.is_empty() {
+            // DynamoDB refuses a call that asks for nothing.
+            return Ok(Vec::new());
+        }
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         let mut wanted = wanted.build().map_err(|error| Error::Internal(error.to_string()))?;
         let mut items = Vec::new();
         let mut backoff = Backoff::new();
@@ -182,8 +186,10 @@ impl Table {
 }
 
 /// Refuses a version that the caller has not named; `None` names all.
+#[track_caller]
 pub(super) fn require_version<V: PartialEq>(if_match: Option<&[V]>, version: &V) -> Result {
-    if if_match.is_none_or(|versions| versions.contains(version)) { Ok(()) } else { Err(Error::PreconditionFailed) }
+    let is_named = is_left_out(Part::Condition) || if_match.is_none_or(|versions| versions.contains(version));
+    if is_named { Ok(()) } else { Err(Error::PreconditionFailed) }
 }
 
 /// An item as its row type. A failure means that somebody else wrote to the table.

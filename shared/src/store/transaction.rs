@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     expression::Expression,
     key::{Item, Key},
+    mutant::{Part, is_left_out},
     retry::{Backoff, Round, passes_by_itself},
     table::{Table, to_item},
 };
@@ -114,6 +115,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes a new item; cancelled if there is one with its key.
+    #[track_caller]
     pub fn insert<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
@@ -124,6 +126,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes a whole item under conditions.
+    #[track_caller]
     pub fn put<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
@@ -131,6 +134,9 @@ impl<'a> Transaction<'a> {
         expression: &Expression,
         meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
+        if is_left_out(Part::Write) {
+            return self;
+        }
         let put = to_item(row).and_then(|mut item| {
             item.extend(key.attributes());
             action!(Put::builder().set_item(Some(item)), self.table, expression)
@@ -138,36 +144,51 @@ impl<'a> Transaction<'a> {
         self.with(put.map(|put| TransactWriteItem::builder().put(put).build()), meaning)
     }
 
-    /// Changes an item under conditions.
+    /// Changes an item under conditions. What changes nothing is a check of them.
+    #[track_caller]
     pub fn update<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         expression: &Expression,
         meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
+        if !expression.changes() {
+            return self.check(key, expression, meaning);
+        }
+        if is_left_out(Part::Write) {
+            return self;
+        }
         let update = Update::builder().set_key(Some(key.attributes())).update_expression(expression.update());
         let update = action!(update, self.table, expression);
         self.with(update.map(|update| TransactWriteItem::builder().update(update).build()), meaning)
     }
 
     /// Deletes an item under conditions.
+    #[track_caller]
     pub fn delete<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         expression: &Expression,
         meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
+        if is_left_out(Part::Write) {
+            return self;
+        }
         let delete = action!(Delete::builder().set_key(Some(key.attributes())), self.table, expression);
         self.with(delete.map(|delete| TransactWriteItem::builder().delete(delete).build()), meaning)
     }
 
-    /// Changes nothing, under conditions.
+    /// Changes nothing, under conditions; without one it is nothing at all.
+    #[track_caller]
     pub fn check<C: Into<Cancellation>>(
         self,
         key: Key<'_>,
         expression: &Expression,
         meaning: impl FnOnce(Option<Item>) -> C + 'a,
     ) -> Self {
+        if is_left_out(Part::Write) || expression.condition().is_none() {
+            return self;
+        }
         let check = action!(ConditionCheck::builder().set_key(Some(key.attributes())), self.table, expression);
         self.with(check.map(|check| TransactWriteItem::builder().condition_check(check).build()), meaning)
     }
@@ -194,12 +215,13 @@ impl<'a> Transaction<'a> {
     ///
     /// [`Error::Unavailable`] if DynamoDB is away, [`Error::Contended`] if the items stay contended.
     pub async fn attempt(self, backoff: &mut Backoff) -> Result<Outcome> {
+        let token = (!is_left_out(Part::Token)).then(|| Uuid::now_v7().to_string());
         let request = self
             .table
             .client
             .transact_write_items()
             .set_transact_items(Some(self.actions?))
-            .client_request_token(Uuid::now_v7().to_string())
+            .set_client_request_token(token)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
 
         loop {

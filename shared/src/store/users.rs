@@ -178,15 +178,27 @@ pub(super) fn replace<'a>(mut transaction: Transaction<'a>, before: &User, after
     }
     after.updated_at = now;
     after.version = before.version + 1;
-    let (own, owner) = (Expression::default().equal("user_id", id.to_string()), OwnerRow::of(id));
     let (email, email_before) = (after.email.folded(), before.email.folded());
+    let (username, username_before) = (after.username.folded(), before.username.folded());
+    let expression = as_read
+        .set("email", after.email.as_str())
+        .set("gsi2sk", email.as_str())
+        .set("email_verified", after.email_verified)
+        .set_or_remove("pending_email", after.pending_email.as_ref().map(Email::as_str))
+        .set("username", after.username.as_str())
+        .set("role", after.role.as_str())
+        .set("is_active", after.is_active)
+        .set("updated_at", now.millis())
+        .set("version", after.version);
+    // First, since a name may be taken by the account itself that has changed meanwhile.
+    transaction = transaction.update(Key::User(id), &expression, |_| Cancellation::Changed);
+    let (own, owner) = (Expression::default().equal("user_id", id.to_string()), OwnerRow::of(id));
     if email != email_before {
         transaction =
             transaction
                 .insert(Key::Email(&email), &owner, |_| Error::EmailTaken)
                 .delete(Key::Email(&email_before), &own, |_| Cancellation::Changed);
     }
-    let (username, username_before) = (after.username.folded(), before.username.folded());
     if username != username_before {
         transaction = transaction.insert(Key::Username(&username), &owner, |_| Error::UsernameTaken).delete(
             Key::Username(&username_before),
@@ -194,18 +206,7 @@ pub(super) fn replace<'a>(mut transaction: Transaction<'a>, before: &User, after
             |_| Cancellation::Changed,
         );
     }
-    let mut expression = as_read
-        .set("email", after.email.as_str())
-        .set("gsi2sk", email.as_str())
-        .set("email_verified", after.email_verified)
-        .set_or_remove("pending_email", after.pending_email.as_ref().map(Email::as_str));
-    expression = expression
-        .set("username", after.username.as_str())
-        .set("role", after.role.as_str())
-        .set("is_active", after.is_active)
-        .set("updated_at", now.millis())
-        .set("version", after.version);
-    transaction.update(Key::User(id), &expression, |_| Cancellation::Changed)
+    transaction
 }
 
 /// Whether the last active admin may stop being one.

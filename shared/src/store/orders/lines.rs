@@ -75,12 +75,13 @@ async fn try_to_add_item(
         let item = OrderItem::new(item_id, order_id, wanted, offer, now);
         let written = (item, version + 1);
         let (item, _) = &written;
-        let room = editable(actor, if_match.map(|_| version), now).below("item_count", Order::MAX_ITEMS as u64);
+        let room =
+            editable(if_match.map(|_| version), now).below("item_count", Order::MAX_ITEMS as u64).lacks(&line_path(item_id));
         let line = to_value(&LineRow::new(item, created_at))?;
         let more = room.set(&line_path(item_id), line).add("total", item.line_total.minor()).add("item_count", 1);
         let transaction = Transaction::new(table)
             .idempotent(idempotency, &written)?
-            .update(Key::Order(order_id), &more, |old| why_not_editable(old, actor, Edit::Add));
+            .update(Key::Order(order_id), &more, |old| why_not_added(old, item_id, actor));
         let transaction = sale.reserve(transaction, product_id, wanted.quantity.get(), now, "/product_id".into());
         match transaction.attempt(backoff).await? {
             Outcome::Done => Ok(Round::Done(Idempotent::Done(written))),
@@ -113,7 +114,7 @@ pub async fn change_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId, q
         }
         let raise = item.price.times(after).minor() - item.line_total.minor();
         let path = line_path(item_id);
-        let order = as_read(editable(actor, if_match.map(|_| order_version), now), &item)
+        let order = as_read(editable(if_match.map(|_| order_version), now), &item)
             .set(&format!("{path}.quantity"), after)
             .set(&format!("{path}.updated_at"), now.millis())
             .add("total", raise);
@@ -154,7 +155,7 @@ pub async fn remove_item(table: &Table, of: LinesOf<'_>, item_id: OrderItemId) -
     let LinesOf { order_id, actor, if_match, now } = of;
     until_done(async |backoff| {
         let (order_version, item) = find_item(table, of, item_id).await?;
-        let order = as_read(editable(actor, if_match.map(|_| order_version), now), &item).remove(&line_path(item_id));
+        let order = as_read(editable(if_match.map(|_| order_version), now), &item).remove(&line_path(item_id));
         let less = order.add("total", -item.line_total.minor()).add("item_count", -1);
         let transaction = Transaction::new(table)
             .update(Key::Order(order_id), &less, |old| why_not_editable(old, actor, Edit::Change))
@@ -180,18 +181,25 @@ fn as_read(order: Expression, item: &OrderItem) -> Expression {
     order.equal(&format!("{}.quantity", line_path(item.order_item_id)), item.quantity.get())
 }
 
-/// The update of an order whose lines change; only while it is PENDING, and only by whom it belongs to. `pinned`: only from this
-/// version; otherwise changes of several lines at once do not disturb each other.
-fn editable(actor: &Actor, pinned: Option<u64>, now: Timestamp) -> Expression {
-    let mut expression =
+/// The update of an order whose lines change; only while it is PENDING. `pinned`: only from this version; otherwise changes of several
+/// lines at once do not disturb each other. Whose it is was read with it, and never changes.
+fn editable(pinned: Option<u64>, now: Timestamp) -> Expression {
+    let expression =
         Expression::default().equal("status", Status::Pending.as_str()).set("updated_at", now.millis()).add("version", 1);
-    if let Actor::Customer(user_id) = actor {
-        expression = expression.equal("customer_id", user_id.to_string());
-    }
     match pinned {
         Some(version) => expression.equal("version", version),
         None => expression,
     }
+}
+
+/// Why a line was not added. If it is there, an attempt before this one, with another token, has arrived after all, and to call the
+/// addition refused would be wrong.
+fn why_not_added(old: Option<Item>, item_id: OrderItemId, actor: &Actor) -> Cancellation {
+    let lines = old.as_ref().and_then(|order| order.get("lines")?.as_m().ok());
+    if lines.is_some_and(|lines| lines.contains_key(&item_id.to_string())) {
+        return Error::Contended.into();
+    }
+    why_not_editable(old, actor, Edit::Add)
 }
 
 fn why_not_editable(old: Option<Item>, actor: &Actor, edit: Edit) -> Cancellation {

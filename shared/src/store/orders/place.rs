@@ -72,9 +72,8 @@ async fn try_to_place(
             _ if for_oneself => Error::TokenRevoked,
             _ => Refusal::UnknownCustomer.into(),
         });
-        transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details), |_| {
-            Error::Internal("a new order has the id of another".into())
-        });
+        // The id is as new as the request, and there is an order with it only if an attempt came late that had been given up.
+        transaction = transaction.insert(Key::Order(order_id), &Row::new(table, &details), |_| Error::Contended);
         for ((product_id, _), quantity) in details.demand() {
             transaction = sale.reserve(transaction, product_id, quantity, now, draft.pointer(product_id));
         }

@@ -18,7 +18,7 @@ use crate::{
     Error, Result,
     domain::{
         Actor, Demand, EndedHolds, HistoryEntry, Metadata, OrderChange, OrderDetails, OrderId, OrderItem, OrderPolicy, ProductId,
-        Reason, Refusal, Status, StatusChange, StockEffect, Timestamp, demand, take_step, total,
+        Reason, Refusal, Status, StatusChange, StockEffect, Timestamp, demand, take_step,
     },
     telemetry::record,
 };
@@ -118,14 +118,9 @@ async fn write(
     let (demand, not_restocked) = moved(table, &details.items, stock).await?;
     let order = &mut details.order;
     let (id, from, version) = (order.order_id, order.status, order.version);
-    order.total_price = total(&details.items);
     order.updated_at = now;
     order.version += 1;
-    let mut update = Expression::default()
-        .equal("version", version)
-        .set("total", order.total_price.minor())
-        .set("updated_at", now.millis())
-        .add("version", 1);
+    let mut update = Expression::default().equal("version", version).set("updated_at", now.millis()).add("version", 1);
     if let Some((change, stock)) = step {
         order.status = change.status;
         let entry = HistoryEntry {
