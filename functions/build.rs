@@ -1,19 +1,9 @@
 //! Collects the files that `docs` answers.
 
-use std::{
-    borrow::Cow,
-    env,
-    error::Error,
-    fmt::Write as _,
-    fs,
-    io::{Cursor, Read as _, Write as _},
-    path::Path,
-};
+use std::{env, error::Error, fmt::Write as _, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
-use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
-use zip::ZipArchive;
 
 #[expect(clippy::disallowed_methods, reason = "Cargo tells build scripts through the environment where to write")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,15 +13,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A table of the files that `docs` answers, by their paths: each as it is and compressed, with a version of its bytes.
 fn files(out: &Path) -> Result<(), Box<dyn Error>> {
-    let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
-    let mut vendored = |name: &str| -> Result<Vec<u8>, Box<dyn Error>> {
-        let mut paths = archive.file_names().filter_map(Result::ok);
-        let path = paths.find(|path| path.ends_with(&format!("/dist/{name}"))).map(Cow::into_owned);
-        drop(paths);
-        let mut bytes = Vec::new();
-        archive.by_name(&path.ok_or_else(|| format!("the crate of Swagger UI has no {name}"))?)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
     let own = |name: &str| -> Result<Vec<u8>, Box<dyn Error>> {
         println!("cargo::rerun-if-changed={name}");
         Ok(fs::read(name)?)
@@ -40,12 +21,15 @@ fn files(out: &Path) -> Result<(), Box<dyn Error>> {
     let mut table = String::from("[\n");
     for (path, media_type, bytes) in [
         ("/openapi.json", "application/json", own("../openapi.json")?),
+        ("/openapi-3.0.json", "application/json", own("../openapi-3.0.json")?),
         ("/asyncapi.json", "application/json", own("../asyncapi.json")?),
         ("/docs", "text/html; charset=utf-8", own("assets/docs.html")?),
         ("/docs/docs.css", "text/css; charset=utf-8", own("assets/docs.css")?),
         ("/docs/docs.js", "text/javascript; charset=utf-8", own("assets/docs.js")?),
-        ("/docs/swagger-ui.css", "text/css; charset=utf-8", vendored("swagger-ui.css")?),
-        ("/docs/swagger-ui.js", "text/javascript; charset=utf-8", vendored("swagger-ui-bundle.js")?),
+        ("/docs/elements.js", "text/javascript; charset=utf-8", own("assets/elements.js")?),
+        ("/docs/request.js", "text/javascript; charset=utf-8", own("assets/request.js")?),
+        ("/docs/schema.js", "text/javascript; charset=utf-8", own("assets/schema.js")?),
+        ("/docs/session.js", "text/javascript; charset=utf-8", own("assets/session.js")?),
     ] {
         let file = out.join(path.rsplit('/').next().unwrap_or_default());
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -12,8 +12,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Actor, PASSWORD, Product, TestApp, account, unique},
+    app::{Actor, Answer, PASSWORD, Product, TestApp, account, lines, unique},
     bodies::{by_email, by_username},
+    mails::id_of,
     tokens::claims_of,
 };
 
@@ -59,6 +60,8 @@ async fn an_account_from_its_first_day_to_its_last_token() {
     assert_eq!(ada.get("/auth/me").await.status, 200, "an access token outlives a refresh");
 
     assert_eq!(refreshed.send(refreshed.request(Method::POST, "/auth/logout")).await.status, 204, "without a body");
+    let another = app.login(&email, PASSWORD).await;
+    assert_eq!(another.post("/auth/logout", json!(null)).await.status, 204, "or with none that is said to be none");
     for token in [&ada, &refreshed] {
         let refused = token.get("/auth/me").await;
         assert_eq!(refused.problem(), (401, "token-revoked"));
@@ -228,7 +231,7 @@ async fn of_many_accounts_with_one_address_at_once_one_is_opened() {
 }
 
 /// A body without what differs in every problem.
-fn body_of(refused: &crate::app::Answer) -> Value {
+fn body_of(refused: &Answer) -> Value {
     let mut json = refused.json.clone();
     json.as_object_mut().unwrap().remove("request_id");
     json
@@ -526,6 +529,51 @@ async fn the_right_guess_comes_too_late_after_ten_wrong_ones() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_comes_late_does_not_turn_its_session_back() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let first = app.customer("ada").await;
+    // What reads the session is awake then, and looks in one call.
+    let second = app.holder_of(&first.refresh().await);
+
+    // The session is read, and replaced twice by others before that read is answered.
+    let others = async {
+        let third = app.holder_of(&second.refresh().await);
+        app.holder_of(&third.refresh().await)
+    };
+    let (replaced, newest) = app.while_late(&["BatchGetItem"], second.refresh(), others).await;
+    assert_eq!(replaced.status, 200, "it was replaced a moment ago: {replaced:?}");
+    assert_eq!(newest.refresh().await.status, 200, "nobody has stolen it");
+}
+
+#[tokio::test]
+async fn whoever_logs_in_for_the_first_time_twice_at_once_has_two_sessions() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    // Everything is awake, so that nothing is late but what is meant to be.
+    app.customer("bea").await;
+    let (email, _) = app.register("ada").await;
+    let login = || app.login(&email, PASSWORD);
+    let (first, second) = app.while_late(&["BatchGetItem"], login(), login()).await;
+    for session in [&first, &second] {
+        assert_eq!(session.get("/auth/me").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn whoever_takes_a_name_twice_at_once_has_it() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let ada = app.customer("ada").await;
+    let rename = async |name: &str| ada.put("/auth/me", json!({"username": name, "password": PASSWORD})).await;
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(rename(&unique("ada")).await.status, 200);
+    let name = unique("ada");
+
+    // The authorizer reads the session; then the account is read, and has the name before that read is answered.
+    let (first, second) = app.while_late(&["GetItem", "GetItem"], rename(&name), rename(&name)).await;
+    assert_eq!((first.status, second.status), (200, 200), "{first:?}");
+    assert_eq!(first["username"], name.as_str());
+}
+
+#[tokio::test]
 async fn a_login_under_way_outlives_no_change_of_its_account() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let change = async |email: &str, what: Value| {
@@ -674,7 +722,7 @@ async fn parallel_refreshes_have_one_successor() {
 
     let answers = join_all((0..10).map(|_| ada.refresh())).await;
 
-    let successor = |answer: &crate::app::Answer| claims_of(answer["refresh_token"].as_str().unwrap_or_default()).to_string();
+    let successor = |answer: &Answer| claims_of(answer["refresh_token"].as_str().unwrap_or_default()).to_string();
     let successors: BTreeSet<_> = answers.iter().map(|answer| (answer.status, successor(answer))).collect();
     assert_eq!(successors.len(), 1, "{answers:?}");
     assert_eq!(app.holder_of(&answers[0]).refresh().await.status, 200);
@@ -848,7 +896,7 @@ async fn a_hash_with_old_parameters_is_made_anew_at_login() {
 async fn no_account_route_makes_more_calls_than_it_must() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let anyone = app.anyone();
-    let calls = |answer: &crate::app::Answer| app.operations(answer).join(", ");
+    let calls = |answer: &Answer| app.operations(answer).join(", ");
     let body = account("ada").json();
     assert_eq!(calls(&anyone.post("/auth/register", body).await), "TransactWriteItems");
 
@@ -1101,7 +1149,7 @@ async fn the_last_active_admin_stays_one() {
     }
 }
 
-async fn erase(actor: &Actor) -> crate::app::Answer {
+async fn erase(actor: &Actor) -> Answer {
     actor.send(actor.request(Method::DELETE, "/auth/me").json(&json!({"password": PASSWORD}))).await
 }
 
@@ -1169,6 +1217,133 @@ async fn whoever_leaves_is_nowhere_in_the_shop_afterwards() {
     // The names are free again, and not the same account.
     assert_eq!(app.anyone().post("/auth/register", account(&username).json()).await.status, 201);
     assert_ne!(app.login(&email, PASSWORD).await.get("/auth/me").await["user_id"], user_id.as_str());
+}
+
+/// Waits until an account that is being erased is closed. Whoever erases it waits for a second then, and looks at its orders and at the
+/// account before they delete it.
+async fn is_closed(app: &TestApp, user_id: &str) {
+    while closed(app, user_id).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn closed(app: &TestApp, user_id: &str) -> Option<Value> {
+    let is_it = |item: &Value| item["is_erasing"]["BOOL"] == true && item.to_string().contains(user_id);
+    app.items().await.into_iter().find(is_it)
+}
+
+#[tokio::test]
+async fn whoever_becomes_an_admin_while_they_leave_leaves_as_one() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let promote = async {
+        is_closed(&app, &id_of(&ada)).await;
+        app.delay_next("GetItem").await.is_awaited().await;
+        admin.put(format!("/users/{}", id_of(&ada)), json!({"role": "admin"})).await
+    };
+    let (erased, promoted) = tokio::join!(erase(&ada), promote);
+    assert_eq!((erased.status, promoted.status), (204, 200), "{erased:?} {promoted:?}");
+    let path = format!("/users/{}", id_of(&admin));
+    assert_eq!(admin.put(&path, json!({"role": "customer"})).await.problem(), (409, "last-admin"), "the other one has gone");
+}
+
+#[tokio::test]
+async fn an_order_that_changes_while_its_customer_leaves_says_nothing_of_them() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product("Pen", 10).await;
+    let order = ada.order([(&pen, 1)]).await;
+    let write = async |to: &str| admin.put(&order, json!({"metadata": {"to": to}})).await.status;
+    assert_eq!(write("Hopper Lane 7").await, 200);
+    // The order is read to be forgotten, and has another address before it is.
+    let change = async {
+        is_closed(&app, &id_of(&ada)).await;
+        app.delay_next("GetItem").await.is_awaited().await;
+        write("Hopper Lane 8").await
+    };
+    let (erased, changed) = tokio::join!(erase(&ada), change);
+    assert_eq!((erased.status, changed), (204, 200), "{erased:?}");
+    let kept = admin.get(&order).await;
+    assert_eq!((&kept["status"], &kept["metadata"]), (&json!("CANCELLED"), &json!({})));
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_erased_is_open_again() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let pen = admin.product("Pen", 100).await;
+    let is_open = async |actor: &Actor, why: &str| {
+        let placed = actor.post("/orders", lines([(&pen, 1)])).await;
+        assert_eq!(placed.status, 201, "{why}: {placed:?}");
+    };
+
+    let ada = app.customer("ada").await;
+    let order = ada.order([(&pen, 1)]).await;
+    let confirm = async {
+        is_closed(&app, &id_of(&ada)).await;
+        admin.put(&order, json!({"status": "CONFIRMED"})).await
+    };
+    let (erased, confirmed) = tokio::join!(erase(&ada), confirm);
+    assert_eq!((erased.problem(), confirmed.status), ((409, "open-orders"), 200), "{confirmed:?}");
+    is_open(&ada, "one of its orders is on its way").await;
+
+    let (email, _) = app.register("bea").await;
+    let bea = app.login(&email, PASSWORD).await;
+    let change = async {
+        is_closed(&app, &id_of(&bea)).await;
+        // A new password takes its time: so does the last look at the orders.
+        app.delay_next("Query").await;
+        let body = json!({"password": PASSWORD, "new_password": "Quittengelee mit Nelken"});
+        bea.put("/auth/password", body).await
+    };
+    let (erased, changed) = tokio::join!(erase(&bea), change);
+    assert_eq!(changed.status, 204, "{changed:?} {erased:?}");
+    assert_eq!(erased.problem(), (401, "invalid-credentials"));
+    is_open(&app.login(&email, "Quittengelee mit Nelken").await, "its password has changed").await;
+
+    // As another request for the same that failed would do it: orders may have been placed since.
+    let eve = app.customer("eve").await;
+    let open = async {
+        is_closed(&app, &id_of(&eve)).await;
+        app.delay_next("GetItem").await.is_awaited().await;
+        let item = closed(&app, &id_of(&eve)).await.unwrap();
+        let body = json!({
+            "TableName": app.table(),
+            "Key": {"pk": item["pk"], "sk": item["sk"]},
+            "UpdateExpression": "REMOVE is_erasing",
+        });
+        app.dynamodb("UpdateItem", body).await;
+    };
+    let (erased, ()) = tokio::join!(erase(&eve), open);
+    assert_eq!(erased.problem(), (503, "unavailable"));
+    is_open(&eve, "somebody else has opened it").await;
+}
+
+#[tokio::test]
+async fn whoever_leaves_twice_at_once_has_left() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let has_left = async |actor: &Actor, answers: [Answer; 2]| {
+        let mut statuses = answers.each_ref().map(|answer| answer.status);
+        statuses.sort_unstable();
+        assert_eq!(statuses, [204, 401], "{answers:?}");
+        let items = app.items().await;
+        let left: Vec<_> = items.iter().filter(|item| item.to_string().contains(&id_of(actor))).collect();
+        assert!(left.is_empty(), "{left:?}");
+    };
+    let ada = app.customer("ada").await;
+    let (one, other) = tokio::join!(erase(&ada), erase(&ada));
+    has_left(&ada, [one, other]).await;
+
+    // It is gone before the other has closed it.
+    let bea = app.customer("bea").await;
+    let late = async {
+        is_closed(&app, &id_of(&bea)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        app.delay_next("Query").await;
+        erase(&bea).await
+    };
+    let (one, other) = tokio::join!(erase(&bea), late);
+    has_left(&bea, [one, other]).await;
 }
 
 /// An order that comes in the same instant is there with its customer, or cancelled and without a word of theirs.

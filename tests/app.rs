@@ -2,19 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env, fs,
+    io::Write as _,
     net::IpAddr,
     ops::Index,
     path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use emulator::{Options, Outcome, Store, dynamodb, template::Template};
+use emulator::{FaultKind, Options, Outcome, Store, dynamodb, template::Template};
 use local::Shop;
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
@@ -34,9 +35,10 @@ pub fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Every function binary, as Cargo has built it for this test.
+/// Every function binary, as Cargo has built it for this test; or where `cargo xtask mutants` has others, which says so as Cargo does.
 pub fn binaries() -> BTreeMap<String, std::path::PathBuf> {
-    let folder = Path::new(env!("CARGO_BIN_EXE_product-get")).parent().expect("binaries are in a folder");
+    let one = env::var_os("CARGO_BIN_EXE_product-get").unwrap_or_else(|| env!("CARGO_BIN_EXE_product-get").into());
+    let folder = Path::new(&one).parent().expect("binaries are in a folder");
     let functions = template("test").functions.into_iter();
     functions.map(|function| (function.binary.clone(), folder.join(function.binary))).collect()
 }
@@ -62,6 +64,8 @@ pub struct TestApp {
     secrets: Mutex<Vec<String>>,
     /// Whether the table is no longer the functions' work alone.
     tampered: AtomicBool,
+    /// Calls that were to be late.
+    delays: AtomicU64,
     /// After the shop, so that nothing uses the table any more when it goes.
     _lent: Option<LentTable>,
 }
@@ -91,13 +95,13 @@ impl TestApp {
             store: env::var("DYNAMODB_URL").map_or(Store::Memory, Store::Url),
             // Tests place as many orders as they like; the one about the limit sets it.
             parameters: BTreeMap::from([("MaxOpenOrders".to_owned(), "0".to_owned())]),
-            quiet: true,
             ..Options::default()
         };
         // All tests have one address.
         options.parameters.insert("AttemptsPerAddress".into(), "0".into());
         options.parameters.insert("MailFrom".into(), MAIL_FROM.into());
         change(&mut options);
+        tell_whose(&options.stack);
         let table = format!("{}-Table", options.stack);
         let lent = env::var("DYNAMODB_URL").ok().map(|url| LentTable { url, name: table.clone() });
         let shop = Shop::start(options).await.expect("the shop starts");
@@ -105,8 +109,8 @@ impl TestApp {
     }
 
     fn at(url: String, shop: Option<Shop>, table: String, lent: Option<LentTable>) -> Self {
-        let (secrets, tampered) = (Mutex::default(), AtomicBool::new(false));
-        Self { shop, url, client: client(), table, secrets, tampered, _lent: lent }
+        let (secrets, tampered, delays) = (Mutex::default(), AtomicBool::new(false), AtomicU64::new(0));
+        Self { shop, url, client: client(), table, secrets, tampered, delays, _lent: lent }
     }
 
     /// The shop behind the API. Only for tests that started with [`TestApp::start_local`].
@@ -167,6 +171,32 @@ impl TestApp {
         Actor { refresh_token, ..self.bearer(token) }
     }
 
+    /// The next call of this operation is carried out at once, and answered 0.8 s later.
+    pub async fn delay_next(&self, operation: &str) -> Late<'_> {
+        let late = Late { app: self, number: self.delays.fetch_add(1, Ordering::Relaxed) + 1 };
+        self.shop().inject(Some("delay=0%:800ms,seed=1".parse().expect("faults")));
+        self.shop().inject_next(operation, FaultKind::Delay).await;
+        late
+    }
+
+    /// Does the first, whose calls of these operations are answered late, and the others while it waits for the last of those answers.
+    pub async fn while_late<T, U>(
+        &self,
+        operations: &[&str],
+        first: impl Future<Output = T>,
+        others: impl Future<Output = U>,
+    ) -> (T, U) {
+        let mut last = None;
+        for operation in operations {
+            last = Some(self.delay_next(operation).await);
+        }
+        let others = async {
+            last.expect("an operation").is_awaited().await;
+            others.await
+        };
+        tokio::join!(first, others)
+    }
+
     /// Calls DynamoDB behind the API's back.
     pub async fn dynamodb(&self, operation: &str, body: Value) -> Value {
         let client = dynamodb::Client::at(self.shop().dynamodb_url()).expect("a client");
@@ -215,9 +245,40 @@ impl TestApp {
     }
 }
 
+/// A call whose answer comes late.
+pub struct Late<'a> {
+    app: &'a TestApp,
+    /// Which of the calls that were to be late it is, from 1.
+    number: u64,
+}
+
+impl Late<'_> {
+    /// Waits until somebody waits for the answer.
+    pub async fn is_awaited(&self) {
+        let awaited = async {
+            while self.app.shop().faults().get(&FaultKind::Delay).is_none_or(|delays| *delays < self.number) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            // It is counted before it is carried out.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        timeout(Duration::from_secs(10), awaited).await.expect("a call of that operation");
+    }
+}
+
+/// For `cargo xtask mutants`: which test has this stack, as a line with the time in milliseconds.
+fn tell_whose(stack: &str) {
+    let Some(file) = env::var_os("TRACED_TESTS") else { return };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970").as_millis();
+    let thread = thread::current();
+    let line = format!("{stack} {now} {}\n", thread.name().expect("a test's thread has its name"));
+    let file = fs::OpenOptions::new().append(true).open(file);
+    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the file is there");
+}
+
 impl Drop for TestApp {
-    /// After every test: no function has written a secret to its log or into an event, every event is as it was promised, and no item
-    /// contradicts another.
+    /// After every test: no function has written a secret to its log or into an event, none is kept for the console, every event is as
+    /// it was promised, and no item contradicts another.
     fn drop(&mut self) {
         let Some(shop) = &self.shop else { return };
         if std::thread::panicking() {
@@ -236,6 +297,12 @@ impl Drop for TestApp {
         let tokens: Vec<_> = shop.mails().iter().filter_map(mails::token_in).collect();
         for line in shop.logs() {
             assert!(tokens.iter().all(|token| !line.text.contains(token)), "a mailed token in a log: {}", line.text);
+        }
+        for exchange in shop.exchanges() {
+            let text = format!("{exchange:?}");
+            // Addresses may be looked at, as whoever has this shop may.
+            let hidden = secrets.iter().filter(|secret| !secret.contains('@'));
+            assert!(hidden.chain(&tokens).all(|secret| !text.contains(secret)), "a secret that is kept: {text}");
         }
         for record in shop.events() {
             let text = record.event.to_string();

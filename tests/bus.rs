@@ -10,6 +10,7 @@ use crate::{
     app::{Order, Product, TestApp, line, unique, workspace},
     fold::{self, Fold},
     orders::bring,
+    stock::shard_items,
 };
 
 #[tokio::test]
@@ -112,6 +113,59 @@ async fn crossings_are_told_over_all_shards() {
     fold::check(&app, &admin, &[]).await;
 }
 
+/// As when a batch of the stream is read again while another reader still has it.
+#[tokio::test]
+async fn two_who_watch_a_level_tell_each_crossing_once() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let pen = Product::of(&admin.post("/products", Product::draft("Pen").quantity(8).with("low_stock_at", 3).json()).await);
+    let stock = format!("{}/stock", pen.path);
+    // First nobody has told anything of it yet.
+    for _ in 0..2 {
+        app.shop().settled().await;
+        let [shard] = &shard_items(&app, &pen).await[..] else { panic!("it is in one item") };
+        let mut before = shard.clone();
+        before["quantity"] = json!({"N": "1000"});
+        let record = json!({
+            "eventID": "1",
+            "eventName": "MODIFY",
+            "eventSource": "aws:dynamodb",
+            "eventVersion": "1.1",
+            "awsRegion": "us-east-1",
+            "dynamodb": {
+                "Keys": {"pk": shard["pk"], "sk": shard["sk"]},
+                "OldImage": before,
+                "NewImage": shard,
+                "ApproximateCreationDateTime": 1_795_342_351,
+                "SequenceNumber": "1",
+                "SizeBytes": 1,
+                "StreamViewType": "NEW_AND_OLD_IMAGES",
+            },
+        });
+        let watch = async || {
+            let watched = app.shop().invoke("event-publish", json!({"Records": [record]})).await;
+            let Outcome::Payload(told) = &watched.outcome else { panic!("{watched:?}") };
+            assert_eq!(serde_json::from_slice::<Value>(told).unwrap()["batchItemFailures"], json!([]));
+        };
+        watch().await;
+        // One has read the level, and that there is little; before it writes so, there was little, and is enough again.
+        app.delay_next("Query").await;
+        let late = app.delay_next("Query").await;
+        for _ in 0..5 {
+            admin.order([(&pen, 1)]).await;
+        }
+        late.is_awaited().await;
+        watch().await;
+        assert_eq!(admin.post(format!("{}/movements", pen.path), json!({"amount": 5})).await.status, 201);
+        watch().await;
+    }
+    app.shop().settled().await;
+    let told = app.shop().events();
+    let details = told.iter().map(|record| &record.event["detail"]).filter(|event| event["subject"] == stock.as_str());
+    let told: Vec<_> = details.map(|event| (event["type"].as_str().unwrap(), event["version"].as_u64().unwrap())).collect();
+    assert_eq!(told, [("stock.low", 1), ("stock.back", 2), ("stock.low", 3), ("stock.back", 4)]);
+}
+
 /// What a webhook was sent: its key and the event.
 type Hook = Arc<std::sync::Mutex<Vec<(String, Value)>>>;
 
@@ -198,7 +252,7 @@ async fn a_bus_that_fails_loses_nothing() {
     for kind in [FaultKind::Error, FaultKind::Lost, FaultKind::Drop, FaultKind::Delay, FaultKind::Throttle] {
         // More than the client of the bus tries by itself.
         for _ in 0..7 {
-            app.shop().inject_next("PutEvents", kind);
+            app.shop().inject_next("PutEvents", kind).await;
         }
         let pen = admin.product(&format!("Pen {kind}"), 5).await;
         let order = admin.order([(&pen, 5)]).await;
@@ -295,6 +349,17 @@ async fn what_was_missed_can_be_told_again() {
     assert!(matches!(&refused, Outcome::Error(failure) if failure.error_type == "invalid-request"), "{refused:?}");
     let refused = app.shop().invoke("event-replay", json!({"kind": "movements", "cursor": "x"})).await.outcome;
     assert!(matches!(&refused, Outcome::Error(failure) if failure.error_type == "invalid-cursor"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_empty_shop_has_nothing_to_tell_again() {
+    let app = TestApp::start().await;
+    for kind in ["products", "orders", "movements", "accounts"] {
+        let outcome = app.shop().invoke("event-replay", json!({"kind": kind})).await.outcome;
+        let Outcome::Payload(report) = outcome else { panic!("{kind}: {outcome:?}") };
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        assert_eq!(report, json!({"published": 0, "next_cursor": null}), "{kind}");
+    }
 }
 
 /// The reader goes on where it was.

@@ -9,7 +9,7 @@ use crate::app::{TestApp, workspace};
 #[tokio::test]
 async fn the_document_is_there_for_anyone() {
     let app = TestApp::start().await;
-    for name in ["openapi.json", "asyncapi.json"] {
+    for name in ["openapi.json", "openapi-3.0.json", "asyncapi.json"] {
         let document = app.anyone().get(format!("/{name}")).await;
         assert_eq!((document.status, document.header("content-type")), (200, "application/json"));
         let kept = std::fs::read(workspace().join(name)).unwrap();
@@ -27,12 +27,19 @@ async fn the_page_loads_what_is_its_own_and_nothing_else() {
     assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script>"), "{html}");
 
     let sources: Vec<_> = html.split(['"']).filter(|part| part.starts_with("docs/")).collect();
-    assert_eq!(sources, ["docs/swagger-ui.css", "docs/docs.css", "docs/swagger-ui.js", "docs/docs.js"]);
+    let modules = ["docs/elements.js", "docs/request.js", "docs/schema.js", "docs/session.js", "docs/docs.js"];
+    assert_eq!(sources, [&["docs/docs.css"][..], &modules].concat());
     for source in sources {
         let file = anyone.get(format!("/{source}")).await;
+        let text = String::from_utf8_lossy(&file.body);
+        let imports = text.split(" from \"./").skip(1).filter_map(|rest| rest.split_once('"'));
+        for (import, _) in imports {
+            assert!(modules.contains(&&*format!("docs/{import}")), "{source}: {import} is loaded at once with the page");
+        }
         assert_eq!(file.status, 200, "{source}");
         let policy = file.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+        assert!(policy.ends_with("require-trusted-types-for 'script'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(file.header("cache-control"), "public, max-age=3600");
     }
     assert_eq!(anyone.get("/docs/nothing").await.problem(), (404, "not-found"));
@@ -45,7 +52,7 @@ async fn the_page_loads_what_is_its_own_and_nothing_else() {
 async fn files_are_compressed_for_who_asks_and_kept_by_who_has_them() {
     let app = TestApp::start().await;
     let anyone = app.anyone();
-    for path in ["/openapi.json", "/docs", "/docs/docs.js", "/docs/swagger-ui.css", "/docs/swagger-ui.js"] {
+    for path in ["/openapi.json", "/docs", "/docs/docs.js", "/docs/docs.css"] {
         let get = async |headers: &[(&str, &str)]| {
             let request = anyone.request(Method::GET, path);
             anyone.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
@@ -78,7 +85,7 @@ async fn a_shop_may_keep_it_to_itself() {
         options.parameters.insert("Docs".into(), "false".into());
     };
     let Some(app) = TestApp::start_local(off).await else { return };
-    for path in ["/docs", "/docs/docs.js", "/openapi.json", "/asyncapi.json"] {
+    for path in ["/docs", "/docs/docs.js", "/openapi.json", "/openapi-3.0.json", "/asyncapi.json"] {
         assert_eq!(app.anyone().get(path).await.problem(), (404, "not-found"), "{path}");
     }
     assert_eq!(app.anyone().get("/products").await.status, 200);

@@ -8,6 +8,7 @@ use shared::contract;
 use tokio::process::Command;
 
 use crate::app::{TestApp, binaries, template, workspace};
+use crate::bodies;
 
 /// `AWS_LAMBDA_RIE`, or `aws-lambda-rie` on the path. It comes with the SAM CLI (`samcli/local/rapid`).
 fn emulator() -> Option<PathBuf> {
@@ -58,6 +59,9 @@ async fn every_event_is_answered_by_its_function() {
     let start = TestApp::start_local(|options| stack.clone_from(&options.stack));
     let Some(app) = start.await else { return };
     let template = template(&stack);
+    // Whom a local shop has from its beginning, and the example logs in.
+    let admin = bodies::account("admin", "keep-this-one-local").json();
+    assert_eq!(app.anyone().post("/auth/register", admin).await.status, 201);
 
     let mut outcomes = String::new();
     for name in functions() {

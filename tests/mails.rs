@@ -63,7 +63,7 @@ async fn set_ticket(app: &TestApp, user_id: &str, purpose: &str, attribute: &str
     .await;
 }
 
-fn id_of(actor: &Actor) -> String {
+pub fn id_of(actor: &Actor) -> String {
     claims_of(actor.token.as_ref().unwrap())["sub"].as_str().unwrap().to_owned()
 }
 
@@ -127,6 +127,7 @@ async fn whoever_has_forgotten_a_password_sets_another() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, username) = app.register("ada").await;
     let before = app.login(&email, PASSWORD).await;
+    let failed = format!("ATTEMPTS#{}", id_of(&before));
     for _ in 0..10 {
         app.anyone().post("/auth/login", by_email(&email, "wrong")).await;
     }
@@ -140,6 +141,8 @@ async fn whoever_has_forgotten_a_password_sets_another() {
     }
     assert_eq!(before.get("/auth/me").await.status, 200, "nothing has happened yet");
     assert_eq!(recover(&app, &token, ANOTHER).await.status, 204);
+    let failures: Vec<_> = app.items().await.into_iter().filter(|item| item["pk"] == json!({"S": failed})).collect();
+    assert!(failures.is_empty(), "the failures are forgotten: {failures:?}");
     assert_eq!(recover(&app, &token, ANOTHER).await.problem(), (401, "invalid-token"), "good once");
 
     assert_eq!(before.get("/auth/me").await.problem(), (401, "token-revoked"));
@@ -403,6 +406,41 @@ async fn no_login_survives_a_recovery() {
 }
 
 #[tokio::test]
+async fn of_two_who_show_the_token_of_a_recovery_at_once_one_has_a_password() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    // Nothing else of the account changes with the password then.
+    verify(&app, &token_to(&app, &email).await).await;
+    start_recovery(&app, &email).await;
+    let token = token_to(&app, &email).await;
+    // The token is read before the password is hashed, and once more before it is written.
+    let recover = |password| recover(&app, &token, password);
+    let reads = ["BatchGetItem", "BatchGetItem"];
+    let (first, second) = app.while_late(&reads, recover(ANOTHER), recover("Quittengelee mit Nelken")).await;
+    let mut statuses = [first.status, second.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 401], "{first:?} {second:?}");
+    app.login(&email, if first.status == 204 { ANOTHER } else { "Quittengelee mit Nelken" }).await;
+}
+
+#[tokio::test]
+async fn an_account_that_changes_while_it_is_recovered_has_both() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, username) = app.register("ada").await;
+    let ada = app.login(&email, PASSWORD).await;
+    let rename = async |name: &str| ada.put("/auth/me", json!({"username": name, "password": PASSWORD})).await.status;
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(rename(&username.to_uppercase()).await, 200);
+    start_recovery(&app, &email).await;
+    let token = token_to(&app, &email).await;
+    let other = unique("ada");
+    let reads = ["BatchGetItem", "BatchGetItem"];
+    let (recovered, renamed) = app.while_late(&reads, recover(&app, &token, ANOTHER), rename(&other)).await;
+    assert_eq!((recovered.status, renamed), (204, 200), "{recovered:?}");
+    assert_eq!(app.login(&email, ANOTHER).await.get("/auth/me").await["username"], other);
+}
+
+#[tokio::test]
 async fn an_owner_is_told_that_the_password_was_changed() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, _) = app.register("ada").await;
@@ -470,7 +508,7 @@ async fn no_mail_is_lost_when_the_mail_service_fails() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     for kind in [FaultKind::Error, FaultKind::Lost, FaultKind::Drop, FaultKind::Throttle] {
         for _ in 0..5 {
-            app.shop().inject_next("SendEmail", kind);
+            app.shop().inject_next("SendEmail", kind).await;
         }
         let (email, _) = app.register("ada").await;
         let token = token_to(&app, &email).await;

@@ -27,6 +27,7 @@ mod openapi;
 mod orders;
 mod outages;
 mod products;
+mod refinement;
 mod repetition;
 mod restore;
 mod rights;

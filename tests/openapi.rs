@@ -1,11 +1,15 @@
-//! Holds every answer of every test against the contract, as an OpenAPI 3.1 document.
+//! Holds every answer of every test against the contract, as an OpenAPI 3.1 document: against its strict form, and against the public
+//! one, which clients are made from.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, OnceLock},
+};
 
 use emulator::{gateway::Routes, template::Template};
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use shared::contract::{openapi, routes};
+use shared::contract::{Route, openapi, routes};
 
 use crate::app::{self, Answer};
 
@@ -13,30 +17,57 @@ fn template() -> Template {
     app::template("test")
 }
 
-/// What the document allows as an answer, compiled once for each route and status.
+/// What the documents allow as an answer.
 struct Contract {
-    document: Value,
+    /// The strict one first.
+    documents: [Value; 2],
     /// As the gateway finds them.
     routes: Routes,
-    validators: BTreeMap<(&'static str, u16, String), Validator>,
+    /// By route, status and media type; compiled when the first such answer comes.
+    bodies: BTreeMap<(&'static str, u16, String), OnceLock<Vec<Validator>>>,
 }
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-    let document = openapi::document();
-    let mut validators = BTreeMap::new();
-    for route in routes() {
-        let responses = document["paths"][route.path()][route.method().to_lowercase()]["responses"].as_object().unwrap();
-        for (status, response) in responses {
-            for (media_type, content) in response["content"].as_object().into_iter().flatten() {
-                // With the components beside it, so that the references in it lead somewhere.
-                let schema = json!({"allOf": [content["schema"]], "components": document["components"]});
-                let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("a sound schema");
-                validators.insert((route.key, status.parse().unwrap(), media_type.clone()), validator);
+    let documents = [openapi::strict(), openapi::document()];
+    let mut bodies = BTreeMap::new();
+    for document in &documents {
+        for route in routes() {
+            for (status, response) in responses(document, route).as_object().unwrap() {
+                for media_type in content(document, response).as_object().into_iter().flat_map(serde_json::Map::keys) {
+                    bodies.entry((route.key, status.parse().unwrap(), media_type.clone())).or_default();
+                }
             }
         }
     }
-    Contract { document, routes: Routes::new(template().routes), validators }
+    Contract { documents, routes: Routes::new(template().routes), bodies }
 });
+
+fn responses<'a>(document: &'a Value, route: &Route) -> &'a Value {
+    &document["paths"][route.path()][route.method().to_lowercase()]["responses"]
+}
+
+/// What a response may have as a body, by media type.
+fn content<'a>(document: &'a Value, response: &'a Value) -> &'a Value {
+    let shared = response["$ref"].as_str().and_then(|pointer| document.pointer(&pointer[1..]));
+    &shared.unwrap_or(response)["content"]
+}
+
+impl Contract {
+    /// The validators of a body, one for each document that knows it.
+    fn validators(&self, route: &Route, status: u16, media_type: &str) -> Option<&[Validator]> {
+        let validators = self.bodies.get(&(route.key, status, media_type.to_owned()))?;
+        Some(validators.get_or_init(|| {
+            let schemas = self.documents.iter().filter_map(|document| {
+                let response = &responses(document, route)[status.to_string()];
+                let schema = content(document, response).get(media_type)?.get("schema")?;
+                // With the components beside it, so that the references in it lead somewhere.
+                Some(json!({"allOf": [schema], "components": document["components"]}))
+            });
+            let options = jsonschema::options().should_validate_formats(true);
+            schemas.map(|schema| options.build(&schema).expect("a sound schema")).collect()
+        }))
+    }
+}
 
 /// Whether an answer is one that the document promises. Paths without a route are none of its business.
 pub fn check(method: &str, path: &str, answer: &Answer) {
@@ -47,11 +78,10 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
     let path = path.split('?').next().unwrap_or_default();
     let Some((route, _)) = CONTRACT.routes.find(method, path) else { return };
     let Some(route) = routes().find(|described| described.key == route.key) else { return };
-    let responses = &CONTRACT.document["paths"][route.path()][route.method().to_lowercase()]["responses"];
-    let response = &responses[answer.status.to_string()];
+    let response = &responses(&CONTRACT.documents[0], route)[answer.status.to_string()];
     assert!(!response.is_null(), "openapi.json: {} does not answer {}: {answer:?}", route.key, answer.status);
     for (name, header) in response["headers"].as_object().into_iter().flatten() {
-        let schema = &CONTRACT.document["components"]["headers"][name]["schema"];
+        let schema = &CONTRACT.documents[0]["components"]["headers"][name]["schema"];
         let always = ["X-Request-Id", "ETag", "Location"].contains(&name.as_str());
         match answer.headers.get(name).map(|value| value.to_str().expect("text")) {
             Some(value) => {
@@ -69,11 +99,13 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
         return;
     }
     let media_type = answer.header("content-type").to_owned();
-    let key = (route.key, answer.status, media_type.clone());
-    let validator = CONTRACT.validators.get(&key);
-    let validator = validator.unwrap_or_else(|| panic!("openapi.json: {} {} has no {media_type}", route.key, answer.status));
-    let faults: Vec<_> = validator.iter_errors(&answer.json).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
-    assert!(faults.is_empty(), "openapi.json: {} {}: {faults:?}: {}", route.key, answer.status, answer.json);
+    let validators = CONTRACT.validators(route, answer.status, &media_type);
+    let validators = validators.unwrap_or_else(|| panic!("openapi.json: {} {} has no {media_type}", route.key, answer.status));
+    for validator in validators {
+        let faults: Vec<_> =
+            validator.iter_errors(&answer.json).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+        assert!(faults.is_empty(), "openapi.json: {} {}: {faults:?}: {}", route.key, answer.status, answer.json);
+    }
 }
 
 #[test]
@@ -85,8 +117,8 @@ fn the_contract_has_the_routes_of_the_template() {
         .iter()
         // Pages about the API are not the API.
         .filter(|route| {
-            !["$default", "OPTIONS /{proxy+}", "GET /openapi.json", "GET /asyncapi.json"].contains(&route.key.as_str())
-                && !route.key.starts_with("GET /docs")
+            let pages = ["$default", "OPTIONS /{proxy+}", "GET /openapi.json", "GET /openapi-3.0.json", "GET /asyncapi.json"];
+            !pages.contains(&route.key.as_str()) && !route.key.starts_with("GET /docs")
         })
         .map(|route| (route.key.as_str(), (binary(&route.function), route.authorizer.is_some())))
         .collect();
@@ -94,12 +126,12 @@ fn the_contract_has_the_routes_of_the_template() {
     assert_eq!(described, deployed);
 }
 
-/// requests.http logs in as whom the local shop makes.
+/// The examples log in as whom the local shop makes.
 #[test]
-fn the_requests_log_in_with_an_account_that_there_is() {
+fn the_examples_log_in_with_an_account_that_there_is() {
     let login = routes().find(|route| route.operation_id == "login").expect("a login");
-    let body: Value = serde_json::from_str(login.request.expect("a body")).expect("JSON");
-    assert_eq!(body, json!({"email": local::seed::ADMIN, "password": local::seed::PASSWORD}));
+    let body = openapi::example_body(&openapi::document(), login);
+    assert_eq!(body, Some(json!({"email": local::seed::ADMIN, "password": local::seed::PASSWORD})));
 }
 
 #[test]

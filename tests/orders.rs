@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use emulator::{FaultKind, Options, Outcome};
+use emulator::{Options, Outcome};
 use futures_util::future::join_all;
 use insta::{assert_json_snapshot, assert_snapshot};
 use reqwest::Method;
@@ -608,14 +608,11 @@ async fn a_price_that_changes_meanwhile_does_not_slip_through() {
         let pen = admin.product(&unique("Pen"), 10).await;
         assert_eq!(admin.put(&pen, json!({"stock_shards": spread})).await.status, 200);
         // The price is read, and changes before whoever has read it is told.
-        let change = async |price: &str| {
-            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-            assert_eq!(admin.put(&pen, json!({"price": price})).await.status, 200);
-        };
-        app.shop().inject_next("BatchGetItem", FaultKind::Delay);
-        let (placed, ()) = tokio::join!(ada.post("/orders", lines([(&pen, 2)])), change("21.00"));
-        app.shop().inject_next("BatchGetItem", FaultKind::Delay);
-        let (added, ()) = tokio::join!(ada.post(order.items(), line(&pen, 1)), change("22.00"));
+        let change = async |price: &str| assert_eq!(admin.put(&pen, json!({"price": price})).await.status, 200);
+        let place = ada.post("/orders", lines([(&pen, 2)]));
+        let (placed, ()) = app.while_late(&["BatchGetItem"], place, change("21.00")).await;
+        let add = ada.post(order.items(), line(&pen, 1));
+        let (added, ()) = app.while_late(&["BatchGetItem"], add, change("22.00")).await;
         assert_eq!((&placed["items"][0]["price"], &placed["total_price"]), (&json!("21.00"), &json!("42.00")), "{placed:?}");
         assert_eq!(added["price"], "22.00", "{added:?}");
     }
@@ -951,12 +948,15 @@ async fn more_shards_may_be_added_to_a_table_in_use() {
     }
 
     // The same table with more shards: as after a deployment with another parameter.
-    let change = |options: &mut Options| {
-        options.store = emulator::Store::Url(first.shop().dynamodb_url().to_owned());
-        options.stack = stack;
-        options.parameters.insert("OrderShards".into(), "4".into());
+    let again = async |shards: &str| {
+        let change = |options: &mut Options| {
+            options.store = emulator::Store::Url(first.shop().dynamodb_url().to_owned());
+            options.stack.clone_from(&stack);
+            options.parameters.insert("OrderShards".into(), shards.into());
+        };
+        TestApp::start_local(change).await.unwrap()
     };
-    let second = TestApp::start_local(change).await.unwrap();
+    let second = again("4").await;
     // The second one audits the table that they share, and takes it away if it is lent.
     first.tampered();
     let (admin, ada) = (second.admin().await, second.customer("bob").await);
@@ -985,6 +985,13 @@ async fn more_shards_may_be_added_to_a_table_in_use() {
     let before = first.admin().await;
     assert_eq!(walk(&before, "/orders").await, newest_first);
     second.tampered();
+    let third = again("2").await;
+    third.tampered();
+    orders.push(third.customer("eve").await.order([(&pen, 1)]).await);
+    let newest_first: Vec<_> = orders.iter().rev().map(id).collect();
+    for app in [&first, &third] {
+        assert_eq!(walk(&app.admin().await, "/orders").await, newest_first);
+    }
     for order in &orders {
         age(&first, order, 25).await;
     }
@@ -1229,7 +1236,9 @@ async fn preconditions_hold_for_lines_and_each_answer_has_the_orders_tag() {
     }
     let tag = added.header("etag").to_owned();
     let changed = send(Method::PUT, &item, &tag, json!({"quantity": 2})).await;
-    assert_eq!((changed.status, changed.header("etag")), (200, ada.get(&order).await.header("etag")));
+    let now = ada.get(&order).await;
+    assert_eq!((changed.status, changed.header("etag")), (200, now.header("etag")));
+    assert!(now["items"].as_array().unwrap().contains(&changed.json), "what is answered is kept: {changed:?} {now:?}");
     assert_eq!(send(Method::DELETE, &item, &tag, json!({})).await.problem(), (412, "precondition-failed"));
     let tag = format!("\"1\", {}", changed.header("etag"));
     let removed = send(Method::DELETE, &item, &tag, json!({})).await;
@@ -1249,6 +1258,29 @@ async fn preconditions_hold_for_lines_and_each_answer_has_the_orders_tag() {
     let (first, again) = (keyed().await, keyed().await);
     assert_eq!((first.status, again.status, &again.body), (201, 201, &first.body));
     assert_eq!(again.header("etag"), first.header("etag"));
+}
+
+#[tokio::test]
+async fn a_precondition_on_a_line_holds_until_it_is_written() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let order = ada.order([(&pen, 1)]).await;
+    let item = order.item(&ada.post(order.items(), line(&pen, 1)).await);
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(ada.put(&item, json!({"quantity": 2})).await.status, 200);
+    // The last of them reads the order; where it is another, the authorizer has read the session in the same way.
+    for (method, path, body, reads) in [
+        (Method::POST, order.items(), line(&pen, 1), &["BatchGetItem"][..]),
+        (Method::PUT, item.clone(), json!({"quantity": 3}), &["GetItem", "GetItem"]),
+        (Method::DELETE, item.clone(), json!({}), &["GetItem", "GetItem"]),
+    ] {
+        let tag = ada.get(&order).await.header("etag").to_owned();
+        let pinned = ada.send(ada.request(method.clone(), &path).header("if-match", &tag).json(&body));
+        let change = ada.put(&order, json!({"metadata": {"gift": method.as_str()}}));
+        let (pinned, changed) = app.while_late(reads, pinned, change).await;
+        assert_eq!((pinned.problem(), changed.status), ((412, "precondition-failed"), 200), "{method} {changed:?}");
+    }
 }
 
 #[tokio::test]

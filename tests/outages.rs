@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use emulator::Store;
+use emulator::{FaultKind, Store};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    app::{Answer, Product, TestApp},
+    app::{Answer, Product, TestApp, line, lines, unique},
     bodies::by_username,
 };
 
@@ -219,4 +219,46 @@ Resources:
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     assert_eq!(anyone.get("/behave").await.status, 204);
     assert_eq!(app.shop().environments(), 1);
+}
+
+/// DynamoDB has done what it was asked for, and nobody is left to say so: under its key, whoever asks again is told.
+#[tokio::test]
+async fn a_function_killed_before_it_hears_of_its_own_write_has_made_it_once() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product(&unique("Pen"), 20).await;
+    let order = ada.order([]).await;
+    let name = unique("Ink");
+    for (who, path, body, function) in [
+        (&admin, "/products".to_owned(), Product::draft(&name).quantity(3).json(), "product-create"),
+        (&admin, format!("{}/movements", pen.path), json!({"amount": 5}), "movement-create"),
+        (&ada, "/orders".to_owned(), lines([(&pen, 2)]), "order-create"),
+        (&ada, order.items(), line(&pen, 3), "order-item-add"),
+    ] {
+        let key = unique("key");
+        let send = || who.send_to_the_mortal(who.request(Method::POST, &path).header("idempotency-key", &key).json(&body));
+        app.shop().inject_next("TransactWriteItems", FaultKind::Kill).await;
+        let killed = send().await;
+        assert_eq!((killed.status, &killed.json), (500, &json!({"message": "Internal Server Error"})), "{path}");
+        let record = app.shop().request(killed.header("apigw-requestid")).expect("a record");
+        assert_eq!(record.faults, ["kill TransactWriteItems"], "{path}");
+        let failed = record.failure.expect("why");
+        assert_eq!((failed.function.as_str(), failed.how.as_str()), (function, "Runtime exited: signal: 9 (SIGKILL)"), "{path}");
+        let repeated = send().await;
+        assert_eq!((repeated.status, repeated.header("idempotent-replayed")), (201, "true"), "{path}: {repeated:?}");
+        assert_eq!(send().await.body, repeated.body, "{path}");
+    }
+    // Each once: five came in, two are in the one order and three in the other.
+    assert_eq!(admin.stock(&pen).await, (20, 5));
+    assert_eq!(ada.get(&order).await["item_count"], 1);
+    assert_eq!(ada.get("/orders").await["orders"].as_array().map(Vec::len), Some(2));
+    let found = admin.get(format!("/products?prefix={name}")).await;
+    assert_eq!(found["products"].as_array().map(Vec::len), Some(1), "{found:?}");
+
+    // What is no creation is safe to repeat as it is.
+    app.shop().inject_next("TransactWriteItems", FaultKind::Kill).await;
+    let confirm = || ada.send_to_the_mortal(ada.request(Method::PUT, &order).json(&json!({"status": "CONFIRMED"})));
+    assert_eq!(confirm().await.status, 500);
+    let again = confirm().await;
+    assert_eq!((again.status, again["history"].as_array().map(Vec::len)), (200, Some(1)), "{again:?}");
 }

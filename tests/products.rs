@@ -7,7 +7,11 @@ use insta::assert_json_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Actor, Answer, Product, TestApp, lines, unique};
+use crate::{
+    app::{Actor, Answer, Product, TestApp, lines, unique},
+    orders::bring,
+    stock::{shard_items, shards},
+};
 
 fn pen(name: &str) -> Value {
     Product::draft(name).description("Black, with a steel nib").price("19.90").quantity(12).json()
@@ -908,4 +912,72 @@ async fn no_route_makes_more_calls_than_it_must() {
     let no_id = anyone.get("/products/none").await;
     assert_eq!((no_id.problem(), calls(&no_id).as_str()), ((404, "not-found"), ""));
     assert_eq!(calls(&admin.put("/products/none", json!({"price": 2})).await), "GetItem");
+}
+
+#[tokio::test]
+async fn a_product_that_is_wanted_while_it_is_deleted_stays() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product(&unique("Pen"), 10).await;
+    let move_one = async || admin.post(format!("{}/movements", pen.path), json!({"amount": 1})).await.status;
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(admin.delete(&admin.product(&unique("Ink"), 1).await).await.status, 204);
+    assert_eq!(ada.delete(&ada.order([(&pen, 1)]).await).await.status, 204);
+    assert_eq!(move_one().await, 201);
+
+    let (deleted, order) = app.while_late(&["Query"], admin.delete(&pen), ada.order([(&pen, 1)])).await;
+    assert_eq!(deleted.problem(), (409, "product-in-use"));
+    assert_eq!(ada.delete(&order).await.status, 204);
+
+    let seen = admin.get(&pen).await.header("etag").to_owned();
+    let delete = admin.send(admin.request(Method::DELETE, &pen).header("if-match", &seen));
+    let (deleted, moved) = app.while_late(&["Query"], delete, move_one()).await;
+    assert_eq!((deleted.problem(), moved), ((412, "precondition-failed"), 201));
+}
+
+#[tokio::test]
+async fn a_count_meets_pieces_that_move_from_shard_to_shard() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let draft = Product::draft(unique("Pen")).quantity(4).stock_shards(2);
+    let pen = Product::of(&admin.post("/products", draft.json()).await);
+    // As it is when an order gathers its pieces: neither shard has another version for that.
+    let gather = async {
+        let found = shard_items(&app, &pen).await;
+        let action = |(shard, pieces): (&Value, &str)| {
+            let update = json!({
+                "TableName": app.table(),
+                "Key": {"pk": shard["pk"], "sk": shard["sk"]},
+                "UpdateExpression": "ADD quantity :pieces, received :pieces",
+                "ExpressionAttributeValues": {":pieces": {"N": pieces}},
+            });
+            json!({"Update": update})
+        };
+        let actions: Vec<_> = found.iter().zip(["-2", "2"]).map(action).collect();
+        app.dynamodb("TransactWriteItems", json!({"TransactItems": actions})).await;
+    };
+    let (counted, ()) = app.while_late(&["Query"], admin.put(&pen, json!({"quantity": 0})), gather).await;
+    assert_eq!(counted.status, 200, "{counted:?}");
+    assert_eq!(shards(&app, &pen).await, [(0, 0), (0, 0)]);
+}
+
+#[tokio::test]
+async fn a_count_answers_what_there_is_when_something_is_shipped_meanwhile() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = (app.admin().await, app.customer("ada").await);
+    let pen = admin.product(&unique("Pen"), 10).await;
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(admin.put(&pen, json!({"quantity": 10})).await.status, 200);
+    bring(&admin, &ada.order([(&pen, 1)]).await, "SHIPPED").await;
+    let order = ada.order([(&pen, 2)]).await;
+    bring(&admin, &order, "CONFIRMED").await;
+
+    // What is reserved is read, and shipped before the count is written.
+    let count = admin.put(&pen, json!({"quantity": 20}));
+    let ship = admin.put(&order, json!({"status": "SHIPPED"}));
+    let (counted, shipped) = app.while_late(&["Query"], count, ship).await;
+    assert_eq!((counted.status, shipped.status), (200, 200), "{counted:?} {shipped:?}");
+    let now = admin.get(&pen).await;
+    assert_eq!((&counted["quantity"], &counted["reserved"]), (&json!(20), &now["reserved"]), "{counted:?}");
+    assert_eq!(counted.header("etag"), now.header("etag"));
 }

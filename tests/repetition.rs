@@ -14,7 +14,7 @@ const UNNOTICED: [FaultKind; 5] = [FaultKind::Lost, FaultKind::Drop, FaultKind::
 /// A change under the precondition of what is there, while its first write meets a fault.
 async fn change(app: &TestApp, who: &Actor, path: &str, body: &Value, fault: FaultKind) -> Answer {
     let before = who.get(path).await;
-    app.shop().inject_next("TransactWriteItems", fault);
+    app.shop().inject_next("TransactWriteItems", fault).await;
     let request = who.request(Method::PUT, path).header("if-match", before.header("etag")).json(body);
     let answer = who.send(request).await;
     assert_eq!(answer.status, 200, "{fault}: {answer:?}");
@@ -35,7 +35,7 @@ async fn a_write_whose_answer_is_lost_is_made_once_and_answered_rightly() {
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     for fault in UNNOTICED {
         let next = || app.shop().inject_next("TransactWriteItems", fault);
-        next();
+        next().await;
         let pen = admin.product(&unique("Pen"), 10).await;
         for body in [json!({"quantity": 10}), json!({"price": 2, "description": "new"}), json!({"name": unique("Quill")})] {
             let changed = change(&app, &admin, pen.as_ref(), &body, fault).await;
@@ -43,27 +43,27 @@ async fn a_write_whose_answer_is_lost_is_made_once_and_answered_rightly() {
             assert!(updated > made, "the change has its own time: {changed:?}");
         }
 
-        next();
+        next().await;
         let placed = ada.post("/orders", lines([(&pen, 2)])).await;
         assert_eq!(placed.status, 201, "{fault}: {placed:?}");
         let order = Order { path: placed.header("location").to_owned() };
-        next();
+        next().await;
         let added = ada.post(order.items(), line(&pen, 3)).await;
         assert_eq!((added.status, admin.stock(&pen).await), (201, (5, 5)), "{fault}: {added:?}");
-        next();
+        next().await;
         let raised = ada.put(order.item(&added), json!({"quantity": 4})).await;
         assert_eq!((raised.status, admin.stock(&pen).await), (200, (4, 6)), "{fault}: {raised:?}");
         assert!(raised["updated_at"].as_str() > raised["created_at"].as_str(), "{raised:?}");
-        next();
+        next().await;
         let removed = ada.delete(order.item(&added)).await;
         assert_eq!((removed.status, admin.stock(&pen).await), (204, (8, 2)), "{fault}: {removed:?}");
         assert_eq!(removed.header("etag"), ada.get(&order).await.header("etag"));
         change(&app, &ada, order.as_ref(), &json!({"status": "CONFIRMED"}), fault).await;
         change(&app, &ada, order.as_ref(), &json!({"status": "CANCELLED"}), fault).await;
         assert_eq!(admin.stock(&pen).await, (10, 0));
-        next();
+        next().await;
         assert_eq!(admin.delete(&order).await.status, 204, "{fault}");
-        next();
+        next().await;
         assert_eq!(admin.delete(&pen).await.status, 204, "{fault}");
     }
 }
@@ -74,7 +74,7 @@ async fn what_was_sold_meanwhile_is_not_put_back_by_a_repetition() {
     let (admin, ada) = (app.admin().await, app.customer("ada").await);
     let pen = admin.product(&unique("Pen"), 10).await;
     for _ in 0..10 {
-        app.shop().inject_next("TransactWriteItems", FaultKind::Lost);
+        app.shop().inject_next("TransactWriteItems", FaultKind::Lost).await;
         let (counted, sold) = tokio::join!(admin.put(&pen, json!({"quantity": 10})), ada.post("/orders", lines([(&pen, 1)])));
         assert_eq!((counted.status, sold.status), (200, 201));
         let (quantity, reserved) = admin.stock(&pen).await;
@@ -94,15 +94,15 @@ async fn a_read_that_fails_or_comes_in_parts_is_asked_again() {
     let pen = admin.product(&unique("Pen"), 10).await;
     for fault in [FaultKind::Error, FaultKind::Throttle, FaultKind::Drop] {
         for operation in ["Query", "GetItem"] {
-            app.shop().inject_next(operation, fault);
+            app.shop().inject_next(operation, fault).await;
             assert_eq!(admin.get(&pen).await.status, 200, "{operation} {fault}");
             assert_eq!(ada.get("/auth/me").await.status, 200, "{operation} {fault}");
         }
         // A batch that is throttled comes back with nothing processed.
-        app.shop().inject_next("BatchGetItem", fault);
+        app.shop().inject_next("BatchGetItem", fault).await;
         let placed = ada.post("/orders", lines([(&pen, 1)])).await;
         assert_eq!((placed.status, &placed["total_price"]), (201, &json!("19.90")), "{fault}: {placed:?}");
-        app.shop().inject_next("BatchGetItem", fault);
+        app.shop().inject_next("BatchGetItem", fault).await;
         let refreshed = ada.refresh().await;
         assert_eq!(refreshed.status, 200, "{fault}: {refreshed:?}");
     }

@@ -13,14 +13,17 @@ async fn spread(admin: &Actor, quantity: u64, shards: u32) -> Product {
     product
 }
 
-/// The pieces in each item of a product's stock: on the shelf, and reserved.
-async fn shards(app: &TestApp, product: &Product) -> Vec<(u64, u64)> {
+/// The items of a product's stock.
+pub async fn shard_items(app: &TestApp, product: &Product) -> Vec<Value> {
     let pk = format!("PRODUCT#{}", product.id);
-    let number = |item: &Value, name: &str| item[name]["N"].as_str().unwrap().parse().unwrap();
     let is_stock = |item: &Value| item["pk"]["S"] == pk && item["sk"]["S"].as_str().unwrap().starts_with("STOCK#");
-    let mut items: Vec<_> = app.items().await.into_iter().filter(is_stock).collect();
-    items.sort_by_key(|item| item["sk"]["S"].as_str().unwrap().to_owned());
-    items.iter().map(|item| (number(item, "quantity"), number(item, "reserved"))).collect()
+    app.items().await.into_iter().filter(is_stock).collect()
+}
+
+/// The pieces in each item of a product's stock: on the shelf, and reserved.
+pub async fn shards(app: &TestApp, product: &Product) -> Vec<(u64, u64)> {
+    let number = |item: &Value, name: &str| item[name]["N"].as_str().unwrap().parse().unwrap();
+    shard_items(app, product).await.iter().map(|item| (number(item, "quantity"), number(item, "reserved"))).collect()
 }
 
 #[tokio::test]

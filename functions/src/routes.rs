@@ -16,6 +16,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("/auth/verification", "POST, PUT"),
     ("/docs", "GET"),
     ("/docs/{file}", "GET"),
+    ("/openapi-3.0.json", "GET"),
     ("/openapi.json", "GET"),
     ("/orders", "GET, POST"),
     ("/orders/{order_id}", "DELETE, GET, PUT"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,18 +14,33 @@ use tokio::process::Command;
 
 use crate::error::{Error, Result};
 
-/// The parts of cargo's messages that matter here.
+/// What cargo says it has made: a line of `--message-format json`.
 #[derive(Deserialize)]
-struct Message {
+pub struct Artifact {
     reason: String,
-    target: Option<Target>,
-    executable: Option<PathBuf>,
+    pub target: Target,
+    /// Of a binary or of tests.
+    pub executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
-struct Target {
-    name: String,
+pub struct Target {
+    pub name: String,
     kind: Vec<String>,
+}
+
+impl Artifact {
+    /// `None` if the line is about something else.
+    pub fn read(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok().filter(|artifact: &Self| artifact.reason == "compiler-artifact")
+    }
+}
+
+impl Target {
+    /// Whether it is of this kind, such as `bin` or `test`.
+    pub fn is(&self, kind: &str) -> bool {
+        self.kind.iter().any(|its| its == kind)
+    }
 }
 
 /// Builds every function of the workspace to be tried out here; returns the binaries' paths by their names. Beside this program: what
@@ -33,6 +48,9 @@ struct Target {
 async fn build_here(workspace: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let sources = workspace.join("functions/src/bin");
     let fault = |source| Error::File { path: sources.clone(), source };
+    if !sources.is_dir() {
+        return Err(Error::NoFunctions { path: sources });
+    }
     let mut arguments = ["--package", "functions", "--package", env!("CARGO_PKG_NAME")].map(OsString::from).to_vec();
     for entry in std::fs::read_dir(&sources).map_err(fault)? {
         let source = PathBuf::from(entry.map_err(fault)?.file_name());
@@ -66,16 +84,19 @@ pub async fn build_alone(
     build(workspace, arguments.into_iter().chain(target).map(OsString::from).collect()).await
 }
 
+/// The variables by which `cargo run` tells this program about itself. To build scripts that ask for them, such as ring's, they are a
+/// change: almost everything would be built again.
+pub fn told_by_cargo() -> impl Iterator<Item = OsString> {
+    let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    std::env::vars_os().map(|(name, _)| name).filter(move |name| name.to_str().is_some_and(told))
+}
+
 async fn build(workspace: &Path, arguments: Vec<OsString>) -> Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let color = if std::io::stderr().is_terminal() { "always" } else { "never" };
     let mut command = Command::new(cargo);
-    // What `cargo run` tells this program about itself is a change to build scripts that ask for it, such as ring's: almost
-    // everything would be built again.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-            command.env_remove(name);
-        }
+    for name in told_by_cargo() {
+        command.env_remove(name);
     }
     let mut child = command
         .args(["build", "--quiet"])
@@ -87,12 +108,12 @@ async fn build(workspace: &Path, arguments: Vec<OsString>) -> Result<BTreeMap<St
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| Error::Cargo(error.to_string()))?;
+        .map_err(|error| if error.kind() == ErrorKind::NotFound { Error::NoCargo } else { Error::Cargo(error) })?;
     let bar = progress();
     let (binaries, ()) = tokio::join!(follow(child.stdout.take(), &bar), pass_on(child.stderr.take(), &bar));
-    let status = child.wait().await.map_err(|error| Error::Cargo(error.to_string()))?;
+    let status = child.wait().await.map_err(Error::Cargo)?;
     bar.finish_and_clear();
-    if status.success() { Ok(binaries) } else { Err(Error::Cargo("what was to be started does not build".into())) }
+    if status.success() { Ok(binaries) } else { Err(Error::Build) }
 }
 
 /// Only drawn on a terminal.
@@ -113,16 +134,11 @@ async fn follow(output: Option<impl AsyncRead + Unpin>, bar: &ProgressBar) -> BT
     };
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let Ok(Message { reason, target: Some(target), executable }) = serde_json::from_str(&line) else {
-            continue;
-        };
-        if reason != "compiler-artifact" {
-            continue;
-        }
+        let Some(Artifact { target, executable, .. }) = Artifact::read(&line) else { continue };
         bar.inc(1);
         bar.set_message(target.name.clone());
         if let Some(path) = executable
-            && target.kind.iter().any(|kind| kind == "bin")
+            && target.is("bin")
         {
             binaries.insert(target.name, path);
         }

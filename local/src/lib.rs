@@ -7,7 +7,7 @@
 //! | `error` | everything that can keep the shop from starting, or an audit from ending |
 //! | `audit` | whether a table, or an export of one, adds up |
 //! | `repair` | puts right what an audit finds |
-//! | `console` | a page that shows requests and items |
+//! | `console` | what the page beside the API shows: requests, events, mails and items |
 //! | `shop` | the emulator and all of these |
 //! | `seed` | demonstration data |
 //! | `cargo` | builds the functions |

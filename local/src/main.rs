@@ -1,129 +1,28 @@
 //! `cargo run -p local`: builds the functions and runs the whole API on this machine.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+mod arguments;
 
-use clap::{Args, Parser, Subcommand};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+
+use arguments::{AuditArguments, Cli, Command, RepairArguments, ResetArguments, ServeArguments, TableArguments};
+use clap::{CommandFactory as _, Parser as _};
+use emulator::dynamodb::file;
 use emulator::template::Template;
-use emulator::{Contention, Database, Faults, Options, Store};
+use emulator::{Clock, Database, Emulator, Options, Printer, Store, Verbosity, now_millis, server};
 use indicatif::ProgressBar;
 use local::audit::source::{Source, Table};
 use local::audit::{self, Finding};
 use local::{CONSOLE, Error, Result, STACK, Shop, cargo, repair, seed, watch};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The shop's data unless somebody says otherwise.
-const DATA: &str = ".stockroom/data.sqlite";
-
-/// The whole API on one machine, from template.yaml
-#[derive(Parser)]
-#[command(name = "local", version, args_conflicts_with_subcommands = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    serve: ServeArguments,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Read a whole table and name everything in it that contradicts something else
-    Audit(AuditArguments),
-    /// Name what would put right what an audit finds, as far as a machine can decide it
-    Repair(RepairArguments),
-}
-
-/// A table: of a local shop, an emulator or an account.
-#[derive(Args)]
-struct TableArguments {
-    /// The file that keeps the data
-    #[arg(long, value_name = "FILE", default_value = DATA, conflicts_with_all = ["dynamodb", "table"])]
-    data: PathBuf,
-    /// Where DynamoDB answers: a running shop's, or an emulator's
-    #[arg(long, value_name = "URL")]
-    dynamodb: Option<String>,
-    /// The table's name; without --dynamodb, of a table of the account whose credentials AWS's own tools would take
-    #[arg(long, value_name = "NAME")]
-    table: Option<String>,
-    /// The account's region; the profile's unless given
-    #[arg(long, value_name = "REGION", requires = "table", conflicts_with = "dynamodb")]
-    region: Option<String>,
-    /// The stack whose table it is, unless it is named
-    #[arg(long, value_name = "NAME", default_value = STACK)]
-    stack: String,
-}
-
-#[derive(Args)]
-struct AuditArguments {
-    #[command(flatten)]
-    table: TableArguments,
-    /// Read an export of a table instead: a folder with manifest-summary.json, copied from S3
-    #[arg(long, value_name = "FOLDER")]
-    export: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct RepairArguments {
-    #[command(flatten)]
-    source: AuditArguments,
-    /// Carry it out; the shop must be closed
-    #[arg(long)]
-    apply: bool,
-}
-
-#[derive(Args)]
-struct ServeArguments {
-    /// The gateway's port; Lambda's Invoke API and the rest of AWS take the next two, and 0 takes free ones for all
-    #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u16).range(..=65533))]
-    port: u16,
-    /// The address to listen at. 0.0.0.0 lets in whoever reaches this machine: containers, phones and strangers alike
-    #[arg(long, value_name = "ADDRESS", default_value_t = Options::default().address)]
-    listen: IpAddr,
-    /// Keep the data in memory and forget it at the end
-    #[arg(long, conflicts_with_all = ["data", "dynamodb"])]
-    memory: bool,
-    /// The file that keeps the data
-    #[arg(long, value_name = "FILE", default_value = DATA, conflicts_with = "dynamodb")]
-    data: PathBuf,
-    /// An emulator that is running already, instead of the embedded one
-    #[arg(long, value_name = "URL")]
-    dynamodb: Option<String>,
-    /// Start an empty shop, without demonstration data
-    #[arg(long)]
-    no_seed: bool,
-    /// The cargo profile that the functions are built with
-    #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
-    /// Build again when a source changes
-    #[arg(long)]
-    watch: bool,
-    /// The template to run; the workspace's own unless given
-    #[arg(long, value_name = "FILE")]
-    template: Option<PathBuf>,
-    /// A value for one of the template's parameters; may be repeated
-    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
-    parameters: Vec<(String, String)>,
-    /// Send every event to this URL by POST, with `x-api-key: local`: the template's `WebhookUrl` and `WebhookKey`
-    #[arg(long, value_name = "URL")]
-    webhook: Option<String>,
-    /// Let calls to DynamoDB fail, and those to the event bus and of the stream's reader: `10%` of them in every way, or such as `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms`
-    #[arg(long, value_name = "SPEC")]
-    faults: Option<Faults>,
-    /// Let those who want the same item at one instant conflict as on AWS: alone, or such as `transaction=15ms,write_units=1000`
-    #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = "")]
-    contention: Option<Contention>,
-}
-
-fn parameter(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err("must be NAME=VALUE"),
-    }
-}
+/// Where the shop is unless somebody says otherwise.
+const PORT: u16 = 3000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -132,6 +31,11 @@ async fn main() -> ExitCode {
         // Ctrl-C ends these at once, as it ends any program.
         Some(Command::Audit(arguments)) => run_audit(arguments).await,
         Some(Command::Repair(arguments)) => run_repair(arguments).await,
+        Some(Command::Reset(arguments)) => reset(&arguments),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "local", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
         None => tokio::select! {
             ended = serve(cli.serve) => ended.map(|()| ExitCode::SUCCESS),
             // Dropping the shop ends every function.
@@ -149,21 +53,29 @@ async fn run_audit(arguments: AuditArguments) -> Result<ExitCode> {
     let (source, _served) = if let Some(folder) = arguments.export {
         (Source::Export(folder), None)
     } else {
-        let (table, served) = arguments.table.open(&stop).await?;
+        let (table, served) = arguments.table.open(true, &stop).await?;
         (Source::Table(table), served)
     };
     let mut tell = |finding: Finding| {
         say(&finding.to_string());
         Ok(())
     };
-    let report = audit::look(&source, &progress(), &mut tell).await?;
+    let report = match &source {
+        // However much there is to tell of an export, it is told as it is found.
+        Source::Export(_) => audit::look(&source, &progress(), &mut tell).await?,
+        Source::Table(_) => {
+            let (findings, report) = audit::look_twice(&source, &progress()).await?;
+            findings.into_iter().try_for_each(&mut tell)?;
+            report
+        }
+    };
     say(&report.to_string());
     Ok(if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run_repair(arguments: RepairArguments) -> Result<ExitCode> {
     let stop = CancellationToken::new();
-    let (table, _served) = arguments.source.table.open(&stop).await?;
+    let (table, _served) = arguments.source.table.open(false, &stop).await?;
     let source = arguments.source.export.map_or_else(|| Source::Table(table.clone()), Source::Export);
     let repair = repair::run(&source, &table, arguments.apply, &progress(), &mut say).await?;
     say(&repair.to_string());
@@ -172,15 +84,21 @@ async fn run_repair(arguments: RepairArguments) -> Result<ExitCode> {
 }
 
 impl TableArguments {
-    /// The table, and what serves it if it is in a file.
-    async fn open(self, stop: &CancellationToken) -> Result<(Table, Option<Database>)> {
+    /// The table, and what serves it if it is in a file. One that a shop has open can only be read, as it is at this instant.
+    async fn open(self, only_read: bool, stop: &CancellationToken) -> Result<(Table, Option<Database>)> {
         if let (Some(name), None) = (&self.table, &self.dynamodb) {
-            return Ok((Table::of_account(name, self.region).await, None));
+            return Ok((Table::of_account(name, self.region).await?, None));
         }
         let (url, served) = if let Some(url) = self.dynamodb {
             (url, None)
         } else {
-            let database = Database::open_existing(&self.data, stop).await.map_err(in_use)?;
+            let database = match Database::open_existing(&self.data, stop).await {
+                Err(emulator::Error::DatabaseInUse { path }) if only_read => {
+                    eprintln!("{}: in use by a running shop: what follows is what was in it at {}", path.display(), now());
+                    Database::copy_of(&path, stop).await.map_err(in_use)?
+                }
+                opened => opened.map_err(in_use)?,
+            };
             (database.url.clone(), Some(database))
         };
         let name = if let Some(name) = self.table {
@@ -194,7 +112,6 @@ impl TableArguments {
     }
 }
 
-/// A file that a shop has open can be read through the shop.
 fn in_use(error: emulator::Error) -> Error {
     match error {
         emulator::Error::DatabaseInUse { path } => Error::DatabaseRunning { path },
@@ -207,65 +124,55 @@ fn progress() -> ProgressBar {
     ProgressBar::new(0)
 }
 
-async fn serve(arguments: ServeArguments) -> Result {
-    let workspace = workspace();
-    let binaries = cargo::build_functions(&workspace, arguments.profile.as_deref()).await?;
-    let mut parameters = BTreeMap::new();
-    if arguments.template.is_none() {
-        // Everybody here has one address.
-        parameters.insert("AttemptsPerAddress".to_owned(), "0".to_owned());
+/// Deletes what is kept, if it is there and somebody means it.
+fn reset(arguments: &ResetArguments) -> Result<ExitCode> {
+    let path = &arguments.data;
+    if !path.exists() {
+        say(&format!("{}: there is nothing to delete", path.display()));
+        return Ok(ExitCode::SUCCESS);
     }
-    if arguments.template.is_none() {
-        // They go nowhere: the console has them, and the links in them lead there.
-        parameters.insert("MailFrom".to_owned(), "Stockroom <shop@example.com>".to_owned());
-        if arguments.port != 0 {
-            parameters.insert("PagesUrl".to_owned(), format!("http://127.0.0.1:{}{}", arguments.port, CONSOLE));
+    if !arguments.yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Error::NobodyToAsk { path: path.clone() });
+        }
+        eprint!("Delete {} and all that is in it? [y/N] ", path.display());
+        let mut answer = String::new();
+        // What cannot be read is no consent.
+        let _ = std::io::stdin().read_line(&mut answer);
+        if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+            say("nothing is deleted");
+            return Ok(ExitCode::FAILURE);
         }
     }
-    if let Some(url) = &arguments.webhook {
-        parameters.insert("WebhookUrl".to_owned(), url.clone());
-        parameters.insert("WebhookKey".to_owned(), "local".to_owned());
+    for file in file::delete(path).map_err(in_use)? {
+        say(&format!("deleted {}", file.display()));
     }
-    parameters.extend(arguments.parameters);
-    let next = |distance| if arguments.port == 0 { 0 } else { arguments.port + distance };
-    let shop = Shop::start(Options {
-        template: arguments.template.unwrap_or_else(|| workspace.join("template.yaml")),
-        binaries,
-        stack: STACK.to_owned(),
-        parameters,
-        address: arguments.listen,
-        port: arguments.port,
-        invoke_port: next(1),
-        aws_port: next(2),
-        store: match arguments.dynamodb {
-            Some(url) => Store::Url(url),
-            None if arguments.memory => Store::Memory,
-            None => Store::File(arguments.data),
-        },
-        ..Options::default()
-    })
-    .await?;
-    say(&format!("API       {}", shop.url()));
-    say(&format!("Lambda    {}", shop.invoke_url()));
-    say(&format!("AWS       {}", shop.aws_url()));
-    say(&format!("Console   {}", shop.console_url()));
-    if let Some(url) = arguments.webhook {
-        say(&format!("Webhook   {url}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(arguments: ServeArguments) -> Result {
+    let workspace = workspace();
+    let printer = Arc::new(Printer::new(Verbosity::Failures, arguments.log.into()));
+    // What is wrong with ports or template is told before minutes are spent on a build.
+    let (mut options, template) = checked(&arguments, &workspace, &printer).await?;
+    options.binaries = match &arguments.functions {
+        Some(folder) => built(&template, folder)?,
+        None => cargo::build_functions(&workspace, arguments.profile.as_deref()).await?,
+    };
+    let shop = Shop::start(options).await?;
+    // Only what goes wrong with the demonstration data is printed: the requests are nobody's.
+    let accounts = if arguments.no_seed { Vec::new() } else { seed::run(&shop).await? };
+    printer.set(if arguments.quiet { Verbosity::Failures } else { Verbosity::Everything });
+    let has_docs = template.routes.iter().any(|route| route.key == "GET /docs");
+    introduce(&shop, &printer, &arguments, &accounts, has_docs);
+    // Only now: the demonstration data is no part of the experiment.
+    shop.inject(arguments.faults);
+    shop.contend(arguments.contention);
+    printer.say(Verbosity::Failures, "ready", format_args!("ready {}", shop.url()), || json!({"url": shop.url()}));
+    if arguments.open {
+        open(&shop.console_url());
     }
-    if !arguments.no_seed {
-        seed::run(&shop).await?;
-    }
-    if let Some(faults) = arguments.faults {
-        say(&format!("Faults    {faults}"));
-        // Only now: the demonstration data is no part of the experiment.
-        shop.inject(Some(faults));
-    }
-    if let Some(contention) = arguments.contention {
-        say(&format!("Contention {contention}"));
-        shop.contend(Some(contention));
-    }
-    say(&format!("ready {}", shop.url()));
-    let told = tell_of_mails(&shop);
+    let told = tell_of_mails(&shop, &printer);
     let watched = async {
         if arguments.watch {
             watch::run(&workspace, arguments.profile.as_deref(), &shop).await
@@ -279,13 +186,131 @@ async fn serve(arguments: ServeArguments) -> Result {
     }
 }
 
+/// The template's functions as they are in a folder.
+fn built(template: &Template, folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    // They are started elsewhere than here.
+    let folder = folder.canonicalize().map_err(|source| Error::File { path: folder.to_owned(), source })?;
+    let binaries = template.functions.iter().map(|function| (function.binary.clone(), folder.join(&function.binary)));
+    let binaries: BTreeMap<_, _> = binaries.collect();
+    match binaries.values().find(|binary| !binary.is_file()) {
+        Some(path) => Err(Error::NoFunction { path: path.clone() }),
+        None => Ok(binaries),
+    }
+}
+
+/// What to start with, and the template that it names. Who has asked for a port gets that or is told who has it; a port that nobody has
+/// asked for gives way to the next that is free, as with other servers that people develop with.
+async fn checked(arguments: &ServeArguments, workspace: &Path, printer: &Arc<Printer>) -> Result<(Options, Template)> {
+    let at = |port| options(arguments, workspace, Arc::clone(printer), port);
+    let first = at(arguments.port.unwrap_or(PORT));
+    let taken = match Emulator::check(&first).await {
+        Ok(template) => return Ok((first, template)),
+        Err(taken @ emulator::Error::PortTaken { .. }) => taken,
+        Err(error) => return Err(error.into()),
+    };
+    let next = server::free_ports(arguments.listen, first.port.saturating_add(1), 3);
+    match (arguments.port, next) {
+        (None, Some(next)) => {
+            eprintln!("{taken}: taking {next} and the two after it instead");
+            let second = at(next);
+            let template = Emulator::check(&second).await?;
+            Ok((second, template))
+        }
+        (Some(_), Some(next)) => Err(Error::PortTaken { taken, next }),
+        (_, None) => Err(taken.into()),
+    }
+}
+
+fn options(arguments: &ServeArguments, workspace: &Path, printer: Arc<Printer>, port: u16) -> Options {
+    let mut parameters = BTreeMap::new();
+    if arguments.template.is_none() {
+        // Everybody here has one address.
+        parameters.insert("AttemptsPerAddress".to_owned(), "0".to_owned());
+        // They go nowhere: the console has them, and the links in them lead there.
+        parameters.insert("MailFrom".to_owned(), "Stockroom <shop@example.com>".to_owned());
+        if port != 0 {
+            parameters.insert("PagesUrl".to_owned(), format!("http://127.0.0.1:{port}{CONSOLE}"));
+        }
+    }
+    if let Some(url) = &arguments.webhook {
+        parameters.insert("WebhookUrl".to_owned(), url.clone());
+        parameters.insert("WebhookKey".to_owned(), "local".to_owned());
+    }
+    parameters.extend(arguments.parameters.iter().cloned());
+    let next = |distance| if port == 0 { 0 } else { port + distance };
+    Options {
+        template: arguments.template.clone().unwrap_or_else(|| workspace.join("template.yaml")),
+        stack: STACK.to_owned(),
+        parameters,
+        address: arguments.listen,
+        port,
+        invoke_port: next(1),
+        aws_port: next(2),
+        store: match &arguments.dynamodb {
+            Some(url) => Store::Url(url.clone()),
+            None if arguments.memory => Store::Memory,
+            None => Store::File(arguments.data.clone()),
+        },
+        printer,
+        home: Some(CONSOLE.to_owned()),
+        ..Options::default()
+    }
+}
+
+/// Tells what is where, and how to get in.
+fn introduce(shop: &Shop, printer: &Printer, arguments: &ServeArguments, accounts: &[&str], has_docs: bool) {
+    let docs = has_docs.then(|| format!("{}/docs", shop.url()));
+    let (faults, contention) =
+        (arguments.faults.as_ref().map(ToString::to_string), arguments.contention.as_ref().map(ToString::to_string));
+    let login = (!accounts.is_empty()).then(|| format!("{}, with the password {}", accounts.join(" and "), seed::PASSWORD));
+    let lines = [
+        ("API", Some(shop.url().to_owned())),
+        ("Docs", docs.clone()),
+        ("Console", Some(shop.console_url())),
+        ("Lambda", Some(shop.invoke_url().to_owned())),
+        ("AWS", Some(shop.aws_url().to_owned())),
+        ("Webhook", arguments.webhook.clone()),
+        ("Accounts", login),
+        ("Faults", faults.clone()),
+        ("Contention", contention.clone()),
+    ];
+    let lines: Vec<_> = lines.into_iter().filter_map(|(name, is)| Some(format!("{name:<10} {}", is?))).collect();
+    printer.say(Verbosity::Everything, "start", lines.join("\n"), || {
+        json!({
+            "api": shop.url(),
+            "docs": docs,
+            "console": shop.console_url(),
+            "lambda": shop.invoke_url(),
+            "aws": shop.aws_url(),
+            "webhook": arguments.webhook,
+            "accounts": accounts,
+            "password": (!accounts.is_empty()).then_some(seed::PASSWORD),
+            "faults": faults,
+            "contention": contention,
+        })
+    });
+}
+
+/// Shows a page in the browser that this system's own command chooses.
+fn open(url: &str) {
+    let command = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut command_line = std::process::Command::new(command);
+    let opened = command_line.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    if opened.is_err() {
+        eprintln!("{command} is not there to show a page in a browser: it is at {url}");
+    }
+}
+
 /// A line for each mail that a function sends: what it is about and where to see it, and not whom it is for.
-async fn tell_of_mails(shop: &Shop) -> Result {
-    let mut seen = 0;
+async fn tell_of_mails(shop: &Shop, printer: &Printer) -> Result {
+    // Those of the demonstration data are no news.
+    let mut seen = shop.mails().last().map_or(0, |mail| mail.number + 1);
     loop {
         for mail in shop.next_mails(seen).await {
             seen = mail.number + 1;
-            say(&format!("mail {} {}#mails/{}", mail.subject, shop.console_url(), mail.number));
+            let url = format!("{}#mails/{}", shop.console_url(), mail.number);
+            let fields = || json!({"subject": mail.subject, "url": url});
+            printer.say(Verbosity::Everything, "mail", format_args!("mail {} {url}", mail.subject), fields);
         }
     }
 }
@@ -304,6 +329,11 @@ fn workspace() -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     let around = here.ancestors().find(|folder| folder.join("Cargo.lock").exists());
     around.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), Path::to_path_buf)
+}
+
+/// The time, as in the lines of a running shop.
+fn now() -> Clock {
+    Clock(now_millis())
 }
 
 fn say(line: &str) {

@@ -55,7 +55,7 @@ pub async fn run(
     progress: &ProgressBar,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Repair> {
-    let (mut findings, mut report) = findings(from, progress).await?;
+    let (mut findings, mut report) = audit::look_twice(from, progress).await?;
     let mut repair = Repair { remedies: 0, undecided: 0, applied: apply, report: Report::default() };
     for _ in 0..ROUNDS {
         repair.undecided = 0;
@@ -82,30 +82,10 @@ pub async fn run(
         if !apply || written == 0 {
             break;
         }
-        (findings, report) = self::findings(&Source::Table(table.clone()), progress).await?;
+        (findings, report) = audit::look_twice(&Source::Table(table.clone()), progress).await?;
     }
     repair.report = report;
     Ok(repair)
-}
-
-/// What is found at the source; in a table, what is found twice.
-async fn findings(from: &Source, progress: &ProgressBar) -> Result<(Vec<Finding>, Report)> {
-    let look = async || {
-        let mut findings = Vec::new();
-        let mut collect = |finding| {
-            findings.push(finding);
-            Ok(())
-        };
-        let report = audit::look(from, progress, &mut collect).await?;
-        Ok::<_, Error>((findings, report))
-    };
-    let (mut findings, mut report) = look().await?;
-    if let (Source::Table(_), false) = (from, findings.is_empty()) {
-        let again;
-        (again, report) = look().await?;
-        findings.retain(|finding| again.contains(finding));
-    }
-    Ok((findings, report))
 }
 
 fn described(finding: &Finding, writes: &[Write], note: Option<&str>) -> String {

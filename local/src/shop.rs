@@ -1,6 +1,7 @@
 //! The shop on one machine: the emulator with this shop's console beside its API, and an audit of its tables.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use emulator::guard::Guard;
 use emulator::{Emulator, Inside, Options};
@@ -8,7 +9,7 @@ use indicatif::ProgressBar;
 
 use crate::audit::source::{Source, Table};
 use crate::audit::{self, Finding, Violation};
-use crate::console::{self, Console};
+use crate::console::{self, Account, Accounts, Console};
 use crate::error::Result;
 use crate::repair::{self, Repair};
 
@@ -16,26 +17,37 @@ use crate::repair::{self, Repair};
 pub const STACK: &str = "stockroom";
 
 /// A running shop. It ends, and every process it started with it, when it is stopped or dropped.
-pub struct Shop(Emulator);
+pub struct Shop {
+    emulator: Emulator,
+    accounts: Accounts,
+}
 
 /// What any emulator can do.
 impl Deref for Shop {
     type Target = Emulator;
 
     fn deref(&self) -> &Emulator {
-        &self.0
+        &self.emulator
     }
 }
 
 impl Shop {
     pub async fn start(options: Options) -> Result<Self> {
-        let pages = |inside: Inside| Console::new(inside).router(Guard::default());
-        Ok(Self(Emulator::start(options, pages).await?))
+        let accounts = Accounts::default();
+        let offered = Arc::clone(&accounts);
+        let pages = |inside: Inside| Console::new(inside).router(Guard::default(), offered);
+        Ok(Self { emulator: Emulator::start(options, pages).await?, accounts })
     }
 
     /// Where a browser sees what happens here.
     pub fn console_url(&self) -> String {
         format!("{}{}", self.url(), console::PATH)
+    }
+
+    /// Lets whoever opens the page about the API log in with one of these.
+    pub fn offer(&self, accounts: Vec<Account>) {
+        // The first ones stay: a shop is seeded once.
+        let _ = self.accounts.set(accounts);
     }
 
     /// Looks at every item there is. What is being written meanwhile may look wrong: ask when nobody is at work.
@@ -74,7 +86,7 @@ impl Shop {
 
     /// Ends every process and frees every port before it returns.
     pub async fn stop(self) {
-        self.0.stop().await;
+        self.emulator.stop().await;
     }
 }
 

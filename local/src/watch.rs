@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::cargo;
@@ -17,8 +17,7 @@ const QUIET_FOR: Duration = Duration::from_millis(200);
 pub async fn run(workspace: &Path, profile: Option<&str>, shop: &Shop) -> Result {
     let (sender, mut changes) = mpsc::unbounded_channel();
     // Held, because dropping it ends the watch.
-    let _watcher = watcher(workspace, sender)
-        .map_err(|error| Error::File { path: workspace.into(), source: std::io::Error::other(error) })?;
+    let _watcher = watcher(workspace, sender).map_err(|error| Error::Watch(why(&error)))?;
     while changes.recv().await.is_some() {
         while tokio::time::timeout(QUIET_FOR, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
         match cargo::build_functions(workspace, profile).await {
@@ -31,6 +30,14 @@ pub async fn run(workspace: &Path, profile: Option<&str>, shop: &Shop) -> Result
         }
     }
     Ok(())
+}
+
+fn why(error: &notify::Error) -> String {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => "the system watches no more files (fs.inotify.max_user_watches)".to_owned(),
+        ErrorKind::Io(error) => emulator::reason(error),
+        _ => error.to_string(),
+    }
 }
 
 fn watcher(workspace: &Path, sender: mpsc::UnboundedSender<()>) -> notify::Result<RecommendedWatcher> {

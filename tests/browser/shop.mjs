@@ -1,10 +1,13 @@
 // A shop of one's own, and a browser to look at it, for one file of tests.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { fileURLToPath } from "node:url";
+import runLighthouse from "lighthouse";
 import { chromium } from "playwright-core";
 
 export const workspace = fileURLToPath(new URL("../..", import.meta.url));
@@ -37,7 +40,16 @@ async function hook() {
   return `http://127.0.0.1:${server.address().port}/hook`;
 }
 
-let shop, browser;
+/** A port that nobody has. */
+async function freePort() {
+  const server = createServer();
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+let shop, browser, debugging;
 /** The origin whose pages may call the API. */
 export let shopFront;
 /** The page of the test that runs. */
@@ -59,10 +71,11 @@ before(async () => {
       if (name === "ready") resolve();
     });
   });
+  debugging = await freePort();
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     // Another site's name that leads here.
-    args: ["--host-resolver-rules=MAP rebound.example 127.0.0.1", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
+    args: [`--remote-debugging-port=${debugging}`, "--host-resolver-rules=MAP rebound.example 127.0.0.1", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
   });
 }, { timeout: READY_LIMIT });
 
@@ -96,6 +109,12 @@ export async function send(method, path, { token, body } = {}) {
   return { status: answer.status, id: answer.headers.get("apigw-requestid"), json: text === "" ? null : JSON.parse(text) };
 }
 
+/** What Lighthouse gives a page in these categories, of 100 each. */
+export async function lighthouse(url, onlyCategories) {
+  const { lhr } = await runLighthouse(url, { port: debugging, onlyCategories, logLevel: "error" });
+  return Object.fromEntries(onlyCategories.map((category) => [category, Math.round(lhr.categories[category].score * 100)]));
+}
+
 export async function logIn(email, password) {
   const { json } = await send("POST", "/auth/login", { body: { email, password } });
   return json.access_token;
@@ -104,4 +123,13 @@ export async function logIn(email, password) {
 /** Shows it in the repository, if that is asked for. */
 export async function screenshot(name) {
   if (process.env.SCREENSHOTS === "1") await page.screenshot({ path: `${workspace}docs/${name}.png` });
+}
+
+/** Whether axe finds nothing wrong with the page as it is. */
+export async function accessible(what) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await readFile(`${workspace}tests/browser/node_modules/axe-core/axe.min.js`, "utf8"));
+  // Frames hold what somebody else wrote.
+  const { violations } = await page.evaluate(() => axe.run({ exclude: ["iframe"] }, { iframes: false }));
+  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, any }) => `${html} ${any.map(({ message }) => message).join(" ")}`).join("\n  ")}`);
+  assert.deepEqual(told, [], what);
 }

@@ -58,7 +58,7 @@ test("a customer signs up, orders once, and logs out", async () => {
   const { response } = await as(next).POST("/auth/logout");
   assert.equal(response.status, 204);
   const { error } = await as(next).GET("/auth/me");
-  assert.ok(error && "code" in error && error.code === "token-revoked", JSON.stringify(error));
+  assert.equal(error?.code, "token-revoked");
 });
 
 test("an admin adds a product and changes it as it was seen", async () => {
@@ -71,18 +71,11 @@ test("an admin adds a product and changes it as it was seen", async () => {
   assert.ok(etag);
 
   const params = { path: { product_id }, header: { "If-Match": etag } };
-  const changed = expect(await admin.PUT("/products/{product_id}", { params, body: { price: 0.95 } }));
+  const changed = expect(await admin.PUT("/products/{product_id}", { params, body: { price: "0.95" } }));
   assert.equal(changed.price, "0.95");
   const { error } = await admin.PUT("/products/{product_id}", { params, body: { price: "0.99" } });
-  assert.ok(error && "code" in error, JSON.stringify(error));
-  switch (error.code) {
-    case "precondition-failed":
-      // The code tells the status, to the compiler too.
-      error.status satisfies 412 | undefined;
-      break;
-    default:
-      assert.fail(error.code);
-  }
+  // The code is one of those that the document names, to the compiler too.
+  assert.equal(error?.code satisfies components["schemas"]["ProblemCode"] | undefined, "precondition-failed");
   const { response } = await admin.DELETE("/products/{product_id}", { params: { path: { product_id } } });
   assert.equal(response.status, 204);
 });

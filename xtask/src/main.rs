@@ -1,14 +1,18 @@
 //! `cargo xtask generate` writes everything that is derived: most of it from `shared::contract`, the paths that `fallback` knows
-//! from template.yaml. With `--check` it writes nothing, and fails when a file is not what it would write.
+//! from template.yaml, the code in docs/clients.md from the programs that run it. `cargo xtask mutants` asks whether the tests notice
+//! what is wrong.
 
 mod events;
+mod mutants;
+mod postman;
+mod proof;
 mod requests;
 mod routes;
+mod snippets;
 mod tables;
 
 use std::{
     collections::BTreeMap,
-    env,
     error::Error,
     fmt::Write,
     fs, io,
@@ -16,18 +20,40 @@ use std::{
     process::ExitCode,
 };
 
+use clap::Parser;
 use shared::{
     contract::{self, openapi},
     domain,
     store::schema,
 };
 
+/// Tasks of those who change this project
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    /// Write everything that is derived
+    Generate {
+        /// Write nothing, and fail when a file is not what would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print the contract in its strict form, for programs that look for faults in a shop
+    Strict,
+    Mutants(mutants::Arguments),
+    /// Write what every instrument found last into docs/proof.md
+    Proof,
+}
+
 fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["generate"] => generate(),
-        ["generate", "--check"] => check(),
-        _ => Err("usage: cargo xtask generate [--check]".into()),
+    let outcome = match Task::parse() {
+        Task::Generate { check: false } => generate(),
+        Task::Generate { check: true } => check(),
+        Task::Strict => {
+            println!("{}", openapi::strict());
+            Ok(())
+        }
+        Task::Proof => proof::write(workspace()),
+        Task::Mutants(arguments) => mutants::run(workspace(), &arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,9 +83,9 @@ fn files() -> Result<BTreeMap<PathBuf, Option<String>>, Box<dyn Error>> {
         files.insert(Path::new("events").join(function).with_extension("json"), Some(event));
     }
     let tables = [
-        ("README.md", "routes", tables::routes()),
-        ("README.md", "lifecycle", domain::markdown()),
-        ("README.md", "events", contract::events::markdown()),
+        ("docs/api.md", "routes", tables::routes()),
+        ("docs/api.md", "lifecycle", domain::markdown()),
+        ("docs/events.md", "events", contract::events::markdown()),
         ("ARCHITECTURE.md", "items", schema::markdown()),
     ];
     for (name, table, rows) in tables {
@@ -69,9 +95,20 @@ fn files() -> Result<BTreeMap<PathBuf, Option<String>>, Box<dyn Error>> {
         };
         files.insert(name.into(), Some(tables::replaced(&document.unwrap_or_default(), table, &rows)?));
     }
-    files.insert("openapi.json".into(), Some(escaped(&serde_json::to_string_pretty(&document)?) + "\n"));
-    files.insert("asyncapi.json".into(), Some(escaped(&serde_json::to_string_pretty(&contract::events::document())?) + "\n"));
-    files.insert("requests.http".into(), Some(requests::text(&document)?));
+    let documents = [
+        ("openapi.json", &document),
+        ("openapi-3.0.json", &openapi::document_3_0()),
+        ("asyncapi.json", &contract::events::document()),
+    ];
+    for (name, document) in documents {
+        files.insert(name.into(), Some(escaped(&serde_json::to_string_pretty(document)?) + "\n"));
+    }
+    files.insert("requests.http".into(), Some(requests::vscode()?));
+    files.insert("clients/jetbrains.http".into(), Some(requests::jetbrains()?));
+    let collection = serde_json::to_string_pretty(&postman::collection()?)? + "\n";
+    files.insert("clients/stockroom.postman_collection.json".into(), Some(collection));
+    let source = |file: &str| -> Result<String, Box<dyn Error>> { Ok(fs::read_to_string(workspace().join(file))?) };
+    files.insert("docs/clients.md".into(), Some(snippets::replaced(&source("docs/clients.md")?, source)?));
     files.insert("functions/src/routes.rs".into(), Some(routes::source(&workspace().join("template.yaml"))?));
     Ok(files)
 }

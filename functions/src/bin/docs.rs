@@ -1,5 +1,5 @@
-//! `GET /openapi.json`, `GET /asyncapi.json`, `GET /docs` and `GET /docs/{file}`: the contract as documents, and a page to read it and
-//! try it on.
+//! `GET /openapi.json`, `GET /openapi-3.0.json`, `GET /asyncapi.json`, `GET /docs` and `GET /docs/{file}`: the contract as documents,
+//! and a page to read it and try it on.
 
 use shared::{
     Result,

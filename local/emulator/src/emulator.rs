@@ -14,20 +14,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dynamodb::{
-    Client, Contention, ContentionCounts, ContentionModel, Database, FaultInjector, FaultKind, Faults, KeySchema, Store,
+    CHECKPOINTS, Client, Commit, CommitLog, Contention, ContentionCounts, ContentionModel, Database, FaultInjector, FaultKind,
+    Faults, KeySchema, SECRETS, Store, file,
 };
 use crate::endpoint::{AwsEndpoint, Services};
 use crate::error::{Error, Result};
 use crate::eventbus::{EventBuses, EventLog, EventRecord};
+use crate::exchange::Exchange;
 use crate::gateway::HttpApi;
 use crate::guard::Guard;
 use crate::iam::{AuthorizationRequest, Principals};
-use crate::lambda::{Failure, Host, Invocation, Lambda, invoke_api};
+use crate::lambda::{Failure, Host, Invocation, Lambda, api};
 use crate::log::{Log, LogLine, RequestRecord};
+use crate::logs::Logs;
 use crate::mail::{MailRecord, Mailbox};
 use crate::names::table_arn;
+use crate::print::Printer;
 use crate::queues::Queues;
 use crate::secrets::Secrets;
+use crate::stack::Stack;
 use crate::streams::{Checkpoints, Progress, Reader, Surroundings};
 use crate::template::Template;
 use crate::{ids, scheduler, server};
@@ -57,8 +62,12 @@ pub struct Options {
     pub faults: Option<Faults>,
     /// How DynamoDB behaves when many want the same thing; `None`: everybody gets it at once.
     pub contention: Option<Contention>,
-    /// Keep requests and log lines in memory without printing them.
-    pub quiet: bool,
+    /// Whether all that functions write is kept, for [`Emulator::commits`].
+    pub keep_commits: bool,
+    /// What is printed of requests and log lines; by default nothing.
+    pub printer: Arc<Printer>,
+    /// Where `GET /` leads if no route of the API wants it.
+    pub home: Option<String>,
 }
 
 impl Default for Options {
@@ -76,7 +85,9 @@ impl Default for Options {
             limit: 10,
             faults: None,
             contention: None,
-            quiet: false,
+            keep_commits: false,
+            printer: Arc::default(),
+            home: None,
         }
     }
 }
@@ -99,6 +110,7 @@ struct Parts {
     secrets: Arc<Secrets>,
     faults: Arc<FaultInjector>,
     contention: Arc<ContentionModel>,
+    commits: Arc<CommitLog>,
     schema: KeySchema,
     tables: Vec<String>,
     queues: Arc<Queues>,
@@ -141,6 +153,16 @@ impl Emulator {
         }
     }
 
+    /// Fails with what would keep an emulator from starting, as far as that shows before the functions are built.
+    pub async fn check(options: &Options) -> Result<Template> {
+        let template = Template::read(&options.template, &options.stack, &options.parameters)?;
+        if let Store::File(path) = &options.store {
+            file::check_all(path, &template.tables)?;
+        }
+        Listeners::bind(options).await?;
+        Ok(template)
+    }
+
     /// Where the API answers, such as `http://127.0.0.1:3000`.
     pub fn url(&self) -> &str {
         &self.parts.url
@@ -151,7 +173,7 @@ impl Emulator {
         &self.parts.invoke_url
     }
 
-    /// Where DynamoDB and Secrets Manager answer, to functions and to anybody else.
+    /// Where AWS's services answer, to functions and to anybody else.
     pub fn aws_url(&self) -> &str {
         &self.parts.aws_url
     }
@@ -179,6 +201,11 @@ impl Emulator {
     /// The request that was answered with this `apigw-requestid`.
     pub fn request(&self, request_id: &str) -> Option<RequestRecord> {
         self.parts.log.find(request_id)
+    }
+
+    /// What the latest requests and their answers said, oldest first, without passwords and tokens.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.parts.log.exchanges()
     }
 
     /// The latest lines that functions wrote, oldest first. A line may arrive a moment after its request's answer;
@@ -215,10 +242,15 @@ impl Emulator {
     /// Waits until all that was written before is read from the streams, and all that was put on buses is sent, has been given up, or
     /// went to a queue.
     pub async fn settled(&self) {
+        self.streams_are_read().await;
+        self.parts.events.settled().await;
+    }
+
+    /// Waits until all that was written before is read from the streams.
+    pub async fn streams_are_read(&self) {
         for reader in &self.parts.readers {
             reader.settled().await;
         }
-        self.parts.events.settled().await;
     }
 
     /// Calls a function directly, by logical id, physical name, binary's name or ARN.
@@ -240,7 +272,10 @@ impl Emulator {
     }
 
     /// The functions' next call of this operation meets this fault. One may wait for several calls, and they meet one each.
-    pub fn inject_next(&self, operation: &str, kind: FaultKind) {
+    ///
+    /// Waits until the streams are read, so that it is met by what is asked for from now on, and not by what follows from before.
+    pub async fn inject_next(&self, operation: &str, kind: FaultKind) {
+        self.streams_are_read().await;
         self.parts.faults.set_next(operation, kind);
     }
 
@@ -257,6 +292,11 @@ impl Emulator {
     /// How often calls have been let through and refused since there is contention.
     pub fn contention_counts(&self) -> ContentionCounts {
         self.parts.contention.counts()
+    }
+
+    /// What functions have written, in the order in which it was committed, if that is kept.
+    pub async fn commits(&self) -> Vec<Commit> {
+        self.parts.commits.commits().await
     }
 
     /// Why AWS would not let a function call DynamoDB so, if it would not; by logical id, physical name, binary's name or ARN.
@@ -320,8 +360,8 @@ struct Listeners {
 impl Listeners {
     async fn bind(options: &Options) -> Result<Self> {
         Ok(Self {
-            gateway: server::listen_at("the gateway", options.address, options.port).await?,
-            invoke_api: server::listen_at("the Invoke API", options.address, options.invoke_port).await?,
+            gateway: server::listen_at("the API", options.address, options.port).await?,
+            invoke_api: server::listen_at("Lambda", options.address, options.invoke_port).await?,
             aws: server::listen_at("AWS", options.address, options.aws_port).await?,
         })
     }
@@ -352,15 +392,23 @@ fn read_streams(template: &Template, around: &Arc<Surroundings>, stop: &Cancella
     Ok(readers)
 }
 
+/// What the services tell of the template.
+struct Described {
+    principals: Arc<Principals>,
+    logs: Logs,
+    stack: Stack,
+}
+
 impl Parts {
     async fn start(options: Options, pages: impl FnOnce(Inside) -> Router) -> Result<Self> {
-        let template = Template::read(&options.template, &options.stack, &options.parameters)?;
-        let log = Arc::new(Log::new(options.quiet));
+        let mut template = Template::read(&options.template, &options.stack, &options.parameters)?;
+        let log = Arc::new(Log::new(Arc::clone(&options.printer)));
         let principals = Arc::new(Principals::default());
         let stop = CancellationToken::new();
         let listeners = Listeners::bind(&options).await?;
         let (url, invoke_url) = (server::url(&listeners.gateway)?, server::url(&listeners.invoke_api)?);
         let aws_url = server::url(&listeners.aws)?;
+        template.answer_at(&url);
 
         let host = Host {
             aws_url: aws_url.clone(),
@@ -371,19 +419,31 @@ impl Parts {
         };
         let lambda =
             Arc::new(Lambda::new(template.functions.clone(), &options.binaries, &template.binaries, options.limit, host)?);
+        let is_kept = matches!(&options.store, Store::File(path) if path.exists());
         let database = Database::open(&options.store, &template.tables, &stop).await?;
         let beside = |extension: &str| match &options.store {
             Store::File(path) => Some(path.with_added_extension(extension)),
             Store::Memory | Store::Url(_) => None,
         };
-        let secrets = Arc::new(Secrets::open(template.secrets.clone(), beside("secrets.json"))?);
+        let secrets_file = beside(SECRETS);
+        let were_there = secrets_file.as_ref().is_some_and(|file| file.exists());
+        if let Some(file) = secrets_file.as_ref().filter(|_| is_kept && !were_there) {
+            let text = "was missing: all secrets are new, and whatever was made with the old ones is void, every token among it";
+            log.line("secrets", &format!("{} {text}", file.display()));
+        }
+        let secrets = Arc::new(Secrets::open(template.secrets.clone(), secrets_file)?);
+        if let (Store::File(path), true) = (&options.store, were_there && !is_kept) {
+            let text =
+                format!("was missing, and {} was there: everything begins anew", path.with_added_extension(SECRETS).display());
+            log.line("data", &format!("{} {text}", path.display()));
+        }
         let schema = KeySchema::of(&template.tables);
         let faults = Arc::new(FaultInjector::default());
         faults.set(options.faults);
         let contention = Arc::new(ContentionModel::new(schema.clone()));
         contention.set(options.contention);
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.clone()).collect();
-        let (queues, events) = (Arc::new(Queues::new(template.queues.clone())), Arc::new(EventLog::default()));
+        let (queues, events) = (Arc::new(Queues::new(template.queues.clone(), &aws_url)), Arc::new(EventLog::default()));
         let buses = EventBuses::start(template.buses.clone(), template.rules.clone(), &queues, Arc::clone(&events), &stop);
         let surroundings = Surroundings {
             client: Client::at(&database.url)?,
@@ -391,7 +451,7 @@ impl Parts {
             queues: Arc::clone(&queues),
             faults: Arc::clone(&faults),
             log: Arc::clone(&log),
-            checkpoints: Arc::new(Checkpoints::open(beside("streams.json"))?),
+            checkpoints: Arc::new(Checkpoints::open(beside(CHECKPOINTS))?),
         };
         let readers = read_streams(&template, &Arc::new(surroundings), &stop)?;
         let parts = Self {
@@ -404,6 +464,7 @@ impl Parts {
             secrets,
             faults,
             contention,
+            commits: Arc::new(CommitLog::new(options.keep_commits)),
             schema,
             tables,
             queues,
@@ -416,42 +477,51 @@ impl Parts {
         for schedule in template.schedules.clone() {
             tokio::spawn(scheduler::run(schedule, Arc::clone(&parts.lambda), Arc::clone(&parts.log), stop.clone()));
         }
-        parts.serve(listeners, template, principals, Guard::at(options.address), pages, &stop)?;
+        let (guard, port) = (Guard::at(options.address), server::address(&listeners.gateway)?.port());
+        let described = Described {
+            principals,
+            logs: Logs::new(Arc::clone(&parts.log), &template.functions),
+            stack: Stack::new(template.stack.clone()),
+        };
+        let api = HttpApi::new(template, Arc::clone(&parts.lambda), Arc::clone(&parts.log), port, options.home);
+        parts.serve(listeners, api, described, guard, pages, &stop);
         Ok(parts)
     }
 
     fn serve(
         &self,
         listeners: Listeners,
-        template: Template,
-        principals: Arc<Principals>,
+        api: HttpApi,
+        described: Described,
         guard: Guard,
         pages: impl FnOnce(Inside) -> Router,
         stop: &CancellationToken,
-    ) -> Result {
+    ) {
         let services = Services {
             schema: self.schema.clone(),
             secrets: Arc::clone(&self.secrets),
             buses: Arc::clone(&self.buses),
             mailbox: Arc::clone(&self.mailbox),
-            principals,
+            lambda: Arc::clone(&self.lambda),
+            logs: described.logs,
+            queues: Arc::clone(&self.queues),
+            stack: described.stack,
+            principals: described.principals,
             faults: Arc::clone(&self.faults),
             contention: Arc::clone(&self.contention),
+            commits: Arc::clone(&self.commits),
             log: Arc::clone(&self.log),
         };
         let aws = AwsEndpoint::new(guard, &self.database, services);
         tokio::spawn(Arc::new(aws).serve(listeners.aws, stop.clone()));
 
         // The API is for everybody, and for pages as far as the template says; the rest is for this machine's own programs.
-        let invoke_api = Guard::default().around(invoke_api::router(Arc::clone(&self.lambda)));
+        let invoke_api = Guard::default().around(api::router(Arc::clone(&self.lambda)));
         tokio::spawn(server::serve(listeners.invoke_api, invoke_api, stop.clone()));
 
-        let port = server::address(&listeners.gateway)?.port();
-        let api = HttpApi::new(template, Arc::clone(&self.lambda), Arc::clone(&self.log), port);
         let (log, dynamodb_url) = (Arc::clone(&self.log), self.database.url.clone());
         let (events, buses, mailbox) = (Arc::clone(&self.events), Arc::clone(&self.buses), Arc::clone(&self.mailbox));
         let pages = pages(Inside { log, dynamodb_url, tables: self.tables.clone(), events, buses, mailbox });
         tokio::spawn(server::serve(listeners.gateway, api.router().merge(pages), stop.clone()));
-        Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! The endpoint that stands for AWS's services. Calls to DynamoDB are forwarded as they are, with IAM, injected faults and contention
-//! in their way, and what they cost is recorded. Secrets Manager, EventBridge and SES answer at the same place, and every other service
-//! is refused by name.
+//! in their way, and what they cost is recorded. The services that are emulated answer at the same place, as far as each goes, and
+//! everything else is refused by name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::serve::Listener;
 use http_body_util::{BodyExt as _, Full};
@@ -11,22 +12,30 @@ use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response, Uri};
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer;
-use crate::dynamodb::{Admission, Connector, ContentionModel, Database, Fault, FaultInjector, KeySchema, SHARED_ACCESS_KEY};
+use crate::dynamodb::{
+    Admission, CommitLog, Connector, ContentionModel, Database, Fault, FaultInjector, FaultKind, KeySchema, SHARED_ACCESS_KEY,
+};
 use crate::dynamodb::{errors, torn};
 use crate::eventbus::EventBuses;
 use crate::guard::{self, Guard};
-use crate::iam::Principals;
+use crate::iam::{AuthorizationRequest, Principals};
+use crate::lambda::{Lambda, api};
 use crate::log::Log;
-use crate::mail::{self, Mailbox};
-use crate::secrets::{self, Secrets};
+use crate::logs::Logs;
+use crate::mail::Mailbox;
+use crate::names::ACCOUNT;
+use crate::protocol::{Call, Refusal, Service};
+use crate::queues::Queues;
+use crate::secrets::Secrets;
 use crate::signature;
+use crate::stack::Stack;
 use crate::usage::consumed_units;
 
 /// What the endpoint asks about every call, and what answers instead of DynamoDB.
@@ -35,9 +44,14 @@ pub struct Services {
     pub secrets: Arc<Secrets>,
     pub buses: Arc<EventBuses>,
     pub mailbox: Arc<Mailbox>,
+    pub lambda: Arc<Lambda>,
+    pub logs: Logs,
+    pub queues: Arc<Queues>,
+    pub stack: Stack,
     pub principals: Arc<Principals>,
     pub faults: Arc<FaultInjector>,
     pub contention: Arc<ContentionModel>,
+    pub commits: Arc<CommitLog>,
     pub log: Arc<Log>,
 }
 
@@ -47,6 +61,9 @@ pub struct AwsEndpoint {
     upstream: Uri,
     client: Client<Connector, Full<Bytes>>,
 }
+
+/// How long a process that is killed may take to be gone.
+const DEATH_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a connection is dropped without an answer.
 type Dropped = Box<dyn std::error::Error + Send + Sync>;
@@ -82,92 +99,126 @@ impl AwsEndpoint {
             return Ok(refused);
         }
         let body = body.collect().await?.to_bytes();
-        match Service::of(&head.headers) {
-            Service::DynamoDb => self.dynamodb(head, body).await,
-            Service::SecretsManager => {
-                let Services { secrets, principals, .. } = &self.services;
-                Ok(secrets::answer(secrets, principals, &head.headers, &body))
+        let call = Call::of(&head, &body);
+        match call.service {
+            Service::DynamoDb | Service::DynamoDbStreams => self.dynamodb(&call, head, body).await,
+            Service::Lambda => {
+                let Services { lambda, principals, .. } = &self.services;
+                let denial = signature::access_key(&head.headers)
+                    .and_then(|access_key| principals.denial(access_key, api::authorization_requests(lambda, &call)));
+                match denial {
+                    Some(denial) => Ok(call.answer(Err(Refusal::access_denied(denial)))),
+                    None => Ok(api::answer(lambda, &call, &head, body).await),
+                }
             }
-            Service::EventBridge => self.event_bridge(&head.headers, &body).await,
-            Service::Ses => self.ses(&head, &body).await,
-            Service::Other(name) => {
-                let message = format!("{name} is not emulated here: only DynamoDB, Secrets Manager, EventBridge and SES are");
-                // Not every client shows an answer in a format that it does not expect.
-                self.services.log.line("aws", &message);
-                Ok(errors::unsupported_service(&message))
+            Service::Other => {
+                let refusal = call.not_served(&[]);
+                // Not every client shows what it is answered.
+                self.services.log.line("aws", &refusal.message);
+                Ok(call.answer(Err(refusal)))
             }
+            _ => self.emulated(&call, &head, &body).await,
         }
     }
 
-    async fn event_bridge(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
-        let Services { buses, principals, faults, .. } = &self.services;
-        let operation = operation(headers);
-        if operation != "PutEvents" {
-            return Ok(answer::refuse("UnknownOperationException", "only PutEvents is known here"));
-        }
-        // Calls of those who are no environments meet no faults.
-        let Some(access_key) = signature::access_key(headers).filter(|access_key| principals.contains(access_key)) else {
-            return Ok(buses.put_events(body, None));
+    /// The fault that a call of an environment meets, if it is to meet one; the environment's usage tells so.
+    fn draw(&self, access_key: &str, operation: &str, body: &[u8]) -> Option<Fault> {
+        let Services { faults, principals, .. } = &self.services;
+        let (kind, fault) = faults.draw(operation, body)?;
+        principals.record(access_key, |usage| usage.add_fault(kind, operation));
+        Some(fault)
+    }
+
+    /// Ends the environment that has called, and gives no answer: with the process, its connection ends, and this with it.
+    async fn kill(&self, access_key: &str) -> Dropped {
+        self.services.principals.end(access_key);
+        tokio::time::sleep(DEATH_LIMIT).await;
+        "killed on purpose".into()
+    }
+
+    /// A service that is emulated here. Only those who are environments meet faults, and only where they change something.
+    async fn emulated(&self, call: &Call, head: &Parts, body: &Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
+        let Services { principals, .. } = &self.services;
+        let input = match call.input(head, body) {
+            Ok(input) => input,
+            Err(refusal) => return Ok(call.answer(Err(refusal))),
         };
-        principals.record(access_key, |usage| usage.add_call(operation, 0.0));
-        if let Some(denial) = principals.denial(access_key, buses.authorization_requests(body)) {
-            return Ok(answer::refuse("AccessDeniedException", &denial));
+        let access_key = signature::access_key(&head.headers).unwrap_or_default();
+        let carry_out = |failing| call.answer(self.carry_out(call, access_key, &input, failing));
+        if !principals.contains(access_key) {
+            return Ok(carry_out(None));
         }
-        match faults.draw(operation, body) {
-            None => Ok(buses.put_events(body, None)),
+        let operation = call.operation.as_str();
+        let is_metered = matches!(operation, "PutEvents" | "SendEmail");
+        if is_metered {
+            principals.record(access_key, |usage| usage.add_call(operation, 0.0));
+        }
+        if let Some(denial) = principals.denial(access_key, self.authorization_requests(call, &input)) {
+            return Ok(call.answer(Err(Refusal::access_denied(denial))));
+        }
+        let fault = if is_metered { self.draw(access_key, operation, body) } else { None };
+        match fault {
+            None => Ok(carry_out(None)),
             Some(Fault::Reject(instead)) => Ok(instead),
-            Some(Fault::Partly(parts)) => Ok(buses.put_events(body, Some(parts))),
+            Some(Fault::Partly(parts)) => Ok(carry_out(Some(parts))),
             Some(Fault::FalseFailure(instead)) => {
-                buses.put_events(body, None);
+                carry_out(None);
                 Ok(instead)
             }
             Some(Fault::DropConnection) => {
-                buses.put_events(body, None);
+                carry_out(None);
                 Err("dropped on purpose".into())
             }
             Some(Fault::Delay(by)) => {
-                let answer = buses.put_events(body, None);
+                let answer = carry_out(None);
                 tokio::time::sleep(by).await;
                 Ok(answer)
+            }
+            Some(Fault::Kill) => {
+                carry_out(None);
+                Err(self.kill(access_key).await)
             }
         }
     }
 
-    async fn ses(&self, head: &Parts, body: &Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
-        let Services { mailbox, principals, faults, .. } = &self.services;
-        let send = || mailbox.answer(&head.method, head.uri.path(), body);
-        // Calls of those who are no environments meet no faults.
-        let Some(access_key) = signature::access_key(&head.headers).filter(|access_key| principals.contains(access_key)) else {
-            return Ok(send());
-        };
-        principals.record(access_key, |usage| usage.add_call("SendEmail", 0.0));
-        if let Some(denial) = principals.denial(access_key, Mailbox::authorization_requests(body)) {
-            return Ok(mail::refuse("AccessDeniedException", &denial));
-        }
-        match faults.draw("SendEmail", body) {
-            None | Some(Fault::Partly(_)) => Ok(send()),
-            Some(Fault::Reject(instead)) => Ok(instead),
-            Some(Fault::FalseFailure(instead)) => {
-                send();
-                Ok(instead)
+    fn carry_out(&self, call: &Call, access_key: &str, input: &Value, failing: Option<u64>) -> Result<Value, Refusal> {
+        let Services { secrets, buses, mailbox, logs, stack, queues, principals, .. } = &self.services;
+        match call.service {
+            Service::CloudFormation => stack.answer(call, input),
+            Service::EventBridge => buses.answer(call, input, failing),
+            Service::Logs => logs.answer(call, input),
+            Service::SecretsManager => secrets.answer(call, input),
+            Service::Ses => mailbox.answer(call, input),
+            Service::Sqs => queues.answer(call, input),
+            Service::Sts if call.operation == "GetCallerIdentity" => {
+                let (arn, id) = principals.identity(access_key);
+                Ok(json!({"Account": ACCOUNT, "Arn": arn, "UserId": id}))
             }
-            Some(Fault::DropConnection) => {
-                send();
-                Err("dropped on purpose".into())
-            }
-            Some(Fault::Delay(by)) => {
-                let answer = send();
-                tokio::time::sleep(by).await;
-                Ok(answer)
-            }
+            Service::Sts => Err(call.not_served(&["GetCallerIdentity"])),
+            Service::DynamoDb | Service::DynamoDbStreams | Service::Lambda | Service::Other => Err(call.not_served(&[])),
         }
     }
 
-    async fn dynamodb(&self, mut head: Parts, body: Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
+    fn authorization_requests(&self, call: &Call, input: &Value) -> Vec<AuthorizationRequest> {
+        let Services { secrets, buses, stack, queues, .. } = &self.services;
+        let operation = call.operation.as_str();
+        match call.service {
+            Service::CloudFormation => stack.authorization_requests(operation, input),
+            Service::EventBridge => buses.authorization_requests(operation, input),
+            Service::Logs => Logs::authorization_requests(operation, input),
+            Service::SecretsManager => secrets.authorization_requests(operation, input),
+            Service::Ses => Mailbox::authorization_requests(operation, input),
+            Service::Sqs => queues.authorization_requests(operation, input),
+            // Everybody may ask who they are.
+            _ => Vec::new(),
+        }
+    }
+
+    async fn dynamodb(&self, call: &Call, mut head: Parts, body: Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
         let principals = &self.services.principals;
         let access_key = signature::replace_access_key(&mut head.headers, SHARED_ACCESS_KEY)?;
         let trace = head.headers.get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok()).map(str::to_owned);
-        let operation = operation(&head.headers).to_owned();
+        let operation = call.operation.as_str();
         let mut target = self.upstream.clone().into_parts();
         target.path_and_query = head.uri.into_parts().path_and_query;
         head.uri = Uri::from_parts(target)?;
@@ -177,25 +228,33 @@ impl AwsEndpoint {
 
         // Calls of those who are no environments are forwarded, but nobody asks for their cost, and they meet no faults.
         let Some(access_key) = access_key.filter(|access_key| principals.contains(access_key)) else {
-            return self.forward(request).await.map(|answer| answer.map(Full::new));
+            let answer = self.forward(request).await?;
+            // The databases for one machine have no backups, for example, and say no more than a name of it.
+            if answer.status() == StatusCode::BAD_REQUEST && is_unknown_operation(answer.body()) {
+                return Ok(call.answer(Err(call.not_served_because("the database here has no such operation"))));
+            }
+            return Ok(answer.map(Full::new));
         };
-        let record = |units: f64| principals.record(&access_key, |usage| usage.add_call(&operation, units));
+        let record = |units: f64| principals.record(&access_key, |usage| usage.add_call(operation, units));
         if let Some(trace) = trace {
             principals.record(&access_key, |usage| usage.add_trace(trace));
         }
-        let wanted = self.services.schema.authorization_requests(&operation, &body);
+        let wanted = match call.service {
+            Service::DynamoDb => self.services.schema.authorization_requests(operation, &body),
+            _ => stream_requests(operation, &body),
+        };
         if let Some(denial) = principals.denial(&access_key, wanted) {
             record(0.0);
             return Ok(errors::access_denied(&denial));
         }
-        let fault = match self.services.faults.draw(&operation, &body) {
+        let fault = match self.draw(&access_key, operation, &body) {
             Some(Fault::Reject(answer)) => {
                 record(0.0);
                 return Ok(answer);
             }
             fault => fault,
         };
-        let permit = match self.services.contention.admit(&operation, &body) {
+        let permit = match self.services.contention.admit(operation, &body) {
             Some(Admission::Refused(at, answer)) => {
                 tokio::time::sleep_until(at.into()).await;
                 record(0.0);
@@ -204,9 +263,12 @@ impl AwsEndpoint {
             Some(Admission::Granted(permit)) => Some(permit),
             None => None,
         };
-        let answer = match self.services.faults.tear(&operation) {
-            Some(tear) => self.forward_torn(request, &operation, body, tear).await?,
-            None => self.forward(request).await?,
+        let answer = match self.services.faults.tear(operation) {
+            Some(tear) => {
+                principals.record(&access_key, |usage| usage.add_fault(FaultKind::Torn, operation));
+                self.forward_torn(request, operation, body, tear).await?
+            }
+            None => self.services.commits.around(operation, &body, forward(self.client.clone(), request)).await?,
         };
         let units = consumed_units(answer.body());
         record(units);
@@ -219,6 +281,7 @@ impl AwsEndpoint {
             Some(Fault::FalseFailure(instead) | Fault::Reject(instead)) => return Ok(instead),
             Some(Fault::DropConnection) => return Err("dropped on purpose".into()),
             Some(Fault::Delay(by)) => tokio::time::sleep(by).await,
+            Some(Fault::Kill) => return Err(self.kill(&access_key).await),
         }
         Ok(answer.map(Full::new))
     }
@@ -255,71 +318,24 @@ impl AwsEndpoint {
     }
 
     async fn forward(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Dropped> {
-        let (mut head, body) = self.client.request(request).await?.into_parts();
-        guard::remove_cors(&mut head.headers);
-        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+        forward(self.client.clone(), request).await
     }
 }
 
-/// `GetItem` of `X-Amz-Target: DynamoDB_20120810.GetItem`.
-fn operation(headers: &HeaderMap) -> &str {
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    target.and_then(|target| target.rsplit('.').next()).unwrap_or("Unknown")
+async fn forward(client: Client<Connector, Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Dropped> {
+    let (mut head, body) = client.request(request).await?.into_parts();
+    guard::remove_cors(&mut head.headers);
+    Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
 }
 
-/// The AWS service that a request is for.
-#[derive(Debug, PartialEq, Eq)]
-enum Service {
-    DynamoDb,
-    SecretsManager,
-    EventBridge,
-    Ses,
-    /// Its name, as far as the request says.
-    Other(String),
+fn is_unknown_operation(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body["__type"].as_str().is_some_and(|kind| kind.ends_with("UnknownOperationException"))
 }
 
-impl Service {
-    fn of(headers: &HeaderMap) -> Self {
-        let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.split('.').next());
-        match target {
-            Some("DynamoDB_20120810") => Self::DynamoDb,
-            Some("secretsmanager") => Self::SecretsManager,
-            Some("AWSEvents") => Self::EventBridge,
-            None if signature::service(headers) == Some("ses") => Self::Ses,
-            other => {
-                let named = [other, signature::service(headers)].into_iter().flatten().find(|name| !name.is_empty());
-                Self::Other(named.unwrap_or("a request that names no service").to_owned())
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
-
-    use super::*;
-
-    #[test]
-    fn services_are_told_apart() {
-        let other = |name: &str| Service::Other(name.to_owned());
-        let signed =
-            |service: &str| format!("AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/{service}/aws4_request, Signature=0");
-        for (target, scope, expected) in [
-            (Some("DynamoDB_20120810.GetItem"), "dynamodb", Service::DynamoDb),
-            (Some("secretsmanager.GetSecretValue"), "secretsmanager", Service::SecretsManager),
-            (Some("DynamoDBStreams_20120810.GetRecords"), "dynamodb", other("DynamoDBStreams_20120810")),
-            (Some("AWSEvents.PutEvents"), "events", Service::EventBridge),
-            (Some("AmazonSQS.SendMessage"), "sqs", other("AmazonSQS")),
-            (None, "ses", Service::Ses),
-            (None, "s3", other("s3")),
-            (None, "", other("a request that names no service")),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, HeaderValue::try_from(signed(scope)).unwrap());
-            headers.extend(target.map(|target| (HeaderName::from_static("x-amz-target"), HeaderValue::from_static(target))));
-            assert_eq!(Service::of(&headers), expected, "{target:?} {scope}");
-        }
-        assert_eq!(Service::of(&HeaderMap::new()), other("a request that names no service"));
-    }
+/// What a call to a stream must be allowed to do: only those that begin to read one name it.
+fn stream_requests(operation: &str, body: &[u8]) -> Vec<AuthorizationRequest> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let resource = body["StreamArn"].as_str().unwrap_or("*").to_owned();
+    vec![AuthorizationRequest { action: format!("dynamodb:{operation}"), resource, keys: Vec::new() }]
 }

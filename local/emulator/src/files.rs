@@ -7,20 +7,27 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use crate::error::{Error, Result};
+
 /// Replaces a file as a whole, so that a crash leaves either the old one or the new one.
-pub fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path)
+pub fn replace(path: &Path, text: &str) -> Result {
+    let write = || {
+        let fresh = path.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, path)
+    };
+    write().map_err(|source| Error::File { path: path.into(), source })
 }
 
 /// Reads what a file has as JSON; the default if there is no file.
-pub fn read<T: Default + DeserializeOwned>(path: &Path) -> io::Result<T> {
+pub fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T> {
     match std::fs::read(path) {
-        Ok(text) => Ok(serde_json::from_slice(&text)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
-        Err(error) => Err(error),
+        Ok(text) => {
+            serde_json::from_slice(&text).map_err(|error| Error::Damaged { path: path.into(), reason: error.to_string() })
+        }
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        Err(source) => Err(Error::File { path: path.into(), source }),
     }
 }

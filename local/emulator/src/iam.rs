@@ -4,6 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::ids;
 use crate::names::ACCOUNT;
 use crate::template::Statement;
@@ -136,13 +138,15 @@ struct Role {
     policy: Arc<Policy>,
     /// Since it was last taken.
     usage: Usage,
+    /// Ends the environment.
+    end: CancellationToken,
 }
 
 impl Principals {
-    /// Issues credentials for an environment of the function.
-    pub fn issue(self: &Arc<Self>, function: &str, policy: &Arc<Policy>) -> Principal {
+    /// Issues credentials for an environment of the function, which ends when it is told so.
+    pub fn issue(self: &Arc<Self>, function: &str, policy: &Arc<Policy>, end: CancellationToken) -> Principal {
         let access_key = ids::access_key();
-        let role = Role { function: function.to_owned(), policy: Arc::clone(policy), usage: Usage::default() };
+        let role = Role { function: function.to_owned(), policy: Arc::clone(policy), usage: Usage::default(), end };
         self.lock().insert(access_key.clone(), role);
         Principal { access_key, principals: Arc::clone(self) }
     }
@@ -150,6 +154,16 @@ impl Principals {
     /// Whether the access key is an environment's.
     pub fn contains(&self, access_key: &str) -> bool {
         self.lock().contains_key(access_key)
+    }
+
+    /// The ARN and the id of whoever has this access key: an environment's role, and for everybody else the account itself.
+    pub fn identity(&self, access_key: &str) -> (String, String) {
+        match self.lock().get(access_key) {
+            Some(Role { function, .. }) => {
+                (format!("arn:aws:sts::{ACCOUNT}:assumed-role/{function}/{function}"), format!("AROALOCAL:{function}"))
+            }
+            None => (format!("arn:aws:iam::{ACCOUNT}:root"), ACCOUNT.to_owned()),
+        }
     }
 
     /// Why AWS would not let an environment do this. Callers who are no environments may do anything.
@@ -166,6 +180,13 @@ impl Principals {
     pub fn record(&self, access_key: &str, what: impl FnOnce(&mut Usage)) {
         if let Some(role) = self.lock().get_mut(access_key) {
             what(&mut role.usage);
+        }
+    }
+
+    /// Ends the environment that has this access key.
+    pub fn end(&self, access_key: &str) {
+        if let Some(role) = self.lock().get(access_key) {
+            role.end.cancel();
         }
     }
 
@@ -276,16 +297,23 @@ mod tests {
     fn principals_are_separate_and_end() {
         let principals = Arc::new(Principals::default());
         let policy = Arc::default();
-        let (one, other) = (principals.issue("One", &policy), principals.issue("Other", &policy));
+        let (end, goes_on) = (CancellationToken::new(), CancellationToken::new());
+        let (one, other) = (principals.issue("One", &policy, end.clone()), principals.issue("Other", &policy, goes_on.clone()));
         principals.record(one.access_key(), |usage| usage.add_call("Query", 0.5));
         principals.record(one.access_key(), |usage| usage.add_call("TransactWriteItems", 6.0));
         principals.record("stranger", |usage| usage.add_call("Query", 1.0));
+
+        assert_eq!(principals.identity(one.access_key()).0, "arn:aws:sts::000000000000:assumed-role/One/One");
+        assert_eq!(principals.identity("stranger").0, "arn:aws:iam::000000000000:root");
 
         let usage = one.take_usage();
         assert_eq!(usage.operations, ["Query", "TransactWriteItems"]);
         assert_eq!((usage.read_units, usage.write_units), (0.5, 6.0));
         assert_eq!(one.take_usage(), Usage::default());
         assert_eq!(other.take_usage(), Usage::default());
+
+        principals.end(one.access_key());
+        assert!(end.is_cancelled() && !goes_on.is_cancelled());
 
         drop((one, other));
         assert!(principals.lock().is_empty());

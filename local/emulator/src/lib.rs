@@ -11,17 +11,22 @@
 //! | `ids` | ids that look like AWS's |
 //! | `value` | values as they are written in templates and options |
 //! | `files` | files beside the data |
-//! | `answer` | answers of services that speak JSON 1.1 |
 //! | `pattern` | EventBridge's patterns |
+//! | `filter` | CloudWatch Logs' filter patterns |
 //! | `guard` | who a port answers |
 //! | `server` | listening on a port |
 //! | `template` | the template, read for one machine |
 //! | `usage` | what functions use of DynamoDB |
+//! | `print` | lines for people or programs, of what happens |
+//! | `exchange` | what a request and its answer said, without secrets |
 //! | `log` | what happened lately |
 //! | `iam` | who calls AWS, and what they may do |
 //! | `signature` | who has signed a request, and for which service |
+//! | `protocol` | which service and which operation a request is for, and answers in its protocol |
 //! | `lambda` | functions and their execution environments, the Runtime API and the Invoke API |
 //! | `dynamodb` | the database, faults and contention |
+//! | `logs` | CloudWatch Logs |
+//! | `stack` | CloudFormation |
 //! | `secrets` | Secrets Manager |
 //! | `mail` | Amazon SES |
 //! | `queues` | queues for what nobody took |
@@ -34,28 +39,33 @@
 
 #![expect(clippy::disallowed_methods, reason = "the clock is the functions' business; here it is this machine's")]
 
-mod answer;
 pub mod dynamodb;
 mod emulator;
 mod endpoint;
 mod error;
 mod eventbus;
+mod exchange;
 mod files;
+mod filter;
 pub mod gateway;
 pub mod guard;
 mod iam;
 mod ids;
 pub mod lambda;
 mod log;
+mod logs;
 mod mail;
 mod names;
 mod pattern;
 pub mod price;
+mod print;
+mod protocol;
 mod queues;
 mod scheduler;
 mod secrets;
 pub mod server;
 mod signature;
+mod stack;
 mod streams;
 pub mod template;
 mod usage;
@@ -63,11 +73,15 @@ mod value;
 
 pub use dynamodb::{Contention, ContentionCounts, Database, FaultKind, Faults, Store};
 pub use emulator::{Emulator, Inside, Options};
-pub use error::{Error, Result, innermost};
+pub use error::{Error, Result, innermost, reason};
 pub use eventbus::{Delivery, EventBuses, EventLog, EventRecord};
+pub use exchange::{Exchange, MASK, Message};
+pub use ids::now_millis;
 pub use lambda::{Failure, Invocation, Outcome};
-pub use log::{Log, LogLine, RequestRecord};
+pub use log::{Failed, Log, LogLine, RequestRecord};
 pub use mail::{MailRecord, Mailbox};
 pub use names::REGION;
 pub use pattern::Pattern;
+pub use print::{Clock, Format, Printer, Verbosity};
 pub use usage::{Usage, consumed_units};
+pub use value::is_url;

@@ -2,10 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -13,7 +9,11 @@ use tokio::sync::Notify;
 use crate::iam::AuthorizationRequest;
 use crate::ids;
 use crate::log::Ring;
-use crate::names::{ACCOUNT, REGION};
+use crate::names::arn;
+use crate::protocol::{Call, Nothing, Refusal, read};
+
+const OPERATIONS: &[&str] =
+    &["DeleteSuppressedDestination", "GetAccount", "GetSuppressedDestination", "ListSuppressedDestinations", "SendEmail"];
 
 /// How many mails are remembered.
 const REMEMBERED: usize = 5_000;
@@ -111,34 +111,52 @@ impl Mailbox {
         }
     }
 
-    /// What the sender of a mail must be allowed to do.
-    pub fn authorization_requests(body: &[u8]) -> Vec<AuthorizationRequest> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let from = body["FromEmailAddress"].as_str().unwrap_or_default();
+    /// What a call must be allowed to do: whoever sends, for the address and the set.
+    pub fn authorization_requests(operation: &str, input: &Value) -> Vec<AuthorizationRequest> {
+        let request = |resource| AuthorizationRequest { action: format!("ses:{operation}"), resource, keys: Vec::new() };
+        if operation != "SendEmail" {
+            return vec![request("*".to_owned())];
+        }
+        let from = input["FromEmailAddress"].as_str().unwrap_or_default();
         let address = from.rsplit_once('<').map_or(from, |(_, address)| address.trim_end_matches('>'));
-        let set = body["ConfigurationSetName"].as_str().map(|name| format!("configuration-set/{name}"));
+        let set = input["ConfigurationSetName"].as_str().map(|name| format!("configuration-set/{name}"));
         let resources = [Some(format!("identity/{address}")), set].into_iter().flatten();
-        let request = |resource: String| AuthorizationRequest {
-            action: "ses:SendEmail".into(),
-            resource: format!("arn:aws:ses:{REGION}:{ACCOUNT}:{resource}"),
-            keys: Vec::new(),
-        };
-        resources.map(request).collect()
+        resources.map(|resource| request(arn("ses", &resource))).collect()
     }
 
-    /// Answers a call to SES.
-    pub fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
-        if method != Method::POST || path != "/v2/email/outbound-emails" {
-            return refuse("BadRequestException", "only SendEmail is known here");
+    pub fn answer(&self, call: &Call, input: &Value) -> Result<Value, Refusal> {
+        match call.operation.as_str() {
+            "SendEmail" => self.send(input),
+            "GetAccount" => {
+                let Nothing {} = read(input)?;
+                let day_ago = ids::now_millis().saturating_sub(24 * 60 * 60 * 1000);
+                let sent = self.lock().items().filter(|mail| mail.at >= day_ago).count();
+                Ok(json!({
+                    "EnforcementStatus": "HEALTHY",
+                    "ProductionAccessEnabled": true,
+                    "SendingEnabled": true,
+                    // -1 is no limit.
+                    "SendQuota": {"Max24HourSend": -1, "MaxSendRate": -1, "SentLast24Hours": sent},
+                }))
+            }
+            // No mail bounces here, so that nobody gets on the list.
+            "ListSuppressedDestinations" => Ok(json!({"SuppressedDestinationSummaries": []})),
+            "GetSuppressedDestination" | "DeleteSuppressedDestination" => {
+                let address = call.member("EmailAddress");
+                let message = format!("Email address {address} does not exist on your suppression list.");
+                Err(Refusal::not_found("NotFoundException", message))
+            }
+            _ => Err(call.not_served(OPERATIONS)),
         }
-        let mail: SendEmail = match serde_json::from_slice(body) {
-            Ok(mail) => mail,
-            Err(error) => return refuse("BadRequestException", &error.to_string()),
-        };
+    }
+
+    fn send(&self, input: &Value) -> Result<Value, Refusal> {
+        let invalid = |message: String| Refusal::new("BadRequestException", message);
+        let mail: SendEmail = read(input).map_err(|refusal| invalid(refusal.message))?;
         let _ = mail.configuration_set_name;
         let Simple { subject, body } = mail.content.simple;
         if mail.destination.to_addresses.is_empty() || (body.text.data.is_empty() && body.html.data.is_empty()) {
-            return refuse("BadRequestException", "a mail needs a destination and a body");
+            return Err(invalid("a mail needs a destination and a body".to_owned()));
         }
         let mut mails = self.lock();
         let number = mails.total();
@@ -153,27 +171,12 @@ impl Mailbox {
         });
         drop(mails);
         self.arrived.notify_waiters();
-        json_answer(StatusCode::OK, &json!({"MessageId": ids::uuid()}))
+        Ok(json!({"MessageId": ids::uuid()}))
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring<MailRecord>> {
         self.mails.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Why AWS does not send it.
-pub fn refuse(kind: &'static str, message: &str) -> Response<Full<Bytes>> {
-    let status = if kind == "AccessDeniedException" { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
-    let mut refused = json_answer(status, &json!({"message": message}));
-    refused.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(kind));
-    refused
-}
-
-fn json_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.to_string().into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 #[cfg(test)]
@@ -192,24 +195,31 @@ mod tests {
     #[tokio::test]
     async fn mails_are_kept_in_their_order() {
         let mailbox = Mailbox::default();
-        let send =
-            |body: &Value| mailbox.answer(&Method::POST, "/v2/email/outbound-emails", body.to_string().as_bytes()).status();
-        assert_eq!(send(&mail("one@example.com")), StatusCode::OK);
-        assert_eq!(send(&mail("two@example.com")), StatusCode::OK);
+        let ask = |method: &str, path: &str, input: &Value| {
+            let request = hyper::Request::builder().method(method).uri(path).body(()).unwrap().into_parts().0;
+            mailbox.answer(&Call::of(&request, b""), input).map_err(|refusal| refusal.code)
+        };
+        let send = |body: &Value| ask("POST", "/v2/email/outbound-emails", body).map(|_| ());
+        assert_eq!(send(&mail("one@example.com")), Ok(()));
+        assert_eq!(send(&mail("two@example.com")), Ok(()));
         let mut broken = mail("three@example.com");
         broken["Content"] = json!({"Raw": {"Data": ""}});
-        assert_eq!(send(&broken), StatusCode::BAD_REQUEST);
+        assert_eq!(send(&broken), Err("BadRequestException"));
         let from = |mails: Vec<MailRecord>| mails.into_iter().map(|mail| (mail.number, mail.from)).collect::<Vec<_>>();
         assert_eq!(from(mailbox.next(0).await), [(0, "one@example.com".into()), (1, "two@example.com".into())]);
         assert_eq!(from(mailbox.next(1).await), [(1, "two@example.com".into())]);
         assert_eq!(mailbox.find(1).unwrap().text, "Hello Ada");
-        assert_eq!(mailbox.answer(&Method::GET, "/v2/email/identities", b"").status(), StatusCode::BAD_REQUEST);
+        assert_eq!(ask("GET", "/v2/email/account", &json!({})).unwrap()["SendQuota"]["SentLast24Hours"], 2);
+        let suppressed = "/v2/email/suppression/addresses";
+        assert_eq!(ask("GET", suppressed, &json!({})), Ok(json!({"SuppressedDestinationSummaries": []})));
+        assert_eq!(ask("DELETE", &format!("{suppressed}/ada%40example.com"), &json!({})), Err("NotFoundException"));
+        assert_eq!(ask("GET", "/v2/email/identities", &json!({})), Err("NotServedLocally"));
     }
 
     #[test]
     fn a_sender_needs_the_right_to_its_address_and_its_set() {
         let resources = |from: &str| -> Vec<_> {
-            let requests = Mailbox::authorization_requests(mail(from).to_string().as_bytes());
+            let requests = Mailbox::authorization_requests("SendEmail", &mail(from));
             requests.into_iter().map(|request| format!("{} {}", request.action, request.resource)).collect()
         };
         let prefix = "ses:SendEmail arn:aws:ses:us-east-1:000000000000";

@@ -8,6 +8,11 @@ pub fn table_arn(table: &str) -> String {
     if table.starts_with("arn:") { table.to_owned() } else { arn("dynamodb", &format!("table/{table}")) }
 }
 
+/// Where an HTTP API would answer on AWS.
+pub fn api_endpoint(api: &str) -> String {
+    format!("https://{api}.execute-api.{REGION}.amazonaws.com")
+}
+
 pub fn arn(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
 }

@@ -2,6 +2,8 @@
 //!
 //! An operator that is not understood here is refused by name, so that nothing that a pattern says is missing without a word.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 /// What an event must be like.
@@ -25,6 +27,13 @@ impl Pattern {
 
     pub fn matches(&self, event: &Value) -> bool {
         fields_match(&self.0, event)
+    }
+}
+
+/// As JSON.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", serde_json::to_string(&self.0).unwrap_or_default())
     }
 }
 

@@ -33,6 +33,7 @@ pub async fn run(schedule: Schedule, lambda: Arc<Lambda>, log: Arc<Log>, stop: C
             Outcome::TimedOut => Some("timed out".to_owned()),
         };
         log.run(&ScheduledRun {
+            at: ids::now_millis(),
             schedule: schedule.expression.clone(),
             cold: invocation.is_cold(),
             function: invocation.function,

@@ -4,19 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::{HeaderMap, Response, StatusCode};
 use rand::seq::IndexedRandom as _;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::answer::{json_1_1, refuse};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::iam::{AuthorizationRequest, Principals};
+use crate::iam::AuthorizationRequest;
 use crate::ids;
-use crate::signature;
+use crate::names::arn;
+use crate::protocol::{Call, Refusal, page, read};
 use crate::template::{Password, Secret, SecretValue};
 
 pub struct Secrets {
@@ -33,6 +30,17 @@ struct Versions {
     previous: Option<Version>,
 }
 
+const CURRENT: &str = "AWSCURRENT";
+const PREVIOUS: &str = "AWSPREVIOUS";
+
+impl Versions {
+    /// Each with its stage.
+    fn staged(&self) -> impl Iterator<Item = (&Version, &'static str)> {
+        let previous = self.previous.as_ref().map(|previous| (previous, PREVIOUS));
+        [(&self.current, CURRENT)].into_iter().chain(previous)
+    }
+}
+
 #[derive(Clone, Deserialize, Serialize)]
 struct Version {
     id: String,
@@ -45,7 +53,7 @@ impl Secrets {
     /// Reads the secrets kept in `file` and makes up those that are missing.
     pub fn open(templates: Vec<Secret>, file: Option<PathBuf>) -> Result<Self> {
         let mut stored: BTreeMap<String, Versions> = match &file {
-            Some(path) => files::read(path).map_err(|source| Error::File { path: path.clone(), source })?,
+            Some(path) => files::read(path)?,
             None => BTreeMap::new(),
         };
         for secret in &templates {
@@ -87,9 +95,8 @@ impl Secrets {
         let Some(path) = &self.file else {
             return Ok(());
         };
-        let fault = |source| Error::File { path: path.clone(), source };
-        let text = serde_json::to_string_pretty(stored).map_err(|error| fault(error.into()))?;
-        files::replace(path, &text).map_err(fault)
+        let fault = |error: serde_json::Error| Error::File { path: path.clone(), source: error.into() };
+        files::replace(path, &serde_json::to_string_pretty(stored).map_err(fault)?)
     }
 }
 
@@ -135,104 +142,133 @@ impl Password {
     }
 }
 
-/// Answers a call to Secrets Manager.
-pub fn answer(secrets: &Secrets, principals: &Principals, headers: &HeaderMap, body: &[u8]) -> Response<Full<Bytes>> {
-    let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.rsplit('.').next()).unwrap_or_default();
-    if let Some(denial) = denial(secrets, principals, headers, operation, body) {
-        return refuse("AccessDeniedException", &denial);
-    }
-    match operation {
-        "GetSecretValue" => get_secret_value(secrets, body),
-        "PutSecretValue" => put_secret_value(secrets, body),
-        _ => refuse("UnknownOperationException", "only GetSecretValue and PutSecretValue are known here"),
-    }
+const OPERATIONS: &[&str] = &["DescribeSecret", "GetSecretValue", "ListSecretVersionIds", "ListSecrets", "PutSecretValue"];
+
+/// How many secrets one answer has.
+const PAGE: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Named {
+    secret_id: String,
 }
 
-/// Why AWS would not let a function do this.
-fn denial(secrets: &Secrets, principals: &Principals, headers: &HeaderMap, operation: &str, body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let secret = secrets.find(body["SecretId"].as_str()?)?;
-    let action = format!("secretsmanager:{operation}");
-    let request = AuthorizationRequest { action, resource: secret.arn.clone(), keys: Vec::new() };
-    principals.denial(signature::access_key(headers)?, vec![request])
-}
+impl Secrets {
+    /// What a call must be allowed to do.
+    pub fn authorization_requests(&self, operation: &str, input: &Value) -> Vec<AuthorizationRequest> {
+        let resource = match input["SecretId"].as_str() {
+            None => "*".to_owned(),
+            Some(name) => {
+                self.find(name).map_or_else(|| arn("secretsmanager", &format!("secret:{name}")), |secret| secret.arn.clone())
+            }
+        };
+        vec![AuthorizationRequest { action: format!("secretsmanager:{operation}"), resource, keys: Vec::new() }]
+    }
 
-fn put_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-    struct Given {
-        secret_id: String,
-        secret_string: String,
-        /// The version's id; the same call sent again has the same.
-        client_request_token: Option<String>,
-    }
-    let given: Given = match serde_json::from_slice(body) {
-        Ok(given) => given,
-        Err(error) => return refuse("SerializationException", &error.to_string()),
-    };
-    let Some(secret) = secrets.find(&given.secret_id) else {
-        return refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
-    };
-    let id = given.client_request_token.unwrap_or_else(ids::uuid);
-    let known = secrets.lock().get(&secret.arn).and_then(|versions| {
-        let versions = [Some(&versions.current), versions.previous.as_ref()];
-        versions.into_iter().flatten().find(|version| version.id == id).map(|version| version.value == given.secret_string)
-    });
-    if known == Some(false) {
-        return refuse("ResourceExistsException", "A version with this token already exists and has a different value.");
-    }
-    if known.is_none() {
-        let version = Version { id: id.clone(), value: given.secret_string, created: ids::now_millis() };
-        if let Err(error) = secrets.replace(secret, version) {
-            return refuse("InternalServiceError", &error.to_string());
+    pub fn answer(&self, call: &Call, input: &Value) -> Result<Value, Refusal> {
+        match call.operation.as_str() {
+            "GetSecretValue" => self.get_secret_value(input),
+            "PutSecretValue" => self.put_secret_value(input),
+            "ListSecrets" => {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+                struct Wanted {
+                    max_results: Option<usize>,
+                    next_token: Option<String>,
+                }
+                let wanted: Wanted = read(input)?;
+                let stored = self.lock();
+                let secrets =
+                    self.templates.iter().map(|secret| described(secret, stored.get(&secret.arn), "SecretVersionsToStages"));
+                let (secrets, next) = page(secrets.collect(), wanted.next_token.as_deref(), wanted.max_results.unwrap_or(PAGE))?;
+                Ok(json!({"SecretList": secrets, "NextToken": next}))
+            }
+            "DescribeSecret" => {
+                let Named { secret_id } = read(input)?;
+                let secret = self.find(&secret_id).ok_or_else(unknown)?;
+                Ok(described(secret, self.lock().get(&secret.arn), "VersionIdsToStages"))
+            }
+            "ListSecretVersionIds" => {
+                let Named { secret_id } = read(input)?;
+                let secret = self.find(&secret_id).ok_or_else(unknown)?;
+                let stored = self.lock();
+                let versions = stored.get(&secret.arn).into_iter().flat_map(Versions::staged).map(
+                    |(version, stage)| json!({"VersionId": version.id, "VersionStages": [stage], "CreatedDate": version.created / 1000}),
+                );
+                Ok(json!({"ARN": secret.arn, "Name": secret.name, "Versions": versions.collect::<Vec<_>>()}))
+            }
+            _ => Err(call.not_served(OPERATIONS)),
         }
     }
-    let body = json!({"ARN": secret.arn, "Name": secret.name, "VersionId": id, "VersionStages": ["AWSCURRENT"]});
-    json_1_1(StatusCode::OK, &body)
-}
 
-fn get_secret_value(secrets: &Secrets, body: &[u8]) -> Response<Full<Bytes>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-    struct Wanted {
-        secret_id: String,
-        version_stage: Option<String>,
-        version_id: Option<String>,
+    fn put_secret_value(&self, input: &Value) -> Result<Value, Refusal> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+        struct Given {
+            secret_id: String,
+            secret_string: String,
+            /// The version's id; the same call sent again has the same.
+            client_request_token: Option<String>,
+        }
+        let given: Given = read(input)?;
+        let secret = self.find(&given.secret_id).ok_or_else(unknown)?;
+        let id = given.client_request_token.unwrap_or_else(ids::uuid);
+        let known = self.lock().get(&secret.arn).and_then(|versions| {
+            versions.staged().find(|(version, _)| version.id == id).map(|(version, _)| version.value == given.secret_string)
+        });
+        if known == Some(false) {
+            let message = "A version with this token already exists and has a different value.";
+            return Err(Refusal::new("ResourceExistsException", message));
+        }
+        if known.is_none() {
+            let version = Version { id: id.clone(), value: given.secret_string, created: ids::now_millis() };
+            self.replace(secret, version).map_err(|error| Refusal::new("InternalServiceError", error.to_string()))?;
+        }
+        Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": id, "VersionStages": [CURRENT]}))
     }
-    let wanted: Wanted = match serde_json::from_slice(body) {
-        Ok(wanted) => wanted,
-        Err(error) => return refuse("SerializationException", &error.to_string()),
-    };
-    let not_found = |message| refuse("ResourceNotFoundException", message);
-    let Some(secret) = secrets.find(&wanted.secret_id) else {
-        return not_found("Secrets Manager can't find the specified secret.");
-    };
-    let stored = secrets.lock();
-    let Some(versions) = stored.get(&secret.arn) else {
-        return not_found("Secrets Manager can't find the specified secret.");
-    };
-    let by_default = wanted.version_id.is_none().then_some("AWSCURRENT");
-    let stage = wanted.version_stage.as_deref().or(by_default);
-    let found = [(Some(&versions.current), "AWSCURRENT"), (versions.previous.as_ref(), "AWSPREVIOUS")]
-        .into_iter()
-        .filter_map(|(version, stage)| version.map(|version| (version, stage)))
-        .find(|(version, its)| {
+
+    fn get_secret_value(&self, input: &Value) -> Result<Value, Refusal> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+        struct Wanted {
+            secret_id: String,
+            version_stage: Option<String>,
+            version_id: Option<String>,
+        }
+        let wanted: Wanted = read(input)?;
+        let secret = self.find(&wanted.secret_id).ok_or_else(unknown)?;
+        let stored = self.lock();
+        let versions = stored.get(&secret.arn).ok_or_else(unknown)?;
+        let by_default = wanted.version_id.is_none().then_some(CURRENT);
+        let stage = wanted.version_stage.as_deref().or(by_default);
+        let found = versions.staged().find(|(version, its)| {
             stage.is_none_or(|stage| stage == *its) && wanted.version_id.as_ref().is_none_or(|id| *id == version.id)
         });
-    match found {
-        Some((version, stage)) => json_1_1(
-            StatusCode::OK,
-            &json!({
-                "ARN": secret.arn,
-                "Name": secret.name,
-                "VersionId": version.id,
-                "SecretString": version.value,
-                "VersionStages": [stage],
-                "CreatedDate": version.created / 1000,
-            }),
-        ),
-        None => not_found("Secrets Manager can't find the specified secret value for the version or stage asked for."),
+        let (version, stage) = found.ok_or_else(|| {
+            let message = "Secrets Manager can't find the specified secret value for the version or stage asked for.";
+            Refusal::new("ResourceNotFoundException", message)
+        })?;
+        Ok(json!({
+            "ARN": secret.arn,
+            "Name": secret.name,
+            "VersionId": version.id,
+            "SecretString": version.value,
+            "VersionStages": [stage],
+            "CreatedDate": version.created / 1000,
+        }))
     }
+}
+
+fn unknown() -> Refusal {
+    Refusal::new("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+}
+
+/// All but the value; lists and descriptions call the versions differently.
+fn described(secret: &Secret, versions: Option<&Versions>, key: &str) -> Value {
+    let stages: Map<String, Value> =
+        versions.into_iter().flat_map(Versions::staged).map(|(version, stage)| (version.id.clone(), json!([stage]))).collect();
+    let changed = versions.map(|versions| versions.current.created / 1000);
+    json!({"ARN": secret.arn, "Name": secret.name, "LastChangedDate": changed, key: stages})
 }
 
 #[cfg(test)]
@@ -280,17 +316,38 @@ mod tests {
         assert_eq!(again.value("demo-Key").unwrap(), old);
         let put = |token: &str, value: &str| {
             let body = json!({"SecretId": "Key", "SecretString": value, "ClientRequestToken": token});
-            put_secret_value(&again, body.to_string().as_bytes()).status()
+            again.put_secret_value(&body).map(|_| ()).map_err(|refusal| refusal.code)
         };
         let new = "x".repeat(64);
-        assert_eq!(put("7", &new), StatusCode::OK);
-        assert_eq!(put("7", &new), StatusCode::OK, "the same call, sent again");
-        assert_eq!(put("7", &old), StatusCode::BAD_REQUEST, "one token, one version");
+        assert_eq!(put("7", &new), Ok(()));
+        assert_eq!(put("7", &new), Ok(()), "the same call, sent again");
+        assert_eq!(put("7", &old), Err("ResourceExistsException"), "one token, one version");
 
         let last = Secrets::open(vec![secret()], Some(file)).unwrap();
         let versions = last.lock().values().next().unwrap().clone();
         assert_eq!(versions.current.value, new);
         assert_eq!(versions.previous.unwrap().value, old);
         assert!(last.value("Other").is_err());
+    }
+
+    #[test]
+    fn secrets_are_told_without_their_values() {
+        let secrets = Secrets::open(vec![secret()], None).unwrap();
+        let value = secrets.value("Key").unwrap();
+        let ask = |operation: &str, input: Value| {
+            let request = hyper::Request::post("/").header("x-amz-target", format!("secretsmanager.{operation}"));
+            let call = Call::of(&request.body(()).unwrap().into_parts().0, b"");
+            secrets.answer(&call, &input).map_err(|refusal| refusal.code)
+        };
+        let id = ask("GetSecretValue", json!({"SecretId": "Key"})).unwrap()["VersionId"].as_str().unwrap().to_owned();
+        let list = ask("ListSecrets", json!({})).unwrap();
+        assert_eq!((&list["SecretList"][0]["Name"], &list["NextToken"]), (&json!("demo-Key"), &Value::Null));
+        let described = ask("DescribeSecret", json!({"SecretId": "demo-Key"})).unwrap();
+        assert_eq!(described["VersionIdsToStages"], json!({&id: ["AWSCURRENT"]}));
+        let versions = ask("ListSecretVersionIds", json!({"SecretId": "demo-Key"})).unwrap();
+        assert_eq!(versions["Versions"][0]["VersionId"], id.as_str());
+        assert!(![list, described, versions].iter().any(|told| told.to_string().contains(&value)));
+        assert_eq!(ask("DescribeSecret", json!({"SecretId": "other"})), Err("ResourceNotFoundException"));
+        assert_eq!(ask("DeleteSecret", json!({"SecretId": "Key"})), Err("NotServedLocally"));
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::dynamodb::{CallError, Client, FaultInjector, ReaderFault, Service};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files;
 use crate::ids;
 use crate::lambda::{Function, Lambda, Outcome};
@@ -53,8 +53,7 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     pub fn open(file: Option<PathBuf>) -> Result<Self> {
-        let fault = |path: &PathBuf, source| Error::File { path: path.clone(), source };
-        let reached = file.as_ref().map(|path| files::read(path).map_err(|source| fault(path, source))).transpose()?;
+        let reached = file.as_deref().map(files::read).transpose()?;
         Ok(Self { reached: Mutex::new(reached.unwrap_or_default()), file })
     }
 
@@ -325,12 +324,17 @@ impl Reader {
             Some(ReaderFault::Kill(after)) => lambda.invoke_and_kill(&self.function, payload, trace, after).await,
             _ => lambda.invoke(&self.function, payload, trace).await,
         };
+        let (cold, mut usage) = (invocation.is_cold(), invocation.usage);
+        if let Some(fault) = fault {
+            usage.add_fault(fault, "batch");
+        }
         self.around.log.run(&ScheduledRun {
+            at: ids::now_millis(),
             schedule: format!("stream of {}, {} records", self.mapping.table, batch.len()),
-            cold: invocation.is_cold(),
-            function: invocation.function.clone(),
+            cold,
+            function: invocation.function,
             duration: invocation.duration,
-            usage: invocation.usage.clone(),
+            usage,
         });
         match invocation.outcome {
             // It has its effect, and nobody hears of it.
@@ -369,6 +373,7 @@ impl Reader {
                     "batchSize": batch.len(),
                 },
             }),
+            Vec::new(),
         );
     }
 }

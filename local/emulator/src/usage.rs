@@ -1,5 +1,7 @@
 //! What functions use of DynamoDB.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// The calls that one environment has made since they were last taken, and what they cost.
@@ -10,9 +12,15 @@ pub struct Usage {
     pub traces: Vec<String>,
     pub read_units: f64,
     pub write_units: f64,
+    /// The faults that calls have met on purpose, such as `throttle GetItem`.
+    pub faults: Vec<String>,
 }
 
 impl Usage {
+    pub fn add_fault(&mut self, kind: impl fmt::Display, operation: &str) {
+        self.faults.push(format!("{kind} {operation}"));
+    }
+
     pub fn add_trace(&mut self, trace: String) {
         if !self.traces.contains(&trace) {
             self.traces.push(trace);

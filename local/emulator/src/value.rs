@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use hyper::Uri;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -26,6 +27,11 @@ pub fn maybe_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     number(deserializer).map(Some)
 }
 
+/// Whether it is `true`, as a boolean or as a text.
+pub fn is_true(value: &Value) -> bool {
+    scalar(value).is_some_and(|text| text == "true")
+}
+
 /// For `#[serde(deserialize_with = …)]`: a boolean, or a text that is one.
 pub fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     parsed(deserializer, "boolean")
@@ -40,4 +46,13 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D, wanted: &str) 
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
     let number = text.strip_suffix("ms").and_then(|number| number.parse().ok());
     number.map(Duration::from_millis).ok_or_else(|| format!("{text:?} is no time, such as 50ms"))
+}
+
+/// Whether it is a whole URL that a program can be asked at, such as `http://127.0.0.1:8000`.
+pub fn is_url(text: &str) -> bool {
+    text.parse().is_ok_and(|uri: Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.port_u16() != Some(0)
+    })
 }

@@ -3,23 +3,21 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{Config, Credentials, SharedHttpClient};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use emulator::dynamodb::SHARED_ACCESS_KEY;
 use emulator::{REGION, innermost};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use shared::https;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::account;
 use super::export;
 use super::items::Take;
 use crate::error::{Error, Result};
@@ -65,23 +63,18 @@ impl Table {
     pub fn at(url: &str, name: &str) -> Self {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(aws_sdk_dynamodb::config::Region::new(REGION))
+            .region(Region::new(REGION))
             .credentials_provider(Credentials::new(SHARED_ACCESS_KEY, "emulated", None, None, "emulator"))
             .endpoint_url(url)
-            .http_client(https());
+            .http_client(https::client());
         let at = format!("{name} at {url}");
         Self { name: name.to_owned(), at, client: Client::from_conf(config.build()), segments: 1 }
     }
 
-    /// A table of an account, found as AWS's own tools find it: from the environment, the profile and what they name.
-    pub async fn of_account(name: &str, region: Option<String>) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
-        let config = match region {
-            Some(region) => config.region(Region::new(region)),
-            None => config,
-        };
-        let client = Client::new(&config.load().await);
-        Self { name: name.to_owned(), at: name.to_owned(), client, segments: SEGMENTS }
+    /// A table of an account.
+    pub async fn of_account(name: &str, region: Option<String>) -> Result<Self> {
+        let client = Client::from_conf(account::config(region).await?);
+        Ok(Self { name: name.to_owned(), at: name.to_owned(), client, segments: SEGMENTS })
     }
 
     async fn read(&self, progress: &ProgressBar, take: Take<'_>) -> Result {
@@ -137,17 +130,19 @@ impl Table {
         &self.client
     }
 
-    pub(crate) fn fault(&self, error: impl std::error::Error + ProvideErrorMetadata) -> Error {
+    pub(crate) fn fault(&self, error: impl std::error::Error + ProvideErrorMetadata + 'static) -> Error {
         let reason = match (error.code(), error.message()) {
+            (Some(code @ "ResourceNotFoundException"), _) => {
+                format!("there is no such table ({code}): name it with --table, or its stack with --stack")
+            }
+            (Some(code @ ("UnrecognizedClientException" | "InvalidSignatureException" | "ExpiredTokenException")), _) => {
+                format!("AWS does not take the credentials ({code}): log in again, or choose others with AWS_PROFILE")
+            }
             (Some(code), message) => format!("{code}: {}", message.unwrap_or_default()),
-            (None, _) => innermost(&error),
+            (None, _) => return Error::Unreachable { at: self.at.clone(), reason: innermost(&error) },
         };
         Error::Table { at: self.at.clone(), reason }
     }
-}
-
-fn https() -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// An item as DynamoDB writes it in JSON.

@@ -1,6 +1,7 @@
 //! The parts of the benchmark. A new one is a module with `measure` and `chapter`, and a line in each place here.
 
 use std::fs;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::de::DeserializeOwned;
@@ -55,25 +56,29 @@ impl Part {
         })
     }
 
-    fn file(self) -> &'static str {
+    /// What it is called on the command line.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Start => "start.json",
-            Self::Load => "load.json",
-            Self::Sale => "sale.json",
-            Self::Growth => "growth.json",
-            Self::Peers => "peers.json",
+            Self::Start => "start",
+            Self::Load => "load",
+            Self::Sale => "sale",
+            Self::Growth => "growth",
+            Self::Peers => "peers",
         }
     }
 
+    fn file(self, bench: &Bench) -> PathBuf {
+        bench.figures().join(self.name()).with_extension("json")
+    }
+
     fn keep<F: Serialize>(self, bench: &Bench, figures: F) -> Result {
-        let folder = bench.figures();
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(bench.figures())?;
         let kept = Kept { machine: Machine::this(bench)?, figures };
-        Ok(fs::write(folder.join(self.file()), serde_json::to_string_pretty(&kept)?)?)
+        Ok(fs::write(self.file(bench), serde_json::to_string_pretty(&kept)?)?)
     }
 
     pub fn kept<F: DeserializeOwned>(self, bench: &Bench) -> Result<Option<Kept<F>>> {
-        let path = bench.figures().join(self.file());
+        let path = self.file(bench);
         match fs::read(&path) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

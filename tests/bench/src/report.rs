@@ -26,9 +26,11 @@ pub struct Chapter {
 pub fn write(bench: &Bench) -> Result {
     let mut machines: Vec<Machine> = Vec::new();
     let mut chapters = Vec::new();
+    let mut remember: Vec<String> = Vec::new();
     for part in Part::ALL {
         if let Some((machine, chapter)) = part.chapter(bench)? {
             machines.push(machine);
+            remember.extend(chapter.remember.iter().map(|line| format!("| `-- {}` | {line} |\n", part.name())));
             chapters.push(chapter);
         }
     }
@@ -45,10 +47,22 @@ pub fn write(bench: &Bench) -> Result {
     let path = bench.docs().join("benchmarks.md");
     fs::write(&path, text(&machines, &chapters))?;
     eprintln!("{}", path.strip_prefix(&bench.workspace).unwrap_or(&path).display());
+    if !bench.is_trial() {
+        let readme = bench.workspace.join("README.md");
+        fs::write(&readme, with_rows(&fs::read_to_string(&readme)?, &remember.concat())?)?;
+    }
     if let Some(kept) = Part::Start.kept(bench)? {
         fs::write(bench.docs().join("scale.md"), scale::page(bench, &start::costs(&kept.figures))?)?;
     }
     Ok(())
+}
+
+/// The README with these rows in its table of what was measured.
+fn with_rows(readme: &str, rows: &str) -> Result<String> {
+    const HEAD: &str = "<!-- cargo run -p bench: remember -->\n| part | what was found |\n|---|---|\n";
+    let (before, after) = readme.split_once(HEAD).ok_or("the README has no table of what was measured")?;
+    let old: usize = after.split_inclusive('\n').take_while(|line| line.starts_with('|')).map(str::len).sum();
+    Ok(format!("{before}{HEAD}{rows}{}", &after[old..]))
 }
 
 fn text(machines: &[Machine], chapters: &[Chapter]) -> String {
@@ -108,6 +122,15 @@ mod tests {
         for (value, expected) in [(-0.0, "0"), (1234.5, "1234"), (12.34, "12.3"), (1.5, "1.5"), (0.1234, "0.123"), (9.0, "9")] {
             assert_eq!(figure(value), expected);
         }
+    }
+
+    #[test]
+    fn the_readme_has_what_was_measured_last() {
+        let readme = include_str!("../../../README.md");
+        let written = with_rows(readme, "| `-- start` | fast |\n").unwrap();
+        assert_eq!(written.matches("| `-- start` |").count(), 1);
+        assert_eq!(with_rows(&written, "| `-- start` | fast |\n").unwrap(), written);
+        assert!(with_rows("# Stockroom\n", "").is_err());
     }
 
     #[test]

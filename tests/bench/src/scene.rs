@@ -94,7 +94,7 @@ impl Scene {
         let mut parameters: BTreeMap<_, _> = unlimited.map(|name| (name.to_owned(), "0".to_owned())).into();
         parameters.insert("MailFrom".to_owned(), "shop@example.com".to_owned());
         let template = Template::read(&path, &stack, &parameters)?;
-        let options = Options { template: path, binaries, stack, parameters, limit, quiet: true, ..Options::default() };
+        let options = Options { template: path, binaries, stack, parameters, limit, ..Options::default() };
         let shop = Shop::start(options).await?;
         let routes = Routes::new(template.routes.clone());
         Ok(Self { shop, template, routes, client: Client::new(), named: AtomicU64::default() })

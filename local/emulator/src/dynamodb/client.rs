@@ -78,7 +78,9 @@ impl Client {
         let unreachable = |error: reqwest::Error| CallError::Unreachable(innermost(&error));
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let answer: Value = response.json().await.map_err(unreachable)?;
+        let body = response.bytes().await.map_err(unreachable)?;
+        let other = |_| CallError::Unreachable(format!("what answers there ({status}) is not DynamoDB"));
+        let answer: Value = serde_json::from_slice(&body).map_err(other)?;
         if status == StatusCode::OK {
             return Ok(answer);
         }

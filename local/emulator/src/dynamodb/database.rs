@@ -1,8 +1,6 @@
 //! DynamoDB with the template's tables: dynoxide inside this process, or an emulator that is running already.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
-use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dynoxide::Database as Dynoxide;
+use dynoxide::errors::DynoxideError;
 use hyper::Uri;
 use hyper::header::HOST;
 use hyper_util::client::legacy::Client as HttpClient;
@@ -20,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::connector::Connector;
-use super::tables;
+use super::{file, tables};
 use crate::error::{Error, Result, innermost};
 use crate::guard::{self, Guard};
 use crate::server;
 use crate::template::Table;
+use crate::value::is_url;
 
 /// Where the data lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,6 @@ pub enum Store {
     Url(String),
 }
 
-/// The permissions of every file beside the data.
-const OWNER_ONLY: u32 = 0o600;
 const SWEEP: Duration = Duration::from_mins(1);
 
 pub struct Database {
@@ -54,17 +52,22 @@ impl Database {
     pub async fn open(store: &Store, tables: &[Table], stop: &CancellationToken) -> Result<Self> {
         let (url, connector, lock) = match store {
             Store::Memory => {
-                let (url, connector) = embed(Dynoxide::memory(), "memory", stop).await?;
+                let opened = Dynoxide::memory();
+                let database = opened.map_err(|error| Error::Database { at: "memory".into(), reason: error.to_string() })?;
+                let (url, connector) = embed(database, stop).await?;
                 (url, connector, None)
             }
             Store::File(path) => {
-                let lock = lock(path)?;
+                file::check(path, tables)?;
+                let lock = file::lock(path)?;
                 let (url, connector) = open(path, stop).await?;
                 (url, connector, Some(lock))
             }
             Store::Url(url) => (url.trim_end_matches('/').to_owned(), Connector::over_http(), None),
         };
-        let uri = url.parse().map_err(|error| Error::Database { at: url.clone(), reason: format!("not a URL: {error}") })?;
+        // An emulator is asked without TLS.
+        let uri = url.parse().ok().filter(|uri: &Uri| is_url(&url) && uri.scheme_str() == Some("http"));
+        let uri = uri.ok_or_else(|| Error::DatabaseUrl { at: url.clone() })?;
         tables::create(&Client::at(&url)?, tables).await?;
         Ok(Self { url, uri, connector, _lock: lock })
     }
@@ -73,55 +76,30 @@ impl Database {
     pub async fn open_existing(path: &Path, stop: &CancellationToken) -> Result<Self> {
         // Opening would make an empty one.
         std::fs::metadata(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        file::check_all(path, &[])?;
         Self::open(&Store::File(path.to_owned()), &[], stop).await
     }
-}
 
-/// Refuses a file that another emulator has open: each would miss what the other writes into its caches.
-fn lock(path: &Path) -> Result<File> {
-    let fault = |source| Error::File { path: path.into(), source };
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(fault)?;
-    }
-    let file = private().write(true).open(path.with_added_extension("lock")).map_err(fault)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::DatabaseInUse { path: path.into() }),
-        Err(TryLockError::Error(error)) => Err(fault(error)),
+    /// Opens a copy of a file that another emulator may be writing to, as it is at one instant.
+    pub async fn copy_of(path: &Path, stop: &CancellationToken) -> Result<Self> {
+        let copy = file::Copy::of(path)?;
+        // What has it open goes on reading it when it is deleted, which is here.
+        Self::open_existing(&copy.path, stop).await
     }
 }
 
-/// Opens the file, which only its owner may read: it holds whatever users have entered.
+/// Opens the file for its owner alone.
 async fn open(path: &Path, stop: &CancellationToken) -> Result<(String, Connector)> {
-    // SQLite gives the files beside it the permissions of this one.
-    keep_private(path).map_err(|source| Error::File { path: path.into(), source })?;
-    let at = path.display().to_string();
-    embed(Dynoxide::new(&at), &at, stop).await
-}
-
-/// Options to open a file that is made for its owner alone if it is not there.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).mode(OWNER_ONLY);
-    options
-}
-
-fn keep_private(path: &Path) -> io::Result<()> {
-    private().write(true).open(path)?;
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
-        match std::fs::set_permissions(&file, Permissions::from_mode(OWNER_ONLY)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+    file::keep_private(path).map_err(|source| Error::File { path: path.into(), source })?;
+    let opened = Dynoxide::new(&path.to_string_lossy()).map_err(|error| match error {
+        DynoxideError::SqliteError(error) => file::fault(path, &error),
+        other => Error::Database { at: path.display().to_string(), reason: other.to_string() },
+    });
+    embed(opened?, stop).await
 }
 
 /// Serves the database over HTTP, since that is the only protocol that functions speak; returns where, and the shorter way.
-async fn embed(opened: dynoxide::errors::Result<Dynoxide>, at: &str, stop: &CancellationToken) -> Result<(String, Connector)> {
-    let database = opened.map_err(|error| Error::Database { at: at.to_owned(), reason: error.to_string() })?;
+async fn embed(database: Dynoxide, stop: &CancellationToken) -> Result<(String, Connector)> {
     let listener = server::listen("DynamoDB", 0).await?;
     let url = server::url(&listener)?;
     let connector = Connector::Embedded { database: database.clone(), stop: stop.clone() };

@@ -60,11 +60,6 @@ pub fn access_denied(message: &str) -> Response<Full<Bytes>> {
     answer(StatusCode::BAD_REQUEST, json!({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": message}))
 }
 
-/// The answer to a call to a service that is not emulated.
-pub fn unsupported_service(message: &str) -> Response<Full<Bytes>> {
-    answer(StatusCode::BAD_REQUEST, json!({"__type": "UnsupportedServiceException", "message": message}))
-}
-
 fn bad_request(name: &str, message: &str) -> Response<Full<Bytes>> {
     answer(StatusCode::BAD_REQUEST, json!({"__type": kind(name), "message": message}))
 }

@@ -39,17 +39,26 @@ pub enum FaultKind {
     Drop,
     /// DynamoDB has done it, and answers late.
     Delay,
+    /// DynamoDB has done it, and whoever has called is killed before the answer. No function can make up for it, so that a share alone
+    /// has none of it.
+    Kill,
     /// DynamoDB answers a read of several items with each as it was at another instant, as it may. No failure, so that a call may
     /// meet it with any other.
     Torn,
 }
 
 impl FaultKind {
-    pub const ALL: [Self; 7] = [Self::Conflict, Self::Throttle, Self::Error, Self::Lost, Self::Drop, Self::Delay, Self::Torn];
+    pub const ALL: [Self; 8] =
+        [Self::Conflict, Self::Throttle, Self::Error, Self::Lost, Self::Drop, Self::Delay, Self::Kill, Self::Torn];
 
     /// What a call can meet only one of.
     fn failures() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|kind| *kind != Self::Torn)
+    }
+
+    /// What a share alone is spread over.
+    fn of_a_share_alone() -> impl Iterator<Item = Self> {
+        Self::failures().filter(|kind| *kind != Self::Kill)
     }
 
     fn name(self) -> &'static str {
@@ -60,6 +69,7 @@ impl FaultKind {
             Self::Lost => "lost",
             Self::Drop => "drop",
             Self::Delay => "delay",
+            Self::Kill => "kill",
             Self::Torn => "torn",
         }
     }
@@ -73,9 +83,9 @@ impl fmt::Display for FaultKind {
 
 /// Which faults the functions' calls meet, and how many of a hundred.
 ///
-/// Written `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms,torn=100%:10ms`. All parts may be left out; a
-/// share alone, such as `10%`, is spread over all kinds but `torn`, and a later part overrides an earlier one. The share of `torn` is
-/// one of all reads of several items. Without a seed, chance picks one.
+/// Written `seed=7,conflict=2%,throttle=2%,error=2%,lost=2%,drop=1%,delay=1%:50ms,kill=1%,torn=100%:10ms`. All parts may be left out;
+/// a share alone, such as `10%`, is spread over all kinds but `kill` and `torn`, and a later part overrides an earlier one. The share
+/// of `torn` is one of all reads of several items. Without a seed, chance picks one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
     pub seed: u64,
@@ -95,9 +105,9 @@ impl FromStr for Faults {
             match part.split_once('=') {
                 None => {
                     // Hundredths, so that what is printed can be typed again.
-                    let (whole, kinds) = (percent(part)?, FaultKind::failures().map(|_| 1.0).sum::<f64>());
+                    let (whole, kinds) = (percent(part)?, FaultKind::of_a_share_alone().map(|_| 1.0).sum::<f64>());
                     let each = (whole / kinds * 100.0).floor() / 100.0;
-                    faults.shares = FaultKind::failures().map(|kind| (kind, each)).collect();
+                    faults.shares = FaultKind::of_a_share_alone().map(|kind| (kind, each)).collect();
                 }
                 Some(("seed", seed)) => faults.seed = seed.parse().map_err(|_| format!("{seed:?} is no seed: a whole number"))?,
                 Some((name, value)) => {
@@ -153,6 +163,8 @@ pub enum Fault {
     DropConnection,
     /// It is carried out and answered after so long.
     Delay(Duration),
+    /// It is carried out, and whoever has called is killed before the answer.
+    Kill,
     /// Some of its parts are carried out; the number decides which.
     Partly(u64),
 }
@@ -168,6 +180,17 @@ pub enum ReaderFault {
     Kill(Duration),
     /// It comes late.
     Delay(Duration),
+}
+
+impl fmt::Display for ReaderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lose => "lose",
+            Self::Forget => "forget",
+            Self::Kill(_) => "kill",
+            Self::Delay(_) => "delay",
+        })
+    }
 }
 
 /// Faults with the chance that they are drawn by; torn reads and readers of streams have their own, so that none disturbs the sequence
@@ -221,13 +244,15 @@ impl FaultInjector {
         self.lock().counts.clone()
     }
 
-    /// What becomes of the next call, if it is to meet a fault. The same calls after the same seed meet the same faults.
-    pub fn draw(&self, operation: &str, body: &[u8]) -> Option<Fault> {
+    /// What becomes of the next call, if it is to meet a fault, and of which kind that is. The same calls after the same seed meet the
+    /// same faults.
+    pub fn draw(&self, operation: &str, body: &[u8]) -> Option<(FaultKind, Fault)> {
         let mut state = self.lock();
         if let Some(kind) = state.take_next(operation, |kind| kind != FaultKind::Torn) {
-            let fault = fault(kind, operation, body, 1, DELAY)?;
+            let delay = state.faults.as_ref().map_or(DELAY, |drawn| drawn.faults.delay);
+            let fault = fault(kind, operation, body, 1, delay)?;
             *state.counts.entry(kind).or_default() += 1;
-            return Some(fault);
+            return Some((kind, fault));
         }
         let Drawn { faults, failures, .. } = state.faults.as_mut()?;
         // Two for each call, whether they are used or not, so that no call changes what the next one draws.
@@ -236,7 +261,7 @@ impl FaultInjector {
         let kind = kind?;
         let fault = fault(kind, operation, body, detail, faults.delay)?;
         *state.counts.entry(kind).or_default() += 1;
-        Some(fault)
+        Some((kind, fault))
     }
 
     /// What becomes of the next batch of a stream, if it is to meet a fault: those of calls, as far as they have a counterpart.
@@ -248,7 +273,7 @@ impl FaultInjector {
         let fault = match kind? {
             FaultKind::Error | FaultKind::Throttle => ReaderFault::Lose,
             FaultKind::Lost => ReaderFault::Forget,
-            FaultKind::Drop => ReaderFault::Kill(Duration::from_millis(millis)),
+            FaultKind::Drop | FaultKind::Kill => ReaderFault::Kill(Duration::from_millis(millis)),
             FaultKind::Delay => ReaderFault::Delay(faults.delay),
             FaultKind::Conflict | FaultKind::Torn => return None,
         };
@@ -300,6 +325,7 @@ fn fault(kind: FaultKind, operation: &str, body: &[u8], detail: u64, delay: Dura
         FaultKind::Lost => Fault::FalseFailure(errors::internal_error()),
         FaultKind::Drop => Fault::DropConnection,
         FaultKind::Delay => Fault::Delay(delay),
+        FaultKind::Kill => Fault::Kill,
         // No failure: see `FaultInjector::tear`.
         FaultKind::Torn => return None,
     })
@@ -360,6 +386,7 @@ mod tests {
             ("seed=1,12%,drop=0%", "seed=1,conflict=2%,throttle=2%,error=2%,lost=2%,drop=0%,delay=2%:100ms"),
             ("seed=1,10%", "seed=1,conflict=1.66%,throttle=1.66%,error=1.66%,lost=1.66%,drop=1.66%,delay=1.66%:100ms"),
             ("seed=1", "seed=1"),
+            ("seed=1,kill=0.5%", "seed=1,kill=0.5%"),
             ("seed=1,torn=100%,lost=100%", "seed=1,lost=100%,torn=100%:10ms"),
             ("seed=1,torn=5%:15ms", "seed=1,torn=5%:15ms"),
         ] {
@@ -392,8 +419,8 @@ mod tests {
         }
     }
 
-    async fn show(fault: Option<Fault>) -> String {
-        let (word, response) = match fault {
+    async fn show(drawn: Option<(FaultKind, Fault)>) -> String {
+        let (word, response) = match drawn.map(|(_, fault)| fault) {
             Some(Fault::Reject(response)) => ("rejected", response),
             Some(Fault::FalseFailure(response)) => ("false failure", response),
             other => return format!("{other:?}"),
@@ -433,6 +460,7 @@ mod tests {
             ),
             ("drop=100%", "PutItem", "Some(DropConnection)"),
             ("delay=100%:50ms", "PutItem", "Some(Delay(50ms))"),
+            ("kill=100%", "PutItem", "Some(Kill)"),
             ("lost=0%", "PutItem", "None"),
         ] {
             assert_eq!(show(injector(faults).draw(operation, b"{}")).await, expected, "{faults} {operation}");
@@ -443,7 +471,7 @@ mod tests {
     async fn a_bus_takes_some_events_and_not_others() {
         let injector = injector("throttle=100%,seed=1");
         for _ in 0..100 {
-            let Some(Fault::Partly(parts)) = injector.draw("PutEvents", b"{}") else { panic!("a part") };
+            let Some((FaultKind::Throttle, Fault::Partly(parts))) = injector.draw("PutEvents", b"{}") else { panic!("a part") };
             assert_ne!(parts & 0b11_1111_1111, 0, "one of ten at least");
         }
     }
@@ -499,7 +527,7 @@ mod tests {
         assert!((400..600).contains(&torn), "{torn} of 1000 are about 50%");
         assert_eq!(injector.counts()[&FaultKind::Torn], torn as u64);
         assert!((0..100).all(|_| injector.tear("GetItem").is_none()), "one item is of one instant");
-        assert!(matches!(injector.draw("Query", b"{}"), Some(Fault::FalseFailure(_))));
+        assert!(matches!(injector.draw("Query", b"{}"), Some((FaultKind::Lost, Fault::FalseFailure(_)))));
         injector.set(None);
         assert_eq!(injector.tear("Query"), None);
         injector.set_next("Query", FaultKind::Torn);

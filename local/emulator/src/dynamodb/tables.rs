@@ -14,7 +14,7 @@ const ASK_TIMES: usize = 150;
 
 /// Creates the tables that do not exist, and waits until all can be used.
 pub async fn create(client: &Client, tables: &[Table]) -> Result {
-    let failed = |reason: CallError| Error::Database { at: client.url().to_owned(), reason: reason.to_string() };
+    let failed = |error: CallError| failed(client, error);
     for table in tables {
         match client.call("CreateTable", &table.create).await {
             Err(CallError::Refused { kind, .. }) if kind.contains("ResourceInUseException") => {}
@@ -29,16 +29,23 @@ pub async fn create(client: &Client, tables: &[Table]) -> Result {
     Ok(())
 }
 
+fn failed(client: &Client, error: CallError) -> Error {
+    let at = client.url().to_owned();
+    match error {
+        CallError::Unreachable(reason) => Error::Unreachable { at, reason },
+        CallError::Refused { .. } => Error::Database { at, reason: error.to_string() },
+    }
+}
+
 async fn until_active(client: &Client, table: &Table) -> Result {
-    let failed = |reason: String| Error::Database { at: client.url().to_owned(), reason };
     for _ in 0..ASK_TIMES {
         let described = client.call("DescribeTable", &json!({"TableName": table.name})).await;
-        if described.map_err(|error| failed(error.to_string()))?["Table"]["TableStatus"] == "ACTIVE" {
+        if described.map_err(|error| failed(client, error))?["Table"]["TableStatus"] == "ACTIVE" {
             return Ok(());
         }
         tokio::time::sleep(ASK_EVERY).await;
     }
-    Err(failed(format!("table {} does not become active", table.name)))
+    Err(Error::Database { at: client.url().to_owned(), reason: format!("table {} does not become active", table.name) })
 }
 
 /// Turns the stream on that the template asks for, unless it is: the table may be older than the template.

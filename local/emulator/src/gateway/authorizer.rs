@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::event::Call;
 use super::response::Refusal;
-use crate::lambda::{Function, Lambda, Outcome};
-use crate::log::RequestRecord;
+use crate::lambda::{Failure, Function, Lambda, Outcome};
+use crate::log::{Failed, RequestRecord};
 use crate::template;
 
 /// How many answers are cached at most.
@@ -62,10 +62,16 @@ impl Authorizer {
     async fn ask(&self, event: Bytes, lambda: &Lambda, trace: &str, record: &mut RequestRecord) -> Result<Answer, Refusal> {
         let invocation = lambda.invoke(&self.function, event, trace.to_owned()).await;
         record.add(invocation.request_id, invocation.usage);
-        match invocation.outcome {
-            Outcome::Payload(payload) => serde_json::from_slice(&payload).map_err(|_| Refusal::INTERNAL),
-            Outcome::Error(_) | Outcome::TimedOut => Err(Refusal::INTERNAL),
-        }
+        let how = match invocation.outcome {
+            Outcome::Payload(payload) => match serde_json::from_slice(&payload) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => format!("it answered something that is no answer of an authorizer: {error}"),
+            },
+            Outcome::Error(failure) => failure.error_message,
+            Outcome::TimedOut => Failure::timed_out(self.function.template.timeout).error_message,
+        };
+        record.failure = Some(Failed { function: self.function.template.binary.clone(), how });
+        Err(Refusal::INTERNAL)
     }
 
     fn cached(&self, identity: &[String]) -> Option<Answer> {

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, State};
+use axum::http::header::LOCATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, Method, Request};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use super::authorizer::Authorizer;
 use super::cors;
 use super::event::{Call, Origin};
 use super::response::{self, Refusal};
 use super::routes::Routes;
+use crate::exchange::{Exchange, Message, masked_query};
 use crate::ids;
-use crate::lambda::{Lambda, Outcome};
-use crate::log::{Log, RequestRecord};
+use crate::lambda::{Failure, Lambda, Outcome};
+use crate::log::{Failed, Log, RequestRecord};
 use crate::server::{self, Unread};
 use crate::template::{Cors, Template};
 
@@ -35,10 +37,12 @@ pub struct HttpApi {
     lambda: Arc<Lambda>,
     log: Arc<Log>,
     port: u16,
+    /// Where `GET /` leads if no route wants it.
+    home: Option<String>,
 }
 
 impl HttpApi {
-    pub fn new(template: Template, lambda: Arc<Lambda>, log: Arc<Log>, port: u16) -> Self {
+    pub fn new(template: Template, lambda: Arc<Lambda>, log: Arc<Log>, port: u16, home: Option<String>) -> Self {
         let authorizers = template
             .authorizers
             .into_iter()
@@ -47,19 +51,29 @@ impl HttpApi {
                 Some((name, Authorizer::new(authorizer, function)))
             })
             .collect();
-        Self { routes: Routes::new(template.routes), authorizers, cors: template.cors, lambda, log, port }
+        Self { routes: Routes::new(template.routes), authorizers, cors: template.cors, lambda, log, port, home }
     }
 
     pub fn router(self) -> Router {
         Router::new().fallback(handle).with_state(Arc::new(self))
     }
 
-    /// Everything between a request's head and its answer; what is learned on the way goes into the record.
+    /// Where a person is led who begins at `/`, unless the API has something there.
+    fn way_home(&self, head: &Parts) -> Option<Redirect> {
+        let home = self.home.as_ref().filter(|_| head.uri.path() == "/" && [Method::GET, Method::HEAD].contains(&head.method))?;
+        // `$default` takes whatever nothing else takes.
+        let route = self.routes.find(head.method.as_str(), "/").filter(|(route, _)| route.key != "$default");
+        route.is_none().then(|| Redirect::temporary(home))
+    }
+
+    /// Everything between a request's head and its answer; what is learned on the way goes into the record, and what was sent into
+    /// `sent`.
     async fn answer(
         &self,
         source: SocketAddr,
         head: &Parts,
         body: Body,
+        sent: &mut Bytes,
         record: &mut RequestRecord,
     ) -> Result<Response, Refusal> {
         if size(&head.headers) > HEADERS_LIMIT {
@@ -77,25 +91,38 @@ impl HttpApi {
             Unread::TooLong => Refusal::BODY_TOO_LARGE,
             Unread::Broken => Refusal::BAD_REQUEST,
         })?;
+        sent.clone_from(&body);
+        record.route = Some(route.key.clone());
         let trace = ids::trace();
         let origin = Origin { request_id: &record.request_id, trace: &trace, source: source.ip(), port: self.port };
         let mut call = Call::new(head, &body, &route.key, parameters, &origin);
         if let Some(name) = &route.authorizer {
             let authorizer = self.authorizers.get(name).ok_or(Refusal::INTERNAL)?;
-            call.authorize(authorizer.check(&call, &self.lambda, &trace, record).await?);
+            record.caller = authorizer.check(&call, &self.lambda, &trace, record).await?;
+            call.authorize(record.caller.clone());
         }
         let event = call.event(&body).map_err(|_| Refusal::INTERNAL)?;
         let function = self.lambda.find(&route.function).ok_or(Refusal::INTERNAL)?;
         record.function = Some(function.template.binary.clone());
-        let invocation = tokio::time::timeout(INTEGRATION_LIMIT, self.lambda.invoke(function, event, trace))
-            .await
-            .map_err(|_| Refusal::UNAVAILABLE)?;
-        record.cold = invocation.is_cold();
-        record.add(invocation.request_id, invocation.usage);
-        match invocation.outcome {
-            Outcome::Payload(payload) => response::from_payload(&payload),
-            Outcome::Error(_) | Outcome::TimedOut => Err(Refusal::INTERNAL),
-        }
+        let invoked = tokio::time::timeout(INTEGRATION_LIMIT, self.lambda.invoke(function, event, trace)).await;
+        let (refusal, how) = match invoked {
+            Err(_) => (Refusal::UNAVAILABLE, Failure::timed_out(INTEGRATION_LIMIT).error_message),
+            Ok(invocation) => {
+                record.cold = invocation.is_cold();
+                record.add(invocation.request_id, invocation.usage);
+                let how = match invocation.outcome {
+                    Outcome::Payload(payload) => match response::from_payload(&payload) {
+                        Ok(response) => return Ok(response),
+                        Err(_) => "it answered something that is no response of a function of an API".to_owned(),
+                    },
+                    Outcome::Error(failure) => failure.error_message,
+                    Outcome::TimedOut => Failure::timed_out(function.template.timeout).error_message,
+                };
+                (Refusal::INTERNAL, how)
+            }
+        };
+        record.failure = Some(Failed { function: function.template.binary.clone(), how });
+        Err(refusal)
     }
 }
 
@@ -106,15 +133,20 @@ async fn handle(
 ) -> Response {
     let started = Instant::now();
     let (head, body) = request.into_parts();
+    if let Some(redirect) = api.way_home(&head) {
+        return redirect.into_response();
+    }
     let request_id = ids::request_id();
     let mut record = RequestRecord {
         request_id: request_id.clone(),
         received_at: ids::now_millis(),
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
+        query: masked_query(head.uri.query().unwrap_or_default()),
         ..RequestRecord::default()
     };
-    let answer = api.answer(source, &head, body, &mut record).await;
+    let mut sent = Bytes::new();
+    let answer = api.answer(source, &head, body, &mut sent, &mut record).await;
     let mut response = answer.unwrap_or_else(Refusal::into_response);
     if let Some(cors) = &api.cors {
         cors::apply(cors, &head, response.headers_mut());
@@ -124,8 +156,23 @@ async fn handle(
     }
     record.status = response.status().as_u16();
     record.duration = started.elapsed();
+    let (answered, body) = response.into_parts();
+    // It is in memory as a whole, so that this neither waits nor fails.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let request = Message::new(&head.headers, &sent);
+    let response = Message::new(&answered.headers, &body);
+    if answered.status.as_u16() >= 400 {
+        record.problem = response.json();
+    }
+    record.location = answered.headers.get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
+    api.log.exchange(Exchange { request_id: record.request_id.clone(), request, response });
+    let failed = (record.status >= 500).then(|| record.clone());
     api.log.request(record);
-    response
+    if let Some(record) = failed {
+        // What the function has written about it may come after its answer.
+        tokio::spawn(async move { api.log.explain(&record).await });
+    }
+    Response::from_parts(answered, Body::from(body))
 }
 
 /// The bytes of all names and values.

@@ -1,5 +1,7 @@
 //! One execution environment: a process of an unmodified binary, and the Runtime API that it alone talks to.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::outcome::{Failure, Outcome};
 use super::runtime_api::{RuntimeApi, Work};
-use super::variables::{RUNTIME_API, variables};
+use super::variables::{LOG_STREAM, RUNTIME_API, variables};
 use crate::iam::{Policy, Principal, Principals};
 use crate::log::Log;
 use crate::template::Function;
@@ -37,6 +39,8 @@ pub struct Host {
 pub struct Environment {
     /// Which build of the binary it runs.
     pub build: u64,
+    /// The log stream that it writes to.
+    pub stream: String,
     runtime_api: RuntimeApi,
     principal: Principal,
     /// How the process ended, once it has.
@@ -71,17 +75,19 @@ impl Environment {
         let stop_on_drop = stop.clone().drop_guard();
         let runtime_api = RuntimeApi::start(&function.arn, stop.clone()).await;
         let mut runtime_api = runtime_api.map_err(|error| Failure::new("Sandbox.Failure", error.to_string()))?;
-        let principal = host.principals.issue(&function.name, policy);
-        let mut child = command(function, binary, host, &runtime_api.address, principal.access_key())
+        let principal = host.principals.issue(&function.name, policy, stop.clone());
+        let variables = variables(function, binary, principal.access_key());
+        let stream = variables.get(LOG_STREAM).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut child = command(binary, host, &runtime_api.address, variables)
             .spawn()
             .map_err(|error| Failure::new("Runtime.InvalidEntrypoint", format!("{}: {error}", binary.display())))?;
 
         let (end, mut ended) = watch::channel(None);
         if let Some(output) = child.stdout.take() {
-            tokio::spawn(copy_to_log(output, function.binary.clone(), Arc::clone(&host.log)));
+            tokio::spawn(copy_to_log(output, function.binary.clone(), stream.clone(), Arc::clone(&host.log)));
         }
         if let Some(output) = child.stderr.take() {
-            tokio::spawn(copy_to_log(output, function.binary.clone(), Arc::clone(&host.log)));
+            tokio::spawn(copy_to_log(output, function.binary.clone(), stream.clone(), Arc::clone(&host.log)));
         }
         host.processes.spawn(wait_or_kill(child, stop, end));
 
@@ -93,7 +99,7 @@ impl Environment {
             }
             () = tokio::time::sleep(INIT_LIMIT) => return Err(Failure::timed_out(INIT_LIMIT)),
         }
-        Ok((Self { build, runtime_api, principal, ended, _stop: stop_on_drop }, started.elapsed()))
+        Ok((Self { build, stream, runtime_api, principal, ended, _stop: stop_on_drop }, started.elapsed()))
     }
 
     pub fn is_alive(&self) -> bool {
@@ -123,14 +129,14 @@ impl Environment {
 }
 
 /// The process, with everything that it sees of this machine.
-fn command(function: &Function, binary: &Path, host: &Host, runtime_api: &str, access_key: &str) -> Command {
+fn command(binary: &Path, host: &Host, runtime_api: &str, variables: BTreeMap<String, OsString>) -> Command {
     let mut command = Command::new(binary);
     command
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env(RUNTIME_API, runtime_api)
         .env("AWS_ENDPOINT_URL", &host.aws_url)
-        .envs(variables(function, binary, access_key))
+        .envs(variables)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -142,18 +148,15 @@ fn command(function: &Function, binary: &Path, host: &Host, runtime_api: &str, a
 
 /// Waits for the process to end, or ends it.
 async fn wait_or_kill(mut child: Child, stop: CancellationToken, end: watch::Sender<Option<String>>) {
-    let how = tokio::select! {
-        status = child.wait() => match status {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        },
+    let status = tokio::select! {
+        status = child.wait() => status,
         () = stop.cancelled() => {
             // It fails only when the process has ended already.
-            let _ = child.kill().await;
-            "stopped".to_owned()
+            let _ = child.start_kill();
+            child.wait().await
         }
     };
-    end.send_replace(Some(how));
+    end.send_replace(Some(status.map_or_else(|error| error.to_string(), |status| status.to_string())));
     // The Runtime API has nobody left to talk to.
     stop.cancel();
 }
@@ -165,9 +168,9 @@ async fn until_ended(ended: &mut watch::Receiver<Option<String>>) -> String {
     }
 }
 
-async fn copy_to_log(output: impl AsyncRead + Unpin, function: String, log: Arc<Log>) {
+async fn copy_to_log(output: impl AsyncRead + Unpin, function: String, stream: String, log: Arc<Log>) {
     let mut lines = BufReader::new(output).split(b'\n');
     while let Ok(Some(line)) = lines.next_segment().await {
-        log.line(&function, String::from_utf8_lossy(&line).trim_end());
+        log.output(&function, Some(&stream), String::from_utf8_lossy(&line).trim_end());
     }
 }

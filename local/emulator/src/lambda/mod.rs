@@ -9,10 +9,10 @@
 //! | `runtime_api` | the Runtime API of one process |
 //! | `environment` | one execution environment: a process and its Runtime API |
 //! | `pool` | the functions, each with its environments |
-//! | `invoke_api` | the Invoke API |
+//! | `api` | Lambda's own API |
 
+pub mod api;
 mod environment;
-pub mod invoke_api;
 mod outcome;
 mod pool;
 mod runtime_api;
@@ -20,6 +20,6 @@ mod variables;
 
 pub use environment::Host;
 pub use outcome::{Failure, Invocation, Outcome};
-pub use pool::{Function, Lambda};
+pub use pool::{Event, Function, Lambda};
 pub use runtime_api::{Answer, RuntimeApi, Work};
 pub use variables::{RUNTIME_API, variables};

@@ -18,6 +18,8 @@ pub struct Invocation {
     /// How long its environment took to start, if one had to be started.
     pub init: Option<Duration>,
     pub usage: Usage,
+    /// The log stream of the environment that worked on it last.
+    pub stream: Option<String>,
 }
 
 impl Invocation {
@@ -30,6 +32,7 @@ impl Invocation {
             duration: Duration::ZERO,
             init: None,
             usage: Usage::default(),
+            stream: None,
         }
     }
 

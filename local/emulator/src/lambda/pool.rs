@@ -1,7 +1,7 @@
 //! The functions and their environments: started on demand, used again, replaced when they end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,6 +14,7 @@ use super::runtime_api::Work;
 use crate::error::{Error, Result};
 use crate::iam::Policy;
 use crate::ids;
+use crate::log::Log;
 use crate::template;
 
 pub struct Lambda {
@@ -56,19 +57,28 @@ impl Lambda {
         })
     }
 
-    /// Runs to its end even if the caller loses interest, as a request does that Lambda has accepted.
+    pub fn functions(&self) -> &[Arc<Function>] {
+        &self.functions
+    }
+
+    /// Where functions write to.
+    pub fn log(&self) -> &Log {
+        &self.host.log
+    }
+
     pub async fn invoke(&self, function: &Arc<Function>, payload: Bytes, trace: String) -> Invocation {
-        self.start(function, payload, trace, None).await
+        self.handle(function, Event::new(payload, trace)).await
     }
 
     /// The same, and kills the environment if it has not answered so long after it was asked.
     pub async fn invoke_and_kill(&self, function: &Arc<Function>, payload: Bytes, trace: String, after: Duration) -> Invocation {
-        self.start(function, payload, trace, Some(after)).await
+        self.handle(function, Event { killed: Some(after), ..Event::new(payload, trace) }).await
     }
 
-    async fn start(&self, function: &Arc<Function>, payload: Bytes, trace: String, killed: Option<Duration>) -> Invocation {
+    /// Runs to its end even if the caller loses interest, as a request does that Lambda has accepted.
+    pub async fn handle(&self, function: &Arc<Function>, event: Event) -> Invocation {
         let id = ids::uuid();
-        let run = Arc::clone(function).run(id.clone(), payload, trace, killed, Arc::clone(&self.host));
+        let run = Arc::clone(function).run(id.clone(), event, Arc::clone(&self.host));
         let stopped = |_| Invocation::failed(id, &function.template.binary, Failure::exited("stopped"));
         tokio::spawn(run).await.unwrap_or_else(stopped)
     }
@@ -101,6 +111,23 @@ impl Lambda {
     }
 }
 
+/// What a function is called with.
+pub struct Event {
+    pub payload: Bytes,
+    /// The X-Ray trace header.
+    pub trace: String,
+    /// What the caller says of itself, as JSON.
+    pub client_context: Option<String>,
+    /// When the environment is killed, if it has not answered by then.
+    pub killed: Option<Duration>,
+}
+
+impl Event {
+    pub fn new(payload: Bytes, trace: String) -> Self {
+        Self { payload, trace, client_context: None, killed: None }
+    }
+}
+
 pub struct Function {
     pub template: template::Function,
     pub policy: Arc<Policy>,
@@ -128,14 +155,17 @@ impl Function {
         Self { template, policy, binary, concurrency: Semaphore::new(limit.max(1)), pool: Mutex::new(pool) }
     }
 
-    async fn run(
-        self: Arc<Self>,
-        id: String,
-        payload: Bytes,
-        trace: String,
-        killed: Option<Duration>,
-        host: Arc<Host>,
-    ) -> Invocation {
+    /// Where the code is.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The code's length, and when it was built.
+    pub fn code(&self) -> Option<(u64, SystemTime)> {
+        fingerprint(&self.binary)
+    }
+
+    async fn run(self: Arc<Self>, id: String, event: Event, host: Arc<Host>) -> Invocation {
         let mut invocation = Invocation::failed(id, &self.template.binary, Failure::exited("stopped"));
         let Ok(_permit) = self.concurrency.acquire().await else {
             return invocation;
@@ -156,12 +186,14 @@ impl Function {
                     }
                 },
             };
+            invocation.stream = Some(environment.stream.clone());
             let started = Instant::now();
             let work = Work {
                 request_id: invocation.request_id.clone(),
-                payload: payload.clone(),
-                trace: trace.clone(),
-                timeout: killed.unwrap_or(self.template.timeout),
+                payload: event.payload.clone(),
+                trace: event.trace.clone(),
+                client_context: event.client_context.clone(),
+                timeout: event.killed.unwrap_or(self.template.timeout),
             };
             let completion = environment.handle(work).await;
             invocation.duration = started.elapsed();
@@ -179,7 +211,7 @@ impl Function {
                     Outcome::Error(failure)
                 }
                 // The environment ends here.
-                Completion::TimedOut if killed.is_some() => Outcome::Error(Failure::exited("signal: 9 (SIGKILL)")),
+                Completion::TimedOut if event.killed.is_some() => Outcome::Error(Failure::exited("signal: 9 (SIGKILL)")),
                 Completion::TimedOut => {
                     self.report(&invocation, &Failure::timed_out(self.template.timeout).error_message, &host);
                     Outcome::TimedOut
@@ -192,7 +224,7 @@ impl Function {
     /// Writes into the function's log what the function cannot.
     fn report(&self, invocation: &Invocation, message: &str, host: &Host) {
         let line = format!("RequestId: {} Error: {message}", invocation.request_id);
-        host.log.line(&self.template.binary, &line);
+        host.log.output(&self.template.binary, invocation.stream.as_deref(), &line);
     }
 
     /// The environment used last, if one is idle, and the build that a new one would run.
@@ -226,7 +258,7 @@ impl Function {
     }
 }
 
-fn fingerprint(binary: &PathBuf) -> Option<Fingerprint> {
+fn fingerprint(binary: &Path) -> Option<Fingerprint> {
     let metadata = std::fs::metadata(binary).ok()?;
     Some((metadata.len(), metadata.modified().ok()?))
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tokio::sync::{Notify, oneshot, watch};
@@ -28,6 +28,8 @@ pub struct Work {
     pub payload: Bytes,
     /// The X-Ray trace header.
     pub trace: String,
+    /// What the caller says of itself, as JSON.
+    pub client_context: Option<String>,
     /// How long it may take.
     pub timeout: Duration,
 }
@@ -134,7 +136,8 @@ impl RuntimeApiState {
                     ("lambda-runtime-invoked-function-arn", &self.arn),
                     ("lambda-runtime-trace-id", &work.trace),
                 ];
-                return (headers, work.payload).into_response();
+                let context = work.client_context.map(|context| [("lambda-runtime-client-context", context)]);
+                return (headers, context.map(AppendHeaders), work.payload).into_response();
             }
             self.arrived.notified().await;
         }

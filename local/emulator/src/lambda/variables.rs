@@ -13,18 +13,21 @@ use crate::template::Function;
 /// Where the process finds the Runtime API. Not among [`variables`], because it is another one for every process.
 pub const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
+/// The log stream that the process writes to.
+pub const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
+
 /// What a function sees of the machine that it runs on, but for the Runtime API, the endpoints of AWS and the `PATH`.
 ///
 /// The template has the last word, as it has on AWS.
 pub fn variables(function: &Function, binary: &Path, access_key: &str) -> BTreeMap<String, OsString> {
-    let Function { name, memory, variables, .. } = function;
+    let Function { name, memory, variables, log_group, .. } = function;
     let lambda = [
         ("AWS_LAMBDA_FUNCTION_NAME", name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", log_group.clone()),
+        (LOG_STREAM, log_stream(function)),
         ("AWS_REGION", REGION.to_owned()),
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
         ("AWS_ACCESS_KEY_ID", access_key.to_owned()),
@@ -40,11 +43,13 @@ pub fn variables(function: &Function, binary: &Path, access_key: &str) -> BTreeM
     lambda.chain([task_root]).chain(own).collect()
 }
 
-/// A new environment's stream, such as `2026/11/22/[$LATEST]0123456789abcdef0123456789abcdef`.
-fn log_stream() -> String {
+/// A new environment's stream, such as `2026/11/22/[$LATEST]0123456789abcdef0123456789abcdef`; in a group that others may write to as
+/// well, it names the function.
+fn log_stream(function: &Function) -> String {
+    let owner = if function.log_group.ends_with(&function.name) { "" } else { function.name.as_str() };
     let today = OffsetDateTime::now_utc().date();
     let (year, month, day) = (today.year(), u8::from(today.month()), today.day());
-    format!("{year:04}/{month:02}/{day:02}/[$LATEST]{}", ids::uuid().replace('-', ""))
+    format!("{year:04}/{month:02}/{day:02}/{owner}[$LATEST]{}", ids::uuid().replace('-', ""))
 }
 
 #[cfg(test)]
@@ -63,13 +68,14 @@ mod tests {
             timeout: Duration::from_secs(3),
             memory: 128,
             variables: BTreeMap::from([("TABLE".to_owned(), "demo-Table".to_owned()), ("TZ".to_owned(), "CET".to_owned())]),
+            log_group: "/demo/functions".into(),
             statements: Vec::new(),
             boundary: None,
         };
         let variables = variables(&function, Path::new("/built/f"), "AKIA1");
         for (name, expected) in [
             ("AWS_LAMBDA_FUNCTION_NAME", "demo-F"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/demo-F"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/demo/functions"),
             ("AWS_ACCESS_KEY_ID", "AKIA1"),
             ("LAMBDA_TASK_ROOT", "/built"),
             ("TABLE", "demo-Table"),
@@ -77,5 +83,6 @@ mod tests {
         ] {
             assert_eq!(variables[name], expected, "{name}");
         }
+        assert!(variables[LOG_STREAM].to_str().unwrap().contains("/demo-F[$LATEST]"), "{:?}", variables[LOG_STREAM]);
     }
 }

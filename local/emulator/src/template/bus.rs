@@ -69,11 +69,17 @@ pub fn rule(reader: &Reader<'_>, id: &str) -> Result<Rule, TemplateError> {
     known(properties, &at, RULE, RULE_AWS_ONLY)?;
     let pattern: Value = reader.property(properties, "EventPattern", &at)?.unwrap_or_default();
     let pattern = Pattern::new(&pattern).map_err(|reason| TemplateError::new(format!("{at}.EventPattern"), reason))?;
-    let written: Vec<WrittenTarget> = reader.property(properties, "Targets", &at)?.unwrap_or_default();
+    let targets: Vec<WrittenTarget> = reader.property(properties, "Targets", &at)?.unwrap_or_default();
     let targets =
-        written.into_iter().map(|target| self::target(reader, target, &format!("{at}.Targets"))).collect::<Result<_, _>>()?;
+        targets.into_iter().map(|target| self::target(reader, target, &format!("{at}.Targets"))).collect::<Result<_, _>>()?;
     let bus: Option<String> = reader.property(properties, "EventBusName", &at)?;
-    Ok(Rule { name: reader.scope.name(id, &at)?, bus: bus.unwrap_or_else(|| "default".to_owned()), pattern, targets })
+    Ok(Rule {
+        name: reader.scope.name(id, &at)?,
+        arn: reader.scope.arn(id, &at)?,
+        bus: bus.unwrap_or_else(|| "default".to_owned()),
+        pattern,
+        targets,
+    })
 }
 
 fn target(reader: &Reader<'_>, written: WrittenTarget, at: &str) -> Result<Target, TemplateError> {
@@ -92,6 +98,7 @@ fn target(reader: &Reader<'_>, written: WrittenTarget, at: &str) -> Result<Targe
     let (url, headers) = api_destination(reader, destination)?;
     Ok(Target {
         id,
+        arn,
         url,
         headers,
         input_path,

@@ -11,8 +11,9 @@ use super::intrinsics::Scope;
 use super::model::Template;
 use super::reader::Reader;
 use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, RESOURCE, RESOURCE_TYPES_AWS_ONLY, SECTIONS, known};
-use super::{bus, events, function, secret, table, yaml};
+use super::{bus, events, function, secret, stack, table, yaml};
 use crate::error::{Error, Result};
+use crate::names::api_endpoint;
 
 const SERVERLESS_FUNCTION: &str = "AWS::Serverless::Function";
 
@@ -60,6 +61,7 @@ impl Template {
             buses: Vec::new(),
             rules: Vec::new(),
             queues: Vec::new(),
+            stack: stack::read(&reader.scope, document)?,
         };
         for (id, resource) in reader.scope.resources() {
             let at = format!("Resources.{id}");
@@ -85,6 +87,16 @@ impl Template {
         }
         template.check()?;
         Ok(template)
+    }
+
+    /// Lets everything that names the address of the HTTP API name this one.
+    pub fn answer_at(&mut self, url: &str) {
+        let apis = self.stack.resources.iter().filter(|resource| resource.kind == "AWS::ApiGatewayV2::Api");
+        let Some(on_aws) = apis.map(|api| api_endpoint(&api.name)).next() else { return };
+        let variables = self.functions.iter_mut().flat_map(|function| function.variables.values_mut());
+        for value in self.stack.outputs.iter_mut().map(|output| &mut output.value).chain(variables) {
+            *value = value.replace(&on_aws, url);
+        }
     }
 
     /// Refuses what no gateway could deploy.

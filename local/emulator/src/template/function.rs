@@ -9,7 +9,7 @@ use super::error::TemplateError;
 use super::model::Function;
 use super::policy::Statement;
 use super::reader::Reader;
-use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, known};
+use super::supported::{FUNCTION, FUNCTION_AWS_ONLY, LOGGING, LOGGING_AWS_ONLY, known};
 use crate::value::scalar;
 
 pub fn read(reader: &Reader<'_>, id: &str, resource: &Value) -> Result<Function, TemplateError> {
@@ -19,9 +19,11 @@ pub fn read(reader: &Reader<'_>, id: &str, resource: &Value) -> Result<Function,
     let mut all = variables(reader, &reader.globals["Function"], "Globals.Function")?;
     all.extend(variables(reader, properties, &at)?);
     let policies: Value = reader.property(properties, "Policies", &at)?.unwrap_or_else(|| Value::Array(Vec::new()));
+    let name = reader.scope.reference(id, &at)?;
     Ok(Function {
         id: id.to_owned(),
-        name: reader.scope.reference(id, &at)?,
+        log_group: log_group(reader, properties, &at)?.unwrap_or_else(|| format!("/aws/lambda/{name}")),
+        name,
         arn: reader.scope.arn(id, &at)?,
         binary: binary(id),
         timeout: Duration::from_secs(reader.number(properties, "Timeout", &at)?.unwrap_or(3)),
@@ -74,4 +76,17 @@ fn variables(reader: &Reader<'_>, properties: &Value, at: &str) -> Result<BTreeM
             Ok((name.clone(), value))
         })
         .collect()
+}
+
+/// The log group that a function, or else `Globals`, names.
+fn log_group(reader: &Reader<'_>, properties: &Value, at: &str) -> Result<Option<String>, TemplateError> {
+    for (properties, at) in [(properties, at), (&reader.globals["Function"], "Globals.Function")] {
+        let logging: Value = reader.property(properties, "LoggingConfig", at)?.unwrap_or_default();
+        let at = format!("{at}.LoggingConfig");
+        known(&logging, &at, LOGGING, LOGGING_AWS_ONLY)?;
+        if let Some(group) = logging.get("LogGroup") {
+            return scalar(group).map(Some).ok_or_else(|| TemplateError::new(format!("{at}.LogGroup"), "is not a text"));
+        }
+    }
+    Ok(None)
 }

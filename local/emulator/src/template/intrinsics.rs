@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::{TemplateError, typed};
 use super::parameters::parameters;
-use crate::names::{ACCOUNT, REGION, arn};
+use crate::names::{ACCOUNT, REGION, api_endpoint, arn};
 use crate::value::scalar;
 
 /// What a template's expressions can refer to.
@@ -72,6 +72,15 @@ impl<'t> Scope<'t> {
             }
         }
         Ok(())
+    }
+
+    pub fn stack(&self) -> &str {
+        &self.stack
+    }
+
+    /// The values of all parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The resources that exist under the parameters given, by logical id.
@@ -186,6 +195,7 @@ impl<'t> Scope<'t> {
             "AWS::DynamoDB::Table" => "TableName",
             "AWS::SecretsManager::Secret" | "AWS::Events::EventBus" | "AWS::Events::Rule" => "Name",
             "AWS::SQS::Queue" => "QueueName",
+            "AWS::Logs::LogGroup" => "LogGroupName",
             _ => "",
         };
         match self.properties(id).get(key) {
@@ -243,6 +253,7 @@ impl<'t> Scope<'t> {
             (_, "Arn") | ("AWS::SecretsManager::Secret", "Id") => self.arn(id, at),
             ("AWS::DynamoDB::Table", "StreamArn") => Ok(format!("{}/stream/2000-01-01T00:00:00.000", self.arn(id, at)?)),
             ("AWS::SQS::Queue", "QueueName") => self.name(id, at),
+            ("AWS::Serverless::HttpApi", "ApiEndpoint") => Ok(api_endpoint(&self.name(id, at)?)),
             (kind, _) => Err(TemplateError::new(at, format!("{kind} has no attribute {attribute} here"))),
         }
     }
@@ -285,7 +296,7 @@ impl<'t> Scope<'t> {
     }
 
     /// Whether a condition holds: the name of one, or an expression.
-    fn condition(&self, value: &Value, at: &str) -> Result<bool, TemplateError> {
+    pub fn condition(&self, value: &Value, at: &str) -> Result<bool, TemplateError> {
         match value {
             Value::String(name) => self.named_condition(name, at),
             Value::Object(fields) => match call(fields) {
@@ -390,6 +401,8 @@ Resources:
   Named: {Type: AWS::DynamoDB::Table, Properties: {TableName: !Sub 'x-${Stage}'}}
   Function: {Type: AWS::Serverless::Function}
   Secret: {Type: AWS::SecretsManager::Secret}
+  Api: {Type: AWS::Serverless::HttpApi}
+  Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Sub '/${AWS::StackName}/functions'}}
   OnlyProd: {Type: AWS::SNS::Topic, Condition: Prod}
 ";
 
@@ -409,6 +422,12 @@ Resources:
             ("!Ref Named", json!("x-dev")),
             ("!Ref Function", json!("demo-Function")),
             ("!Ref Secret", json!("arn:aws:secretsmanager:us-east-1:000000000000:secret:demo-Secret-000000")),
+            ("!GetAtt Api.ApiEndpoint", json!("https://demo-Api.execute-api.us-east-1.amazonaws.com")),
+            (
+                "!Sub 'https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}'",
+                json!("https://demo-Api.execute-api.us-east-1.amazonaws.com"),
+            ),
+            ("!Ref Logs", json!("/demo/functions")),
             ("!GetAtt Table.Arn", json!("arn:aws:dynamodb:us-east-1:000000000000:table/demo-Table")),
             ("Fn::GetAtt: [Function, Arn]", json!("arn:aws:lambda:us-east-1:000000000000:function:demo-Function")),
             (

@@ -20,6 +20,7 @@
 //! | `bus` | buses, rules, what they send to, and queues |
 //! | `table` | tables |
 //! | `secret` | secrets |
+//! | `stack` | what CloudFormation tells |
 //! | `document` | the whole |
 
 mod api;
@@ -35,6 +36,7 @@ mod policy;
 mod rate;
 mod reader;
 mod secret;
+mod stack;
 mod stream;
 mod supported;
 mod table;
@@ -44,8 +46,8 @@ mod yaml;
 
 pub use document::document;
 pub use model::{
-    Authorizer, Cors, EventBus, Function, Password, Queue, Route, Rule, Schedule, Secret, SecretValue, StreamMapping, Table,
-    Target, Template,
+    Authorizer, Cors, EventBus, Function, Password, Queue, Resource, Route, Rule, Schedule, Secret, SecretValue, Stack,
+    StreamMapping, Table, Target, Template,
 };
 pub use policy::Statement;
 pub use rate::Rate;

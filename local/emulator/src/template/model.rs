@@ -27,6 +27,7 @@ pub struct Template {
     pub buses: Vec<EventBus>,
     pub rules: Vec<Rule>,
     pub queues: Vec<Queue>,
+    pub stack: Stack,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Function {
     /// In MB.
     pub memory: u32,
     pub variables: BTreeMap<String, String>,
+    /// The name of the log group that it writes to.
+    pub log_group: String,
     /// What its policies allow.
     pub statements: Vec<Statement>,
     /// The permissions boundary, if there is one: the most that they can allow.
@@ -194,6 +197,7 @@ pub struct EventBus {
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub name: String,
+    pub arn: String,
     /// The bus's name or ARN.
     pub bus: String,
     pub pattern: Pattern,
@@ -204,6 +208,7 @@ pub struct Rule {
 #[derive(Clone, Debug)]
 pub struct Target {
     pub id: String,
+    pub arn: String,
     pub url: String,
     /// What it knows by who sends.
     pub headers: BTreeMap<String, String>,
@@ -221,4 +226,33 @@ pub struct Queue {
     pub id: String,
     pub name: String,
     pub arn: String,
+}
+
+/// What CloudFormation tells of a stack.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    pub name: String,
+    pub description: Option<String>,
+    /// As they are shown: what must not be seen is asterisks.
+    pub parameters: BTreeMap<String, String>,
+    pub outputs: Vec<Output>,
+    /// What exists here of what the template names.
+    pub resources: Vec<Resource>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    pub key: String,
+    pub value: String,
+    pub description: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Logical id.
+    pub id: String,
+    /// What `!Ref` gives.
+    pub name: String,
+    /// Such as `AWS::Lambda::Function`: what SAM makes of its own types.
+    pub kind: String,
 }

@@ -49,8 +49,7 @@ struct Parameter {
     max_value: Option<Value>,
     min_length: Option<Value>,
     max_length: Option<Value>,
-    #[serde(rename = "ConstraintDescription")]
-    _constraint_description: Option<String>,
+    constraint_description: Option<String>,
     #[serde(rename = "Description")]
     _description: Option<String>,
     #[serde(rename = "NoEcho")]
@@ -80,7 +79,8 @@ impl Parameter {
             // CloudFormation wants the whole value to match.
             let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("AllowedPattern: {error}"))?;
             if !whole.is_match(text) {
-                return Err(format!("{text:?} does not match its AllowedPattern {pattern}"));
+                let described = self.constraint_description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+                return Err(format!("{text:?} does not match its AllowedPattern {pattern}{described}"));
             }
         }
         let number = |name: &str, value: &Value| {

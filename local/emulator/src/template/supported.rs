@@ -43,17 +43,9 @@ pub const RESOURCE_TYPES_AWS_ONLY: &[&str] = &[
     "AWS::SQS::QueuePolicy",
 ];
 pub const FUNCTION: &[&str] =
-    &["Environment", "Events", "FunctionName", "MemorySize", "PermissionsBoundary", "Policies", "Timeout"];
-pub const FUNCTION_AWS_ONLY: &[&str] = &[
-    "Architectures",
-    "CodeUri",
-    "Description",
-    "Handler",
-    "LoggingConfig",
-    "ReservedConcurrentExecutions",
-    "Runtime",
-    "Tracing",
-];
+    &["Environment", "Events", "FunctionName", "LoggingConfig", "MemorySize", "PermissionsBoundary", "Policies", "Timeout"];
+pub const FUNCTION_AWS_ONLY: &[&str] =
+    &["Architectures", "CodeUri", "Description", "Handler", "ReservedConcurrentExecutions", "Runtime", "Tracing"];
 pub const API: &[&str] = &["Auth", "CorsConfiguration"];
 pub const API_AWS_ONLY: &[&str] = &[
     "AccessLogSettings",
@@ -97,6 +89,10 @@ pub const API_DESTINATION: &[&str] = &["ConnectionArn", "HttpMethod", "Invocatio
 pub const API_DESTINATION_AWS_ONLY: &[&str] = &["Description", "InvocationRateLimitPerSecond"];
 pub const CONNECTION: &[&str] = &["AuthParameters", "AuthorizationType", "Name"];
 pub const CONNECTION_AWS_ONLY: &[&str] = &["Description", "KmsKeyIdentifier"];
+pub const LOGGING: &[&str] = &["LogGroup"];
+pub const LOGGING_AWS_ONLY: &[&str] = &["ApplicationLogLevel", "LogFormat", "SystemLogLevel"];
+pub const OUTPUT: &[&str] = &["Condition", "Description", "Value"];
+pub const OUTPUT_AWS_ONLY: &[&str] = &["Export"];
 pub const QUEUE: &[&str] = &["QueueName"];
 pub const QUEUE_AWS_ONLY: &[&str] =
     &["KmsMasterKeyId", "MessageRetentionPeriod", "SqsManagedSseEnabled", "Tags", "VisibilityTimeout"];

@@ -163,6 +163,51 @@ fn what_a_template_says_is_understood_or_refused() {
 }
 
 #[test]
+fn what_cloudformation_tells_is_read() {
+    let more = "
+  Logs: {Type: AWS::Logs::LogGroup}
+  Alarm: {Type: AWS::CloudWatch::Alarm}
+Outputs:
+  Url: {Value: !Sub '${Api.ApiEndpoint}/x', Description: Where it answers}
+  Command: {Value: !Sub 'aws logs tail ${Logs}'}
+  Allowed: {Value: !Ref Origin, Condition: Cors, Export: {Name: x}}
+";
+    let mut template = read(more, &[("Seconds", "5")]).unwrap();
+    template.answer_at("http://127.0.0.1:3000");
+    let stack = &template.stack;
+    let outputs: Vec<_> = stack.outputs.iter().map(|output| (output.key.as_str(), output.value.as_str())).collect();
+    assert_eq!(outputs, [("Command", "aws logs tail demo-Logs"), ("Url", "http://127.0.0.1:3000/x")]);
+    assert_eq!(stack.outputs[1].description.as_deref(), Some("Where it answers"));
+    assert_eq!(stack.parameters["Seconds"], "5");
+    let resources: Vec<_> = stack.resources.iter().map(|resource| (resource.id.as_str(), resource.kind.as_str())).collect();
+    assert_eq!(
+        resources,
+        [
+            ("Api", "AWS::ApiGatewayV2::Api"),
+            ("Guard", "AWS::Lambda::Function"),
+            ("Key", "AWS::SecretsManager::Secret"),
+            ("Logs", "AWS::Logs::LogGroup"),
+            ("Table", "AWS::DynamoDB::Table"),
+        ]
+    );
+
+    let hidden = "Parameters:\n  Word: {Type: String, Default: secret, NoEcho: true}\n";
+    let text = HEAD.replacen("Parameters:\n", hidden, 1);
+    let template = Template::from_document(&yaml::parse(&text).unwrap(), "demo", &BTreeMap::new()).unwrap();
+    assert_eq!(template.stack.parameters["Word"], "****");
+    assert_eq!(read(&format!("{more}  Colour: {{Value: !Ref Nothing}}\n"), &[]).unwrap_err().place, "Outputs.Colour.Value");
+}
+
+#[test]
+fn a_function_writes_to_the_log_group_that_it_names() {
+    let group = |function: &str| {
+        read(&format!("{function}  Logs: {{Type: AWS::Logs::LogGroup}}\n"), &[]).unwrap().functions[0].log_group.clone()
+    };
+    assert_eq!(group(&function("{}")), "/aws/lambda/demo-F");
+    assert_eq!(group(&function("{}, LoggingConfig: {LogGroup: !Ref Logs, LogFormat: JSON}")), "demo-Logs");
+}
+
+#[test]
 fn faults_name_their_place() {
     for (more, place) in [
         (function("{E: {Type: HttpApi, Properties: {Path: a}}}"), "Resources.F.Properties.Events.E.Properties.Path"),
