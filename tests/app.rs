@@ -9,7 +9,7 @@ use std::{
     path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, SystemTime},
@@ -64,8 +64,8 @@ pub struct TestApp {
     secrets: Mutex<Vec<String>>,
     /// Whether the table is no longer the functions' work alone.
     tampered: AtomicBool,
-    /// Calls that were to be late.
-    delays: AtomicU64,
+    /// How many calls were to meet a fault that tells when it is met.
+    awaited: Mutex<BTreeMap<FaultKind, u64>>,
     /// After the shop, so that nothing uses the table any more when it goes.
     _lent: Option<LentTable>,
 }
@@ -109,8 +109,8 @@ impl TestApp {
     }
 
     fn at(url: String, shop: Option<Shop>, table: String, lent: Option<LentTable>) -> Self {
-        let (secrets, tampered, delays) = (Mutex::default(), AtomicBool::new(false), AtomicU64::new(0));
-        Self { shop, url, client: client(), table, secrets, tampered, delays, _lent: lent }
+        let (secrets, tampered, awaited) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
+        Self { shop, url, client: client(), table, secrets, tampered, awaited, _lent: lent }
     }
 
     /// The shop behind the API. Only for tests that started with [`TestApp::start_local`].
@@ -173,10 +173,20 @@ impl TestApp {
 
     /// The next call of this operation is carried out at once, and answered 0.8 s later.
     pub async fn delay_next(&self, operation: &str) -> Late<'_> {
-        let late = Late { app: self, number: self.delays.fetch_add(1, Ordering::Relaxed) + 1 };
-        self.shop().inject(Some("delay=0%:800ms,seed=1".parse().expect("faults")));
-        self.shop().inject_next(operation, FaultKind::Delay).await;
-        late
+        self.meet(operation, FaultKind::Delay, "delay=0%:800ms,seed=1").await
+    }
+
+    /// The next call of this operation meets this fault, with its length and its seed.
+    async fn meet(&self, operation: &str, kind: FaultKind, how: &str) -> Late<'_> {
+        let number = {
+            let mut awaited = self.awaited.lock().unwrap();
+            let number = awaited.entry(kind).or_default();
+            *number += 1;
+            *number
+        };
+        self.shop().inject(Some(how.parse().expect("faults")));
+        self.shop().inject_next(operation, kind).await;
+        Late { app: self, kind, number }
     }
 
     /// Does the first, whose calls of these operations are answered late, and the others while it waits for the last of those answers.
@@ -192,6 +202,16 @@ impl TestApp {
         }
         let others = async {
             last.expect("an operation").is_awaited().await;
+            others.await
+        };
+        tokio::join!(first, others)
+    }
+
+    /// Does the first, whose next `Query` finds each item as it was before the others were done or as it was after: this seed decides.
+    pub async fn while_torn<T, U>(&self, seed: u64, first: impl Future<Output = T>, others: impl Future<Output = U>) -> (T, U) {
+        let torn = self.meet("Query", FaultKind::Torn, &format!("torn=0%:800ms,seed={seed}")).await;
+        let others = async {
+            torn.is_awaited().await;
             others.await
         };
         tokio::join!(first, others)
@@ -248,7 +268,8 @@ impl TestApp {
 /// A call whose answer comes late.
 pub struct Late<'a> {
     app: &'a TestApp,
-    /// Which of the calls that were to be late it is, from 1.
+    kind: FaultKind,
+    /// Which of the calls that were to meet this fault it is, from 1.
     number: u64,
 }
 
@@ -256,7 +277,7 @@ impl Late<'_> {
     /// Waits until somebody waits for the answer.
     pub async fn is_awaited(&self) {
         let awaited = async {
-            while self.app.shop().faults().get(&FaultKind::Delay).is_none_or(|delays| *delays < self.number) {
+            while self.app.shop().faults().get(&self.kind).is_none_or(|met| *met < self.number) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             // It is counted before it is carried out.

@@ -57,6 +57,27 @@ async fn stock_is_spread_and_brought_together_again() {
     assert_eq!(admin.put(&product, json!({"stock_shards": 2})).await.problem(), (404, "not-found"));
 }
 
+/// A query may find a product as it is since it was spread, its first shard as it was before, and the second not yet.
+#[tokio::test]
+async fn a_product_that_is_seen_half_spread_is_seen_again() {
+    /// Of the two items that there are at first, the product's is found as it is later, and nothing that has come.
+    const SEED: u64 = 18;
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let spread = async |product: &Product| admin.put(product, json!({"stock_shards": 2})).await.status;
+
+    let product = admin.product(&unique("Set"), 10).await;
+    let (changed, status) = app.while_torn(SEED, admin.put(&product, json!({"price": 3})), spread(&product)).await;
+    assert_eq!((changed.status, status, &changed["stock_shards"]), (200, 200, &json!(2)), "{changed:?}");
+    let prices = shard_items(&app, &product).await.into_iter().map(|item| item["price"]["N"].clone());
+    assert_eq!(prices.collect::<Vec<_>>(), ["300"; 2]);
+
+    let product = admin.product(&unique("Set"), 10).await;
+    let (deleted, status) = app.while_torn(SEED, admin.delete(&product), spread(&product)).await;
+    assert_eq!((deleted.status, status), (204, 200), "{deleted:?}");
+    assert_eq!(shards(&app, &product).await, []);
+}
+
 #[tokio::test]
 async fn a_product_may_be_spread_from_the_first() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };

@@ -289,7 +289,9 @@ impl FaultInjector {
         let mut state = self.lock();
         let next = state.take_next(operation, |kind| kind == FaultKind::Torn);
         let tear = match (next, state.faults.as_mut()) {
-            (Some(_), _) => Tear { gap: GAP, seed: 1 },
+            (Some(_), drawn) => {
+                drawn.map_or(Tear { gap: GAP, seed: 1 }, |Drawn { faults, .. }| Tear { gap: faults.gap, seed: faults.seed })
+            }
             (None, None) => return None,
             (None, Some(Drawn { faults, tears, .. })) => {
                 let (drawn, seed) = (tears.random_range(0.0..100.0), tears.random());
@@ -533,6 +535,9 @@ mod tests {
         injector.set_next("Query", FaultKind::Torn);
         assert!(injector.draw("Query", b"{}").is_none() && injector.tear("BatchGetItem").is_none(), "it waits for its call");
         assert!(injector.tear("Query").is_some() && injector.tear("Query").is_none(), "once");
+        injector.set(Some("torn=0%:15ms,seed=7".parse().unwrap()));
+        injector.set_next("Query", FaultKind::Torn);
+        assert_eq!(injector.tear("Query"), Some(Tear { gap: Duration::from_millis(15), seed: 7 }), "as it was asked for");
     }
 
     #[tokio::test]
