@@ -731,15 +731,36 @@ async fn parallel_refreshes_have_one_successor() {
 #[tokio::test]
 async fn a_session_ends_after_seven_days_swept_or_not() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
-    let ada = app.customer("ada").await;
-    let item = app.items().await.into_iter().find(|item| item["sk"]["S"] == "SESSIONS").unwrap();
-    let session = item["sessions"]["M"].as_object().unwrap().values().next().unwrap().clone();
-    let expires = session["M"]["expires_at"]["N"].as_str().unwrap();
-    assert_eq!(item["expires_at"]["N"], expires, "when DynamoDB may sweep");
+    let (email, _) = app.register("ada").await;
+    let ada = app.login(&email, PASSWORD).await;
+    let item = async || app.items().await.into_iter().find(|item| item["sk"]["S"] == "SESSIONS").unwrap();
+    let latest = |item: &Value| {
+        let sessions = item["sessions"]["M"].as_object().unwrap().values();
+        sessions.map(|session| session["M"]["expires_at"]["N"].as_str().unwrap().to_owned()).max().unwrap()
+    };
+    let first = item().await;
+    let expires = latest(&first);
+    assert_eq!(first["expires_at"]["N"], expires, "when DynamoDB may sweep");
     let expires: i64 = expires.parse().unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let left = expires - i64::try_from(now).unwrap();
     assert!((7 * 86_400 - 60..=7 * 86_400).contains(&left), "{left} seconds");
+
+    // As it were a day later: the item stays for as long as the session that lasts longest.
+    let earlier = json!({"N": (expires - 86_400).to_string()});
+    set_session(&app, &ada, "expires_at", earlier.clone()).await;
+    let key = json!({"pk": first["pk"], "sk": first["sk"]});
+    let expression = json!({
+        "TableName": app.table(), "Key": key, "UpdateExpression": "SET expires_at = :at", "ExpressionAttributeValues": {":at": earlier},
+    });
+    app.dynamodb("UpdateItem", expression).await;
+    app.login(&email, PASSWORD).await;
+    let both = item().await;
+    assert_eq!(both["expires_at"]["N"], latest(&both));
+    assert_ne!(both["expires_at"], earlier);
+    let change = json!({"password": PASSWORD, "new_password": "Quittengelee mit Nelken"});
+    assert_eq!(ada.put("/auth/password", change).await.status, 204);
+    assert_eq!(item().await["expires_at"], earlier, "of the one that is left");
 
     set_session(&app, &ada, "expires_at", json!({"N": "1"})).await;
     assert_eq!(ada.get("/auth/me").await.problem(), (401, "token-revoked"));
@@ -808,6 +829,55 @@ async fn an_account_has_twenty_sessions_at_most() {
     let alive = join_all(sessions.iter().chain(&more).map(|session| session.get("/auth/me"))).await;
     assert_eq!(alive.iter().filter(|me| me.status == 200).count(), 20);
     assert_eq!(app.login(&email, PASSWORD).await.get("/auth/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_account_that_changes_while_an_admin_decides_about_it_has_both() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let admin = app.admin().await;
+    let (email, _) = app.register("ada").await;
+    let path = format!("/users/{}", crate::mails::id_of(&app.login(&email, PASSWORD).await));
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(admin.put(&path, json!({"is_active": true})).await.status, 200);
+    let ada = app.login(&email, PASSWORD).await;
+    let rename = async |name: &str| ada.put("/auth/me", json!({"username": name, "password": PASSWORD})).await.status;
+    assert_eq!(rename(&unique("ada")).await, 200);
+    let other = unique("ada");
+    // The admin's session is read, and then the account.
+    let decide = admin.put(&path, json!({"role": "admin"}));
+    let (decided, renamed) = app.while_late(&["GetItem", "GetItem"], decide, rename(&other)).await;
+    assert_eq!((decided.status, renamed), (200, 200), "{decided:?}");
+    assert_eq!((&decided["role"], &decided["username"]), (&json!("admin"), &json!(other)));
+    assert_eq!(admin.get(&path).await.json, decided.json);
+}
+
+#[tokio::test]
+async fn two_logins_at_once_leave_no_session_too_many() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    for _ in 0..19 {
+        app.login(&email, PASSWORD).await;
+    }
+    let anyone = app.anyone();
+    let login = || anyone.post("/auth/login", by_email(&email, PASSWORD));
+    // There is one place left, and then none.
+    for _ in 0..2 {
+        let (first, second) = app.while_late(&["BatchGetItem"], login(), login()).await;
+        assert_eq!((first.status, second.status), (200, 200), "{first:?} {second:?}");
+        let sessions = app.holder_of(&first).get("/auth/sessions").await;
+        assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(20));
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_meets_another_password_goes_on_under_it() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let ada = app.customer("ada").await;
+    assert_eq!(ada.get("/auth/me").await.status, 200, "the authorizer knows the keys from now on");
+    let change = ada.put("/auth/password", json!({"password": PASSWORD, "new_password": "Quittengelee mit Nelken"}));
+    let (changed, refreshed) = app.while_late(&["BatchGetItem"], change, ada.refresh()).await;
+    assert_eq!((changed.status, refreshed.status), (204, 200), "{changed:?} {refreshed:?}");
+    assert_eq!(app.holder_of(&refreshed).refresh().await.status, 200);
 }
 
 #[tokio::test]

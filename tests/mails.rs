@@ -123,6 +123,17 @@ async fn a_mail_goes_out_again_once_a_minute() {
 }
 
 #[tokio::test]
+async fn an_address_is_verified_when_the_first_token_was_swept_long_ago() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, _) = app.register("ada").await;
+    let ada = app.login(&email, PASSWORD).await;
+    let key = json!({"pk": {"S": format!("TICKETS#{}", id_of(&ada))}, "sk": {"S": "verification"}});
+    app.dynamodb("DeleteItem", json!({"TableName": app.table(), "Key": key})).await;
+    assert_eq!(ada.send(ada.request(Method::POST, "/auth/verification")).await.status, 202);
+    assert_eq!(verify(&app, &token_to(&app, &email).await).await.status, 204);
+}
+
+#[tokio::test]
 async fn whoever_has_forgotten_a_password_sets_another() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let (email, username) = app.register("ada").await;
@@ -341,6 +352,8 @@ async fn names_are_changed_by_who_knows_the_password() {
     assert_eq!((&me["email"], &me["email_verified"], me.json.get("pending_email")), (&json!(next), &json!(true), None));
     app.login(&next, PASSWORD).await;
     assert_eq!(app.anyone().post("/auth/login", by_email(&email, PASSWORD)).await.problem(), (401, "invalid-credentials"));
+    let found = app.admin().await.get(format!("/users?prefix={}", next.split_once('@').unwrap().0)).await;
+    assert_eq!(found["users"][0]["email"], next, "{found:?}");
     assert_eq!(recover(&app, &recovery, ANOTHER).await.problem(), (401, "invalid-token"), "it was sent to the old address");
     assert_eq!(
         app.anyone().post("/auth/register", account(unique("eve")).email(&email).json()).await.status,
@@ -438,6 +451,22 @@ async fn an_account_that_changes_while_it_is_recovered_has_both() {
     let (recovered, renamed) = app.while_late(&reads, recover(&app, &token, ANOTHER), rename(&other)).await;
     assert_eq!((recovered.status, renamed), (204, 200), "{recovered:?}");
     assert_eq!(app.login(&email, ANOTHER).await.get("/auth/me").await["username"], other);
+}
+
+#[tokio::test]
+async fn an_account_that_changes_while_its_address_is_verified_has_both() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (email, username) = app.register("ada").await;
+    let ada = app.login(&email, PASSWORD).await;
+    let rename = async |name: &str| ada.put("/auth/me", json!({"username": name, "password": PASSWORD})).await.status;
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(rename(&username.to_uppercase()).await, 200);
+    let token = token_to(&app, &email).await;
+    let other = unique("ada");
+    let (verified, renamed) = app.while_late(&["BatchGetItem"], verify(&app, &token), rename(&other)).await;
+    assert_eq!((verified.status, renamed), (204, 200), "{verified:?}");
+    let account = ada.get("/auth/me").await;
+    assert_eq!((&account["username"], &account["email_verified"]), (&json!(other), &json!(true)));
 }
 
 #[tokio::test]

@@ -141,6 +141,15 @@ async fn writes_that_meet_others_are_repeated_or_told_to_be() {
         sessions.push(app.login(&email, crate::app::PASSWORD).await);
     }
 
+    // One that meets another is made nevertheless, whatever it does to its item.
+    app.shop().inject_next("TransactWriteItems", FaultKind::Conflict).await;
+    let other = app.customer("bob").await;
+    app.shop().inject_next("UpdateItem", FaultKind::Conflict).await;
+    assert_eq!(other.refresh().await.status, 200);
+    app.shop().inject_next("DeleteItem", FaultKind::Conflict).await;
+    assert_eq!(other.post("/auth/logout", json!({"all": true})).await.status, 204);
+    assert_eq!(app.shop().faults()[&FaultKind::Conflict], 3);
+
     app.shop().inject(Some("conflict=60%,seed=2".parse().expect("faults")));
     for session in &sessions {
         let refreshed = session.refresh().await;

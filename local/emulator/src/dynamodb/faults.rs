@@ -27,7 +27,7 @@ const GAP: Duration = Duration::from_millis(10);
 /// What can go wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
-    /// Another transaction has the item. Happens to writes of single items and to transactions.
+    /// Another transaction has the item. Happens to writes of single items and to transactions, those that only read included.
     Conflict,
     /// More calls than the table has capacity for.
     Throttle,
@@ -336,7 +336,7 @@ fn fault(kind: FaultKind, operation: &str, body: &[u8], detail: u64, delay: Dura
 /// Nothing for operations that never conflict.
 fn conflict(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<Bytes>>> {
     match operation {
-        "TransactWriteItems" => Some(errors::canceled_by_conflict(&one_of(body, detail))),
+        "TransactWriteItems" | "TransactGetItems" => Some(errors::canceled_by_conflict(&one_of(operation, body, detail))),
         "PutItem" | "UpdateItem" | "DeleteItem" => Some(errors::transaction_conflict()),
         _ => None,
     }
@@ -345,7 +345,7 @@ fn conflict(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<B
 fn throttle(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<Bytes>>> {
     Some(match detail % 3 {
         0 => errors::throughput_exceeded(),
-        1 if operation == "TransactWriteItems" => errors::canceled_by_throttling(&one_of(body, detail / 3)),
+        1 if operation.starts_with("Transact") => errors::canceled_by_throttling(&one_of(operation, body, detail / 3)),
         // A batch that has no capacity for some of its items is a success that leaves them out.
         1 if operation == "BatchGetItem" => unprocessed(body)?,
         _ => errors::throttled(),
@@ -353,10 +353,10 @@ fn throttle(operation: &str, body: &[u8], detail: u64) -> Option<Response<Full<B
 }
 
 /// One of a transaction's actions.
-fn one_of(body: &[u8], detail: u64) -> Vec<bool> {
+fn one_of(operation: &str, body: &[u8], detail: u64) -> Vec<bool> {
     // What is no transaction at all is DynamoDB's to refuse; here it only must not end in a division by zero.
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let actions = targets("TransactWriteItems", &body).map_or(1, |targets| targets.len().max(1));
+    let actions = targets(operation, &body).map_or(1, |targets| targets.len().max(1));
     let at = usize::try_from(detail % actions as u64).unwrap_or_default();
     (0..actions).map(|position| position == at).collect()
 }
