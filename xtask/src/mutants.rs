@@ -35,6 +35,9 @@ pub struct Arguments {
     /// Only mutants whose names contain this; may be repeated
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
+    /// No more than so many, from all files alike
+    #[arg(long, value_name = "NUMBER")]
+    at_most: Option<usize>,
     /// Try those, too, that tests/mutants.toml names: one that is noticed by now is a failure
     #[arg(long)]
     named: bool,
@@ -95,8 +98,8 @@ pub fn run(workspace: &Path, arguments: &Arguments) -> Result<(), Failure> {
     let started = Instant::now();
     let mut tally = Tally::default();
     let in_scope = |mutant: &Mutant| wanted(&mutant.id) && is_in_scope(&mutant.file);
-    try_all(workspace, arguments.named, &all, &named.survivors, &in_scope, &mut tally)?;
-    if arguments.changed.is_none() && arguments.only.is_empty() {
+    try_all(workspace, arguments, &all, &named.survivors, &in_scope, &mut tally)?;
+    if arguments.changed.is_none() && arguments.only.is_empty() && arguments.at_most.is_none() {
         tally.keep(workspace, started)?;
     }
     tally.tell(started)
@@ -113,7 +116,7 @@ fn changed(workspace: &Path, since: &str) -> Result<BTreeSet<String>, Failure> {
 
 fn try_all(
     workspace: &Path,
-    again: bool,
+    arguments: &Arguments,
     all: &[Mutant],
     named: &[Survivor],
     in_scope: &dyn Fn(&Mutant) -> bool,
@@ -126,7 +129,7 @@ fn try_all(
     let mut queue = Vec::new();
     for mutant in all.iter().filter(|mutant| in_scope(mutant)) {
         tally.files.entry(mutant.file.clone()).or_default()[0] += 1;
-        if reason(mutant).is_none() || again {
+        if reason(mutant).is_none() || arguments.named {
             queue.push(mutant);
         } else {
             tally.name(mutant);
@@ -135,36 +138,64 @@ fn try_all(
     if queue.is_empty() {
         return Ok(());
     }
+    if let Some(limit) = arguments.at_most.filter(|limit| *limit < queue.len()) {
+        println!("{limit} of {} mutants", queue.len());
+        queue = (0..limit).map(|n| queue[n * queue.len() / limit]).collect();
+    }
     let built = Built::build(workspace)?;
-    let workers: Vec<_> =
+    let folders: Vec<_> =
         (0..thread::available_parallelism()?.get()).map(|n| workspace.join(format!("target/mutants/{n}"))).collect();
-    let trace = Trace::read_or_take(&built, &workspace.join("target/mutants/0"))?;
     let noticed = Noticed::read(workspace, all)?;
+    let tally = Mutex::new(tally);
+    let judge = |mutant: &Mutant, verdict: &Verdict| {
+        tally.lock().expect("nobody panics with the tally").judge(mutant, verdict, reason(mutant).is_some());
+    };
+    // Which test comes by what takes as long to find out as all tests take. Most mutants need only the one that noticed them last.
+    let left = side_by_side(&folders, queue, &judge, |folder, mutant| trials::run_last(&built, &noticed, folder, mutant))?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let trace = Trace::read_or_take(&built, &folders[0])?;
+    side_by_side(&folders, left, &judge, |folder, mutant| trials::run(&built, &trace, &noticed, folder, mutant).map(Some))
+        .map(drop)
+}
+
+/// Tries mutants in several folders at once. Gives back those without a verdict.
+fn side_by_side<'a>(
+    folders: &[PathBuf],
+    mut queue: Vec<&'a Mutant>,
+    judge: &(dyn Fn(&Mutant, &Verdict) + Sync),
+    run: impl Fn(&Path, &Mutant) -> Result<Option<Verdict>, Failure> + Sync,
+) -> Result<Vec<&'a Mutant>, Failure> {
     // Taken from the end.
     queue.reverse();
-    let (queue, tally) = (Mutex::new(queue), Mutex::new(tally));
+    let (queue, left) = (Mutex::new(queue), Mutex::new(Vec::new()));
     let failed: Mutex<Option<String>> = Mutex::default();
     thread::scope(|scope| {
-        for folder in &workers {
+        for folder in folders {
             scope.spawn(|| {
                 let next = || queue.lock().expect("nobody panics with the queue").pop();
                 while let Some(mutant) = next() {
                     let began = Instant::now();
-                    let verdict = trials::run(&built, &trace, &noticed, folder, mutant);
-                    let verdict = match verdict {
-                        Ok(verdict) => verdict,
+                    match run(folder, mutant) {
+                        Ok(Some(verdict)) => {
+                            println!("{:>6.1} s  {verdict}  {}", began.elapsed().as_secs_f64(), mutant.id);
+                            judge(mutant, &verdict);
+                        }
+                        Ok(None) => left.lock().expect("nobody panics with it").push(mutant),
                         Err(error) => {
                             failed.lock().expect("nobody panics with it").get_or_insert(error.to_string());
                             return;
                         }
-                    };
-                    println!("{:>6.1} s  {verdict}  {}", began.elapsed().as_secs_f64(), mutant.id);
-                    tally.lock().expect("nobody panics with the tally").judge(mutant, &verdict, reason(mutant).is_some());
+                    }
                 }
             });
         }
     });
-    failed.into_inner()?.map_or(Ok(()), |failed| Err(failed.into()))
+    match failed.into_inner()? {
+        Some(failed) => Err(failed.into()),
+        None => Ok(left.into_inner().expect("nobody panics with it")),
+    }
 }
 
 impl Tally {

@@ -306,6 +306,14 @@ fn place(id: &str) -> (&str, &str) {
     (file, what.split('(').next().unwrap_or_default())
 }
 
+/// Runs the test that noticed a mutant last, if one has. `None` if it does not notice it now.
+pub fn run_last(built: &Built, noticed: &Noticed, folder: &Path, mutant: &Mutant) -> Result<Option<Verdict>, Failure> {
+    let Some(test) = noticed.of(mutant).0 else { return Ok(None) };
+    built.prepare(folder, Some(&mutant.switch))?;
+    let notices = built.run(folder, &[&test])?.failed.is_some();
+    Ok(notices.then_some(Verdict::Killed(test)))
+}
+
 /// Runs the tests that come by a mutant until one notices it: those that have noticed it or its neighbours before, then those that are
 /// about the same, and short ones first.
 pub fn run(built: &Built, trace: &Trace, noticed: &Noticed, folder: &Path, mutant: &Mutant) -> Result<Verdict, Failure> {
