@@ -306,12 +306,19 @@ fn place(id: &str) -> (&str, &str) {
     (file, what.split('(').next().unwrap_or_default())
 }
 
+/// How often the test that noticed a mutant last is asked again: what two do at once, they do not do every time.
+const AGAIN: u32 = 3;
+
 /// Runs the test that noticed a mutant last, if one has. `None` if it does not notice it now.
 pub fn run_last(built: &Built, noticed: &Noticed, folder: &Path, mutant: &Mutant) -> Result<Option<Verdict>, Failure> {
     let Some(test) = noticed.of(mutant).0 else { return Ok(None) };
     built.prepare(folder, Some(&mutant.switch))?;
-    let notices = built.run(folder, &[&test])?.failed.is_some();
-    Ok(notices.then_some(Verdict::Killed(test)))
+    for _ in 0..AGAIN {
+        if built.run(folder, &[&test])?.failed.is_some() {
+            return Ok(Some(Verdict::Killed(test)));
+        }
+    }
+    Ok(None)
 }
 
 /// Runs the tests that come by a mutant until one notices it: those that have noticed it or its neighbours before, then those that are
