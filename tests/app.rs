@@ -200,21 +200,14 @@ impl TestApp {
         for operation in operations {
             last = Some(self.delay_next(operation).await);
         }
-        let others = async {
-            last.expect("an operation").is_awaited().await;
-            others.await
-        };
-        tokio::join!(first, others)
+        let last = last.expect("an operation");
+        tokio::join!(first, last.meanwhile(others))
     }
 
     /// Does the first, whose next `Query` finds each item as it was before the others were done or as it was after: this seed decides.
     pub async fn while_torn<T, U>(&self, seed: u64, first: impl Future<Output = T>, others: impl Future<Output = U>) -> (T, U) {
         let torn = self.meet("Query", FaultKind::Torn, &format!("torn=0%:800ms,seed={seed}")).await;
-        let others = async {
-            torn.is_awaited().await;
-            others.await
-        };
-        tokio::join!(first, others)
+        tokio::join!(first, torn.meanwhile(others))
     }
 
     /// Calls DynamoDB behind the API's back.
@@ -284,6 +277,12 @@ impl Late<'_> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         timeout(Duration::from_secs(10), awaited).await.expect("a call of that operation");
+    }
+
+    /// Does others while somebody waits for the answer.
+    async fn meanwhile<T>(&self, others: impl Future<Output = T>) -> T {
+        self.is_awaited().await;
+        others.await
     }
 }
 

@@ -278,16 +278,20 @@ impl Noticed {
         Ok(fs::write(&self.file, serde_json::to_string_pretty(&*tests)? + "\n")?)
     }
 
-    /// The test that has noticed this mutant, and how often each test has noticed one of the same file or of the same kind.
-    fn of(&self, mutant: &Mutant) -> (Option<String>, BTreeMap<String, usize>) {
+    /// The test that has noticed this mutant.
+    fn last(&self, mutant: &Mutant) -> Option<String> {
+        self.lock().get(&mutant.id).cloned()
+    }
+
+    /// How often each test has noticed one of the same file or of the same kind.
+    fn often(&self, mutant: &Mutant) -> BTreeMap<String, usize> {
         let (file, kind) = place(&mutant.id);
-        let tests = self.lock();
         let mut often = BTreeMap::new();
-        for (id, test) in tests.iter() {
+        for (id, test) in self.lock().iter() {
             let (its_file, its_kind) = place(id);
             *often.entry(test.clone()).or_default() += usize::from(its_file == file) + usize::from(its_kind == kind);
         }
-        (tests.get(&mutant.id).cloned(), often)
+        often
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
@@ -311,7 +315,7 @@ const AGAIN: u32 = 3;
 
 /// Runs the test that noticed a mutant last, if one has. `None` if it does not notice it now.
 pub fn run_last(built: &Built, noticed: &Noticed, folder: &Path, mutant: &Mutant) -> Result<Option<Verdict>, Failure> {
-    let Some(test) = noticed.of(mutant).0 else { return Ok(None) };
+    let Some(test) = noticed.last(mutant) else { return Ok(None) };
     built.prepare(folder, Some(&mutant.switch))?;
     for _ in 0..AGAIN {
         if built.run(folder, &[&test])?.failed.is_some() {
@@ -321,8 +325,8 @@ pub fn run_last(built: &Built, noticed: &Noticed, folder: &Path, mutant: &Mutant
     Ok(None)
 }
 
-/// Runs the tests that come by a mutant until one notices it: those that have noticed it or its neighbours before, then those that are
-/// about the same, and short ones first.
+/// Runs the tests that come by a mutant until one notices it: those that have noticed its neighbours before, then those that are about
+/// the same, and short ones first.
 pub fn run(built: &Built, trace: &Trace, noticed: &Noticed, folder: &Path, mutant: &Mutant) -> Result<Verdict, Failure> {
     let stem = Path::new(&mutant.file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let is_about = |test: &str| module(test) == stem || mutant.file.contains(&format!("/{}/", module(test)));
@@ -338,17 +342,17 @@ pub fn run(built: &Built, trace: &Trace, noticed: &Noticed, folder: &Path, mutan
     if reaching.is_empty() {
         return Ok(Verdict::Unreached);
     }
-    let (last, often) = noticed.of(mutant);
+    let often = noticed.often(mutant);
     let rank = |test: &str, seconds: f64| {
         let times = often.get(test).copied().unwrap_or_default();
-        (last.as_deref() != Some(test), Reverse(times), !is_likely(test), seconds > 5.0, !is_about(test), seconds)
+        (Reverse(times), !is_likely(test), seconds > 5.0, !is_about(test), seconds)
     };
     reaching.sort_by(|(one, traced), (other, others)| {
         rank(one, traced.seconds).partial_cmp(&rank(other, others.seconds)).expect("seconds are numbers")
     });
     built.prepare(folder, Some(&mutant.switch))?;
     let tests: Vec<_> = reaching.iter().map(|(test, _)| test.as_str()).collect();
-    let first = if last.as_deref() == tests.first().copied() { 1 } else { tests.len().min(8) };
+    let first = tests.len().min(8);
     for batch in [&tests[..first], &tests[first..]] {
         let mut left = batch.to_vec();
         while !left.is_empty() {
