@@ -1425,15 +1425,22 @@ async fn nothing_is_ordered_by_whoever_leaves() {
     for _ in 0..4 {
         let ada = app.customer("ada").await;
         let order = async || {
+            let body = json!({"items": [{"product_id": pen.id, "quantity": 1}], "metadata": {"to": "Hopper Lane 7"}});
+            ada.post("/orders", body).await
+        };
+        let orders = async || {
             let mut placed = Vec::new();
             for _ in 0..12 {
-                let body = json!({"items": [{"product_id": pen.id, "quantity": 1}], "metadata": {"to": "Hopper Lane 7"}});
-                placed.push(ada.post("/orders", body).await);
+                placed.push(order().await);
             }
             placed
         };
-        let (erased, placed, more) = tokio::join!(erase(&ada), order(), order());
-        assert_eq!(erased.status, 204, "{erased:?}");
+        let last = async {
+            is_closed(&app, &id_of(&ada)).await;
+            order().await
+        };
+        let (erased, placed, more, last) = tokio::join!(erase(&ada), orders(), orders(), last);
+        assert_eq!((erased.status, last.problem()), (204, (401, "token-revoked")), "{erased:?}");
         for answer in placed.iter().chain(&more) {
             if answer.status == 201 {
                 let order = admin.get(answer.header("location")).await;

@@ -525,6 +525,21 @@ async fn only_the_steps_of_the_lifecycle_are_taken() {
 }
 
 #[tokio::test]
+async fn of_two_steps_at_once_the_second_is_judged_by_the_first() {
+    let Some(app) = TestApp::start_local(|_| {}).await else { return };
+    let (admin, ada) = people(&app).await;
+    let pen = admin.product("Pen", 10).await;
+    let order = ada.order([(&pen, 1)]).await;
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(status(&ada, &ada.order([(&pen, 1)]).await, "CANCELLED").await.status, 200);
+    // The admin's session is read, and then the order.
+    let confirm = status(&admin, &order, "CONFIRMED");
+    let (confirmed, cancelled) = app.while_late(&["GetItem", "GetItem"], confirm, status(&ada, &order, "CANCELLED")).await;
+    assert_eq!((confirmed.problem(), cancelled.status), ((409, "invalid-transition"), 200), "{cancelled:?}");
+    assert_eq!((&admin.get(&order).await["status"], admin.stock(&pen).await), (&json!("CANCELLED"), (10, 0)));
+}
+
+#[tokio::test]
 async fn lines_change_while_an_order_is_pending() {
     let app = TestApp::start().await;
     let (admin, ada) = people(&app).await;

@@ -783,20 +783,15 @@ async fn an_expired_key_is_free_before_it_is_swept() {
 async fn a_delete_that_meets_a_rename_starts_over() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
-    // Every answer comes late, so that the product is renamed after it was looked at and before it is deleted.
-    for head_start in [30, 60, 90] {
-        let product = admin.product(&unique("Pen"), 1).await;
-        app.shop().inject(Some("delay=100%:60ms,seed=1".parse().expect("faults")));
-        let delete = async {
-            tokio::time::sleep(std::time::Duration::from_millis(head_start)).await;
-            admin.delete(&product).await
-        };
-        let (renamed, deleted) = tokio::join!(admin.put(&product, json!({"name": unique("Pencil")})), delete);
-        app.shop().inject(None);
-        assert!([200, 404].contains(&renamed.status), "{renamed:?}");
-        assert_eq!(deleted.status, 204, "{deleted:?}");
-        assert_eq!(admin.get(&product).await.status, 404);
-    }
+    let product = admin.product(&unique("Pen"), 1).await;
+    let rename = async || admin.put(&product, json!({"name": unique("Pencil")})).await.status;
+    // Everything is awake, so that nothing is late but what is meant to be.
+    assert_eq!(rename().await, 200);
+    assert_eq!(admin.delete(&admin.product(&unique("Ink"), 1).await).await.status, 204);
+    // It is renamed after it was looked at and before it is deleted.
+    let (deleted, renamed) = app.while_late(&["Query"], admin.delete(&product), rename()).await;
+    assert_eq!((deleted.status, renamed), (204, 200), "{deleted:?}");
+    assert_eq!(admin.get(&product).await.status, 404);
 }
 
 #[tokio::test]
