@@ -535,7 +535,7 @@ async fn of_two_steps_at_once_the_second_is_judged_by_the_first() {
     // The admin's session is read, and then the order.
     let confirm = status(&admin, &order, "CONFIRMED");
     let (confirmed, cancelled) = app.while_late(&["GetItem", "GetItem"], confirm, status(&ada, &order, "CANCELLED")).await;
-    assert_eq!((confirmed.problem(), cancelled.status), ((409, "invalid-transition"), 200), "{cancelled:?}");
+    assert_eq!((confirmed.problem(), cancelled.status), ((409, "illegal-transition"), 200), "{cancelled:?}");
     assert_eq!((&admin.get(&order).await["status"], admin.stock(&pen).await), (&json!("CANCELLED"), (10, 0)));
 }
 
