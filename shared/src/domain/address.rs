@@ -56,7 +56,8 @@ mod tests {
             ("", "unknown"),
             ("test-invoke-source-ip", "unknown"),
         ] {
-            assert_eq!(SourceAddress::parse(text).as_str(), expected, "{text}");
+            let address = SourceAddress::parse(text);
+            assert_eq!((address.as_str(), address.to_string().as_str()), (expected, expected), "{text}");
         }
     }
 }

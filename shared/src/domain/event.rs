@@ -427,9 +427,31 @@ mod tests {
         assert_eq!(told(told_of(None, Some(1)).as_ref()), Some(("account.registered", 1, 0)));
         assert_eq!(told(told_of(Some(1), Some(2)).as_ref()), Some(("account.changed", 2, 0)));
         assert_eq!(told_of(Some(2), Some(2)), None, "another hash of its password");
+        let verified = |version, email_verified| User { email_verified, ..user(version) };
+        for (before, after, expected) in [(false, true, "account.verified"), (true, true, "account.changed")] {
+            let event = Event::of_account(Some(&verified(2, before)), Some(&verified(3, after)), AT);
+            assert_eq!(told(event.as_ref()), Some((expected, 3, 0)));
+        }
         assert_eq!(told(told_of(Some(2), None).as_ref()), Some(("account.erased", 3, 9)));
         let text = serde_json::to_string(&told_of(None, Some(1))).unwrap();
         assert!(!text.contains("ada"), "{text}");
+    }
+
+    #[test]
+    fn what_is_to_be_told_again_is_one_of_four_kinds() {
+        for (kind, expected) in [
+            ("products", Some(Replayed::Products)),
+            ("orders", Some(Replayed::Orders)),
+            ("movements", Some(Replayed::Movements)),
+            ("accounts", Some(Replayed::Accounts)),
+            ("sessions", None),
+        ] {
+            let request = json!({"kind": kind, "cursor": "here"}).to_string();
+            let replay = Fields::parse::<Replay>(request.as_bytes()).ok();
+            assert_eq!(replay.as_ref().map(|replay| replay.kind), expected, "{kind}");
+            assert_eq!(replay.map(|replay| replay.cursor.unwrap().0), expected.map(|_| "here".to_owned()));
+        }
+        assert!(Fields::parse::<Replay>(b"{}").is_err());
     }
 
     #[test]

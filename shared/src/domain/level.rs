@@ -84,4 +84,10 @@ mod tests {
             assert_eq!(told, expected, "{from:?} {quantity} {low_stock_at:?}");
         }
     }
+    #[test]
+    fn a_state_is_stored_by_the_word_that_is_read_again() {
+        for state in [StockState::In, StockState::Low, StockState::Out] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
 }

@@ -112,4 +112,18 @@ mod tests {
         let most: JsonValue = (0..20).map(|n| (format!("{n:02}"), json!("y".repeat(202)))).collect();
         assert!(read(&most).is_ok(), "20 members, 4,080 bytes");
     }
+    #[test]
+    fn the_most_is_twenty_members_and_four_kibibytes() {
+        // Names of two bytes.
+        let members = |count: usize, bytes: usize| -> JsonValue {
+            (0..count)
+                .map(|n| (format!("{n:02}"), json!("y".repeat(bytes / count - 2 + usize::from(n < bytes % count)))))
+                .collect()
+        };
+        assert!(read(&members(20, 4_096)).is_ok());
+        assert_eq!(read(&members(20, 4_097)).unwrap_err(), ["/metadata"]);
+        assert_eq!(read(&members(21, 100)).unwrap_err(), ["/metadata"]);
+        assert!(Metadata::default().is_empty());
+        assert!(!Metadata(BTreeMap::from([("a".to_owned(), String::new())])).is_empty());
+    }
 }

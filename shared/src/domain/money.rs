@@ -129,4 +129,21 @@ mod tests {
         assert_eq!(Money::from_minor(-1), None);
         assert_eq!(Money::from_minor(5).unwrap().to_string(), "0.05");
     }
+    #[test]
+    fn is_counted_without_a_rounding() {
+        let price = Money::parse("19.99").unwrap();
+        assert_eq!(
+            (price.times(3).to_string(), price.plus(Money::parse("0.02").unwrap()).to_string()),
+            ("59.97".into(), "20.01".into())
+        );
+        assert_eq!(Money::parse("9999999999.99").unwrap().times(10_000).minor(), 9_999_999_999_990_000);
+    }
+
+    #[test]
+    fn is_read_as_a_text_or_a_number_and_written_as_a_text() {
+        let read = |json| Money::from_json(json).ok().map(Money::minor);
+        assert_eq!((read(Json::String("19.9".into())), read(Json::Number("19.9"))), (Some(1_990), Some(1_990)));
+        assert_eq!((read(Json::Null), read(Json::Number("-1"))), (None, None));
+        assert_eq!(serde_json::to_value(Money::from_minor(1_990).unwrap()).unwrap(), "19.90");
+    }
 }

@@ -170,4 +170,46 @@ mod tests {
         }
         assert!(Amount::from_json(Json::String("1".into())).is_err());
     }
+    fn id<T: From<uuid::Uuid>>(n: u128) -> T {
+        uuid::Uuid::from_u128(n).into()
+    }
+
+    #[test]
+    fn a_product_begins_with_what_there_is_of_it() {
+        let product = |quantity: u64| {
+            let body = format!(r#"{{"name": "Pen", "price": 1, "quantity": {quantity}}}"#);
+            Product::new(id(1), Fields::parse(body.as_bytes()).unwrap(), Timestamp::from_millis(7))
+        };
+        assert_eq!(Movement::initial(id(2), &product(0), id(3)), None, "nothing has come in");
+        let movement = Movement::initial(id(2), &product(5), id(3)).unwrap();
+        assert_eq!((movement.product_id, movement.kind, movement.amount), (id(1), MovementKind::Initial, 5));
+        assert_eq!((movement.by, movement.created_at), (id(3), Timestamp::from_millis(7)));
+    }
+
+    #[test]
+    fn what_comes_in_is_received_and_what_goes_is_removed() {
+        for (body, amount, kind, reason) in [
+            (r#"{"amount": 3}"#, 3, MovementKind::Received, None),
+            (r#"{"amount": -3, "reason": " broken "}"#, -3, MovementKind::Removed, Some("broken")),
+        ] {
+            let movement =
+                Movement::sent(id(2), id(1), Fields::parse(body.as_bytes()).unwrap(), id(3), Timestamp::from_millis(7));
+            assert_eq!((movement.amount, movement.kind, movement.reason.as_deref()), (amount, kind, reason));
+        }
+        assert!(Fields::parse::<NewMovement>(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_kind_is_stored_by_the_word_that_is_read_again() {
+        for kind in MovementKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn the_books_of_all_shards_are_added_up() {
+        let pieces = |n: u64| Pieces { received: 10 * n, quantity: 3 * n, reserved: 2 * n, shipped: 5 * n };
+        let books = Books::new(id(1), [1, 4].map(|n| ShardPieces { shard: 0, pieces: pieces(n) }).into());
+        assert_eq!((books.total, books.shards.len()), (pieces(5), 2));
+    }
 }

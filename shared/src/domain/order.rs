@@ -473,3 +473,225 @@ impl OrderFilter {
         format!("orders {status} {}", customer.map_or(String::new(), |id| id.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{
+        super::{refusal::Resource, user::Role},
+        *,
+    };
+    use crate::json::Unreadable;
+
+    fn id<T: From<Uuid>>(n: u128) -> T {
+        Uuid::from_u128(n).into()
+    }
+
+    /// Milliseconds after an instant.
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_342_350_120 + millis)
+    }
+
+    fn order(status: Status, item_count: u64) -> Order {
+        let total_price = Money::ZERO;
+        Order {
+            order_id: id(1),
+            customer_id: id(2),
+            status,
+            total_price,
+            item_count,
+            created_at: at(0),
+            updated_at: at(0),
+            version: 1,
+        }
+    }
+
+    fn wanted(product: u128, pieces: u64) -> NewItem {
+        NewItem { product_id: id(product), quantity: Quantity::new(pieces).unwrap() }
+    }
+
+    fn draft(items: &[NewItem]) -> OrderDraft {
+        let items = items.iter().zip(20..).map(|(item, n)| (id(n), item.clone())).collect();
+        OrderDraft { order_id: id(1), customer_id: id(2), items, metadata: Metadata::default(), now: at(0) }
+    }
+
+    fn owner() -> Actor {
+        Actor::Customer(id(2))
+    }
+
+    fn admin() -> Actor {
+        Actor::Admin(id(3))
+    }
+
+    /// JSON pointers to what is wrong with a body.
+    fn faults<T: FromFields>(body: &str) -> Vec<String> {
+        match Fields::parse::<T>(body.as_bytes()) {
+            Ok(_) => Vec::new(),
+            Err(Unreadable::Invalid(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
+            Err(Unreadable::Malformed(error)) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn who_may_do_what_to_an_order_depends_on_its_status() {
+        for status in Status::ALL {
+            let (pending, cancelled) = (status == Status::Pending, status == Status::Cancelled);
+            let order = order(status, 1);
+            let deletion = |actor| order.deletion(&actor);
+            let refused = Err(Refusal::OrderNotDeletable { status });
+            let released = || Ok(StockEffect::Released);
+            assert_eq!(deletion(owner()), if pending { released() } else { refused.clone() });
+            let by_an_admin = if cancelled { Ok(StockEffect::None) } else { refused };
+            assert_eq!(deletion(admin()), if pending { released() } else { by_an_admin });
+
+            let refused = Err(Refusal::OrderNotEditable { status });
+            let unless_gone = if pending { Ok(()) } else { refused };
+            for (actor, edit) in [(owner(), Edit::Add), (owner(), Edit::Change), (admin(), Edit::Add), (admin(), Edit::Change)] {
+                assert_eq!(order.require_editable(edit, &actor), unless_gone);
+            }
+            let unknown = Err(Refusal::NotFound(Resource::Order));
+            assert_eq!(order.require_editable(Edit::Change, &Actor::Customer(id(4))), unknown, "somebody else's");
+            assert_eq!(order.require_metadata_editable(&owner()), unless_gone);
+            assert_eq!(order.require_metadata_editable(&admin()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_order_with_as_many_lines_as_it_may_have_gets_no_other() {
+        let editable = |lines, edit| order(Status::Pending, lines).require_editable(edit, &owner());
+        assert_eq!(editable(39, Edit::Add), Ok(()));
+        assert_eq!(editable(40, Edit::Add), Err(Refusal::TooManyItems { max: 40 }));
+        assert_eq!(editable(40, Edit::Change), Ok(()));
+    }
+
+    #[test]
+    fn an_order_is_the_sum_of_its_lines() {
+        let offers = [(10, 250, 3), (11, 5, 0)]
+            .map(|(product, price, shard)| (id(product), Offer { price: Money::from_minor(price).unwrap(), shard }));
+        let draft = draft(&[wanted(10, 2), wanted(11, 3), wanted(10, 4)]);
+        assert_eq!(draft.products(), BTreeSet::from([id(10), id(11)]));
+        let details = draft.priced(&offers.into()).unwrap();
+        let Order { order_id, customer_id, status, total_price, item_count, version, .. } = details.order;
+        assert_eq!((order_id, customer_id, status, version), (id(1), id(2), Status::Pending, 1));
+        assert_eq!((total_price.minor(), item_count), (1_515, 3));
+        let lines: Vec<_> = details.items.iter().map(|item| (item.price.minor(), item.line_total.minor())).collect();
+        assert_eq!(lines, [(250, 500), (5, 15), (250, 1_000)]);
+        assert_eq!(total(&details.items), total_price);
+        assert_eq!(details.demand(), [((id(10), 3), 6), ((id(11), 0), 3)], "both lines of a product together");
+        let [first, _, last] = &details.items[..] else { panic!("three lines") };
+        let elsewhere = OrderItem { shard: 4, ..last.clone() };
+        assert_eq!(demand(&[first.clone(), elsewhere]), [((id(10), 3), 2), ((id(10), 4), 4)], "each shard for itself");
+    }
+
+    #[test]
+    fn every_line_with_an_unknown_product_is_named() {
+        let draft = draft(&[wanted(12, 1), wanted(10, 1), wanted(13, 1)]);
+        let offers = BTreeMap::from([(id(10), Offer { price: Money::ZERO, shard: 0 })]);
+        let Err(Refusal::UnknownProduct(faults)) = draft.priced(&offers) else { panic!("an unknown product") };
+        let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/items/0/product_id", "/items/2/product_id"]);
+        assert_eq!(draft.pointer(id(13)), "/items/2/product_id");
+    }
+
+    #[test]
+    fn a_quantity_is_a_whole_number_from_one() {
+        let read = |text| Quantity::from_json(Json::Number(text)).ok().map(Quantity::get);
+        assert_eq!([read("1"), read("7.0"), read("10000")], [Some(1), Some(7), Some(10_000)]);
+        assert_eq!([read("0"), read("10001"), read("-1"), read("1.5")], [None; 4]);
+        assert!(Quantity::from_json(Json::String("1".into())).is_err());
+    }
+
+    #[test]
+    fn only_admins_order_for_others() {
+        let caller = |role| Caller { user_id: id(2), role, session_id: id(9) };
+        let order_for = |customer_id, role| {
+            NewOrder { customer_id, items: Vec::new(), metadata: Metadata::default() }.customer(&caller(role))
+        };
+        assert_eq!(order_for(None, Role::Customer), Ok(id(2)));
+        assert_eq!(order_for(Some(id(2)), Role::Customer), Ok(id(2)));
+        assert!(matches!(order_for(Some(id(4)), Role::Customer), Err(Refusal::Forbidden(_))));
+        assert_eq!(order_for(Some(id(4)), Role::Admin), Ok(id(4)));
+    }
+
+    #[test]
+    fn an_order_is_read_with_its_lines() {
+        let (customer, product) = ("0197a2b4-7c1e-7d3a-9f00-000000000002", "0197a2b4-7c1e-7d3a-9f00-000000000010");
+        let body = format!(
+            r#"{{"customer_id": "{customer}", "items": [{{"product_id": "{product}", "quantity": 3}}], "metadata": {{"to": "x"}}}}"#
+        );
+        let order: NewOrder = Fields::parse(body.as_bytes()).unwrap();
+        let [NewItem { product_id, quantity }] = order.items[..] else { panic!("one line") };
+        assert_eq!((product_id.to_string().as_str(), quantity.get()), (product, 3));
+        assert_eq!(order.customer_id.map(|id| id.to_string()).as_deref(), Some(customer));
+        assert!(!order.metadata.is_empty());
+        let least: NewOrder = Fields::parse(br#"{"items": []}"#).unwrap();
+        assert!(least.customer_id.is_none() && least.items.is_empty() && least.metadata.is_empty());
+        assert_eq!(faults::<NewOrder>(r#"{"items": [{"quantity": 0}]}"#), ["/items/0/product_id", "/items/0/quantity"]);
+        let change: ItemChange = Fields::parse(br#"{"quantity": 4}"#).unwrap();
+        assert_eq!(change.quantity.get(), 4);
+        assert_eq!(faults::<ItemChange>("{}"), ["/quantity"]);
+        assert_eq!(faults::<Expiry>(r#"{"source": "aws.scheduler"}"#), [""; 0], "whatever the schedule sends");
+    }
+
+    #[test]
+    fn a_change_is_a_step_or_other_metadata() {
+        for (body, expected) in [
+            ("{}", &[""][..]),
+            (r#"{"status": "CONFIRMED"}"#, &[]),
+            (r#"{"metadata": {}}"#, &[]),
+            (r#"{"status": "CANCELLED", "reason": "broken", "restock": true, "metadata": {"a": "b"}}"#, &[]),
+            (r#"{"metadata": {}, "reason": "broken"}"#, &["/reason"]),
+            (r#"{"metadata": {}, "restock": false}"#, &["/restock"]),
+            (r#"{"reason": "broken"}"#, &[""]),
+            (r#"{"status": "LOST"}"#, &["/status"]),
+        ] {
+            assert_eq!(faults::<OrderChange>(body), expected, "{body}");
+        }
+        let change: OrderChange = Fields::parse(br#"{"status": "CANCELLED", "reason": "broken", "restock": true}"#).unwrap();
+        let step = change.step.unwrap();
+        assert_eq!((step.status, step.reason.unwrap().as_str(), step.restock), (Status::Cancelled, "broken", true));
+        assert_eq!(change.metadata, None);
+        let change: OrderChange = Fields::parse(br#"{"metadata": null}"#).unwrap();
+        assert!(change.step.is_none() && change.metadata.unwrap().is_empty(), "null clears it");
+    }
+
+    #[test]
+    fn a_hold_ends_after_its_hours_and_three_times_as_many_at_most() {
+        const HOUR: i64 = 60 * 60 * 1000;
+        let policy =
+            |hold_hours| OrderPolicy { customers_confirm: true, max_open_orders: Some(5), hold_hours, verified_email: false };
+        assert!(policy(None).ended_holds(at(0)).is_none() && policy(None).oldest_pending(at(0)).is_none());
+        let policy = policy(Some(2));
+        assert_eq!(policy.oldest_pending(at(0)), Some(at(-8 * HOUR)));
+        let ended = policy.ended_holds(at(0)).unwrap();
+        for (created, updated, expected) in [
+            (-2 * HOUR, -2 * HOUR, false),
+            (-2 * HOUR - 1, -2 * HOUR - 1, true),
+            (-6 * HOUR, -1, false),
+            (-6 * HOUR - 1, -1, true),
+            (-7 * HOUR, -3 * HOUR, true),
+        ] {
+            let pending = Order { created_at: at(created), updated_at: at(updated), ..order(Status::Pending, 1) };
+            assert_eq!(ended.include(&pending), expected, "{created} {updated}");
+            assert!(!ended.include(&Order { status: Status::Confirmed, ..pending }), "it holds them as long as it takes");
+        }
+        assert_eq!((policy.open_orders_limit(&owner()), policy.open_orders_limit(&admin())), (Some(5), None));
+    }
+
+    #[test]
+    fn a_filter_is_by_status_and_by_customer() {
+        let customer = "0197a2b4-7c1e-7d3a-9f00-000000000002";
+        let filter = OrderFilter::parse(Ok(Some("SHIPPED")), Ok(Some(customer))).unwrap();
+        assert_eq!(filter.status, Some(Status::Shipped));
+        let id_of_customer: UserId = customer.parse().unwrap();
+        assert_eq!(filter.only_of(id_of_customer), Ok(id_of_customer));
+        assert!(matches!(filter.only_of(id(4)), Err(Refusal::Forbidden(_))));
+        assert_eq!(filter.name(filter.customer_id), format!("orders SHIPPED {customer}"));
+        let all = OrderFilter::parse::<&str>(Ok(None), Ok(None)).unwrap();
+        assert_eq!((all.only_of(id(4)), all.name(None).as_str()), (Ok(id(4)), "orders  "));
+        let Err(Refusal::Invalid(faults)) = OrderFilter::parse(Ok(Some("shipped")), Ok(Some("x"))) else { panic!("two faults") };
+        let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, ["?status", "?customer_id"]);
+    }
+}

@@ -502,4 +502,66 @@ mod tests {
             assert_eq!(bad.parse::<ProductVersion>(), Err(()), "{bad}");
         }
     }
+    #[test]
+    fn all_that_a_product_has_is_read() {
+        let body = br#"{"name": "Pen", "sku": "P-1", "description": "Blue", "price": "1.50", "quantity": 7, "low_stock_at": 2,
+            "stock_shards": 3}"#;
+        let new: NewProduct = Fields::parse(body).unwrap();
+        assert_eq!((new.name.as_str(), new.sku.as_deref(), new.description.as_deref()), ("Pen", Some("P-1"), Some("Blue")));
+        assert_eq!((new.price.minor(), new.quantity.get(), new.low_stock_at.get(), new.stock_shards.get()), (150, 7, Some(2), 3));
+        let new: NewProduct = Fields::parse(br#"{"name": "Pen", "sku": null, "price": 1, "quantity": 0}"#).unwrap();
+        assert_eq!((new.sku.as_deref(), new.description.as_deref(), new.low_stock_at.get()), (None, None, None));
+        assert!(new.stock_shards.is_one());
+        assert!(Fields::parse::<NewProduct>(b"{}").is_err());
+    }
+
+    #[test]
+    fn only_the_number_of_pieces_changes_without_an_edit() {
+        for (body, expected) in [
+            (r#"{"name": "Pen"}"#, true),
+            (r#"{"sku": null}"#, true),
+            (r#"{"description": "Blue"}"#, true),
+            (r#"{"price": 2}"#, true),
+            (r#"{"low_stock_at": 2}"#, true),
+            (r#"{"stock_shards": 2}"#, true),
+            (r#"{"quantity": 2}"#, false),
+        ] {
+            assert_eq!(Fields::parse::<ProductChange>(body.as_bytes()).unwrap().is_edit(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_product_that_orders_hold_is_not_deleted() {
+        assert_eq!(Product::require_deletable(0), Ok(()));
+        assert_eq!(Product::require_deletable(2), Err(Refusal::ProductInUse { reserved: 2 }));
+    }
+
+    #[test]
+    fn what_there_is_of_a_product_is_as_another_look_has_seen_it() {
+        let product = |name: &str, pieces: u64, shards: u32| {
+            let body = format!(r#"{{"name": "{name}", "price": 1, "quantity": {pieces}, "stock_shards": {shards}}}"#);
+            let new = Fields::parse(body.as_bytes()).unwrap();
+            Product { reserved: pieces + 1, ..Product::new(uuid::Uuid::nil().into(), new, Timestamp::from_millis(0)) }
+        };
+        assert_eq!(product("Pen", 3, 1).with_stock_of(&product("Ink", 8, 2)), product("Pen", 8, 2));
+    }
+
+    #[test]
+    fn a_description_is_a_text_or_nothing() {
+        let read = |json| Description::from_json(json).ok();
+        assert_eq!(read(Json::String("Blue".into())).unwrap().as_deref(), Some("Blue"));
+        assert_eq!(read(Json::Null).unwrap().as_deref(), None);
+        assert_eq!(read(Json::Number("1")), None);
+        assert_eq!(read(Json::String("x".repeat(2_001))), None);
+        assert_eq!(Description::stored(Some("Blue".into())).as_deref(), Some("Blue"));
+    }
+
+    #[test]
+    fn a_level_and_shards_are_whole_numbers() {
+        let level = |json| StockLevel::from_json(json).ok().map(StockLevel::get);
+        assert_eq!([level(Json::Number("7")), level(Json::Null), level(Json::Number("-7"))], [Some(Some(7)), Some(None), None]);
+        let shards = |json| StockShards::from_json(json).ok().map(StockShards::get);
+        assert_eq!([shards(Json::Number("32")), shards(Json::Number("33")), shards(Json::Null)], [Some(32), None, None]);
+        assert!(StockShards::default().is_one() && !StockShards::new(2).unwrap().is_one());
+    }
 }

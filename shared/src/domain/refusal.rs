@@ -110,3 +110,29 @@ impl fmt::Display for Resource {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_of_what() {
+        for (resource, text) in [
+            (Resource::Account, "account"),
+            (Resource::Order, "order"),
+            (Resource::OrderItem, "order item"),
+            (Resource::Page, "page"),
+            (Resource::Path, "path"),
+            (Resource::Product, "product"),
+            (Resource::Session, "session"),
+        ] {
+            assert_eq!(Refusal::NotFound(resource).to_string(), format!("there is no such {text}"));
+        }
+        let fault = || Fault::new("/a", "is wrong");
+        assert_eq!(Refusal::from(fault()), Refusal::Invalid(vec![fault()]));
+        assert_eq!(Refusal::from(fault()).to_string(), "a field of the request cannot be accepted");
+        assert_eq!(Refusal::Invalid(vec![fault(), fault()]).to_string(), "fields of the request cannot be accepted");
+        let unknown = Refusal::unknown_products(["/items/1/product_id".to_owned()]);
+        assert_eq!(unknown, Refusal::UnknownProduct(vec![Fault::new("/items/1/product_id", "is no product of this shop")]));
+    }
+}

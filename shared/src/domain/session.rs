@@ -273,4 +273,14 @@ mod tests {
         let late = Timestamp::from_millis(session.expires_at.millis() - 60_000);
         assert_eq!(session.access_expires(late), session.expires_at);
     }
+    #[test]
+    fn its_owner_sees_when_a_session_was_used_and_by_what() {
+        let used = Session { replacements: vec![at(5_000)], ..session() };
+        let facts = used.facts(used.session_id);
+        assert_eq!((facts.session_id, facts.created_at, facts.last_used_at), (used.session_id, at(0), at(5_000)));
+        assert_eq!((facts.expires_at.seconds() - at(0).seconds(), facts.current), (7 * 86_400, true));
+        assert_eq!(facts.user_agent.as_ref().map(UserAgent::as_str), Some("curl/8.5.0"));
+        assert!(!used.facts("0197a2b4-7c1e-7d3a-9f00-000000000001".parse().unwrap()).current);
+        assert_eq!(UserAgent::from_stored("curl".into()).as_str(), "curl");
+    }
 }

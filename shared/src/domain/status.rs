@@ -54,3 +54,20 @@ impl FromJson for Status {
         .ok_or_else(|| format!("must be one of {}", Self::ALL.map(Self::as_str).join(", ")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_as_it_is_written() {
+        for status in Status::ALL {
+            assert_eq!((status.as_str().parse(), status.to_string().as_str()), (Ok(status), status.as_str()));
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(Status::from_json(Json::String(status.to_string())), Ok(status));
+        }
+        assert_eq!(format!("{:9}|", Status::Pending), "PENDING  |");
+        assert_eq!("pending".parse::<Status>(), Err(()));
+        assert!(Status::from_json(Json::String("LOST".into())).is_err() && Status::from_json(Json::Number("1")).is_err());
+    }
+}

@@ -430,4 +430,103 @@ mod tests {
             assert!(Username::parse(bad).is_err(), "{bad}");
         }
     }
+    fn caller(role: Role) -> Caller {
+        Caller { user_id: id(1), role, session_id: id(9) }
+    }
+
+    fn id<T: From<uuid::Uuid>>(n: u128) -> T {
+        uuid::Uuid::from_u128(n).into()
+    }
+
+    #[test]
+    fn a_role_is_read_as_it_is_written() {
+        for (role, word) in [(Role::Customer, "customer"), (Role::Admin, "admin")] {
+            assert_eq!((role.as_str(), word.parse()), (word, Ok(role)));
+            assert_eq!(serde_json::to_value(role).unwrap(), word);
+            assert_eq!(Role::from_json(Json::String(word.into())), Ok(role));
+        }
+        assert_eq!("Admin".parse::<Role>(), Err(()));
+        assert!(Role::from_json(Json::Null).is_err());
+    }
+
+    #[test]
+    fn names_are_folded_and_only_texts() {
+        assert_eq!(Email::parse("Ada@Example.com").unwrap().folded().as_str(), "ada@example.com");
+        assert_eq!(Email::from_json(Json::String("ada@example.com".into())), Email::parse("ada@example.com"));
+        assert_eq!(Username::from_json(Json::String("Ada".into())).unwrap().folded().as_str(), "ada");
+        assert!(Email::from_json(Json::Null).is_err() && Username::from_json(Json::Number("123")).is_err());
+        let login = Login::Email(Email::parse("ada@example.com").unwrap().folded());
+        assert_eq!(format!("{login:?}"), "Login::Email(…)");
+        let login = Login::Username(Username::parse("ada").unwrap().folded());
+        assert_eq!(format!("{login:?}"), "Login::Username(…)");
+    }
+
+    #[test]
+    fn an_operator_names_one_account_and_what_becomes_of_it() {
+        let read = |body: &str| Fields::parse::<AccountUpdate>(body.as_bytes()).ok();
+        let one = "0197a2b4-7c1e-7d3a-9f00-000000000001";
+        let update = read(&format!(r#"{{"user_id": "{one}", "role": "admin"}}"#)).unwrap();
+        assert!(matches!(update.account, AccountName::Id(id) if id.to_string() == one));
+        assert_eq!((update.role, update.is_active), (Some(Role::Admin), None));
+        let update = read(r#"{"email": "ADA@example.com", "is_active": false}"#).unwrap();
+        assert!(matches!(update.account, AccountName::Login(Login::Email(email)) if email.as_str() == "ada@example.com"));
+        assert_eq!((update.role, update.is_active), (None, Some(false)));
+        let update = read(r#"{"username": "Ada", "role": "customer", "is_active": true}"#).unwrap();
+        assert!(matches!(update.account, AccountName::Login(Login::Username(name)) if name.as_str() == "ada"));
+        for bad in [
+            r#"{"role": "admin"}"#,
+            r#"{"email": "ada@example.com"}"#,
+            r#"{"email": "ada@example.com", "username": "ada", "role": "admin"}"#,
+        ] {
+            assert!(read(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_admin_decides_something_about_an_account() {
+        let read = |body: &str| Fields::parse::<UserUpdate>(body.as_bytes()).ok().map(|update| (update.role, update.is_active));
+        assert_eq!(read(r#"{"role": "admin"}"#), Some((Some(Role::Admin), None)));
+        assert_eq!(read(r#"{"is_active": false}"#), Some((None, Some(false))));
+        assert_eq!(read("{}"), None);
+    }
+
+    #[test]
+    fn somebody_wants_another_name() {
+        struct Body(NameChange);
+        impl FromFields for Body {
+            fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+                NameChange::read(fields).map(Self)
+            }
+        }
+        let read = |body: &str| Fields::parse::<Body>(body.as_bytes()).ok().map(|Body(change)| (change.username, change.email));
+        assert_eq!(read(r#"{"username": "ada"}"#), Some((Username::parse("ada").ok(), None)));
+        assert_eq!(read(r#"{"email": "ada@example.com"}"#), Some((None, Email::parse("ada@example.com").ok())));
+        assert_eq!(read("{}"), None);
+    }
+
+    #[test]
+    fn an_actor_has_the_rights_of_a_role() {
+        assert_eq!(caller(Role::Admin).require_admin(), Ok(()));
+        assert!(matches!(caller(Role::Customer).require_admin(), Err(Refusal::Forbidden(_))));
+        let (customer, admin) = (Actor::from(caller(Role::Customer)), Actor::from(caller(Role::Admin)));
+        assert_eq!((customer, admin), (Actor::Customer(id(1)), Actor::Admin(id(1))));
+        for (actor, user_id, role) in
+            [(customer, Some(id(1)), Role::Customer), (admin, Some(id(1)), Role::Admin), (Actor::Shop, None, Role::Admin)]
+        {
+            assert_eq!((actor.user_id(), actor.role(), actor.is_admin()), (user_id, role, role == Role::Admin));
+        }
+        for actor in [customer, admin, Actor::Shop] {
+            assert_eq!(actor.require_sight(id(1)), Ok(()));
+        }
+        assert_eq!(customer.require_sight(id(2)), Err(Refusal::NotFound(Resource::Order)));
+        assert_eq!((admin.require_sight(id(2)), Actor::Shop.require_sight(id(2))), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_new_account_is_a_customers() {
+        let (email, username) = (Email::parse("ada@example.com").unwrap(), Username::parse("ada").unwrap());
+        let user = User::register(id(1), email.clone(), username.clone(), Timestamp::from_millis(7));
+        assert_eq!((user.user_id, &user.email, &user.username), (id(1), &email, &username));
+        assert_eq!((user.role, user.is_active, user.email_verified, user.version), (Role::Customer, true, false, 1));
+    }
 }
