@@ -202,3 +202,102 @@ impl FromFields for LogoutRequest {
         Some(Self { all: fields.optional("all")?.unwrap_or_default() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Unreadable;
+
+    fn read<T: FromFields>(body: &str) -> T {
+        Fields::parse(body.as_bytes()).unwrap_or_else(|_| panic!("{body}"))
+    }
+
+    /// JSON pointers to what is wrong with a body.
+    fn faults<T: FromFields>(body: &str) -> Vec<String> {
+        match Fields::parse::<T>(body.as_bytes()) {
+            Ok(_) => panic!("{body}"),
+            Err(Unreadable::Invalid(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
+            Err(Unreadable::Malformed(error)) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn an_account_is_made_from_three_things() {
+        let body = r#"{"email": "ada@example.com", "username": "Ada", "password": "correct horse battery"}"#;
+        let Registration { email, username, .. } = read(body);
+        assert_eq!((email.as_str(), username.as_str()), ("ada@example.com", "ada"));
+        assert_eq!(faults::<Registration>("{}"), ["/email", "/username", "/password"]);
+    }
+
+    #[test]
+    fn a_login_is_by_one_name_whatever_was_typed() {
+        let login = |body: &str| read::<Credentials>(body).login;
+        let (email, username) = (|text| Login::Email(Folded::new(text)), |text| Login::Username(Folded::new(text)));
+        for (body, expected) in [
+            (r#"{"email": " ADA@b\u00fccher.example ", "password": "x"}"#, email("ada@xn--bcher-kva.example")),
+            (r#"{"email": " No Address ", "password": "x"}"#, email("no address")),
+            (r#"{"username": " Ada! ", "password": "x"}"#, username("ada!")),
+        ] {
+            assert_eq!(login(body), expected, "{body}");
+        }
+        let of = |name: &str, text: String| format!(r#"{{"{name}": "{text}", "password": "x"}}"#);
+        assert_eq!(login(&of("username", "x".repeat(254))), username(&"x".repeat(254)));
+        assert_eq!(faults::<Credentials>(&of("username", "x".repeat(255))), ["/username"]);
+        assert_eq!(faults::<Credentials>(&of("email", "x".repeat(255))), ["/email"]);
+        for (body, pointer) in [
+            (r#"{"password": "x"}"#, ""),
+            (r#"{"email": "ada@example.com", "username": "ada", "password": "x"}"#, ""),
+            (r#"{"email": 1, "password": "x"}"#, "/email"),
+            (r#"{"username": "ada"}"#, "/password"),
+        ] {
+            assert_eq!(faults::<Credentials>(body), [pointer], "{body}");
+        }
+    }
+
+    /// Some characters fold to many.
+    #[test]
+    fn a_name_that_is_too_long_when_it_is_folded_is_refused() {
+        let of = |times| format!(r#"{{"username": "{}", "password": "x"}}"#, "\u{fdfa}".repeat(times));
+        let bytes = Folded::new("\u{fdfa}").as_str().len();
+        let most = Folded::MAX_BYTES / bytes;
+        assert!(most < 254, "or it were too long as it is");
+        let Credentials { login, .. } = read(&of(most));
+        assert!(matches!(login, Login::Username(_)));
+        assert_eq!(faults::<Credentials>(&of(most + 1)), ["/username"]);
+    }
+
+    #[tokio::test]
+    async fn both_passwords_of_a_change_are_read() {
+        let change: PasswordChange = read(r#"{"password": "the old one", "new_password": "the new one"}"#);
+        let hash = change.new_password.hash().await.unwrap();
+        assert!(change.password.verify(Some(hash)).await.unwrap().is_none(), "they are not the same");
+        assert_eq!(faults::<PasswordChange>("{}"), ["/password", "/new_password"]);
+        read::<Confirmation>(r#"{"password": "the old one"}"#);
+        assert_eq!(faults::<Confirmation>("{}"), ["/password"]);
+    }
+
+    #[test]
+    fn names_change_with_the_password() {
+        let OwnChange { names, .. } = read(r#"{"username": "ada", "password": "x"}"#);
+        assert_eq!((names.username.unwrap().as_str(), names.email), ("ada", None));
+        assert_eq!(faults::<OwnChange>(r#"{"username": "ada"}"#), ["/password"]);
+    }
+
+    #[test]
+    fn tokens_are_texts() {
+        assert_eq!(read::<RefreshRequest>(r#"{"refresh_token": "a.b.c"}"#).refresh_token.as_str(), "a.b.c");
+        assert_eq!(faults::<RefreshRequest>(r#"{"refresh_token": 1}"#), ["/refresh_token"]);
+        assert_eq!(read::<Verification>(r#"{"token": "a.b.c.d"}"#).token.as_str(), "a.b.c.d");
+        assert_eq!(faults::<Verification>("{}"), ["/token"]);
+        assert_eq!(read::<Recovery>(r#"{"token": "a.b.c.d", "new_password": "x"}"#).token.as_str(), "a.b.c.d");
+        assert_eq!(faults::<Recovery>("{}"), ["/token", "/new_password"]);
+        assert_eq!(read::<RecoveryRequest>(r#"{"email": "ADA@example.com"}"#).email.as_str(), "ada@example.com");
+        assert_eq!(faults::<RecoveryRequest>("{}"), ["/email"]);
+    }
+
+    #[test]
+    fn a_logout_is_of_one_session_unless_all_are_asked_for() {
+        assert_eq!([read::<LogoutRequest>("{}").all, read::<LogoutRequest>(r#"{"all": true}"#).all], [false, true]);
+        assert_eq!(faults::<LogoutRequest>(r#"{"all": "yes"}"#), ["/all"]);
+    }
+}

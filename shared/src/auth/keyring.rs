@@ -157,4 +157,16 @@ mod tests {
         assert_eq!(verify(&both, &mint("b", "a")), Err(Refused::NeverIssued), "the name of another key");
         assert_eq!(verify(&ring(&[("a", 99)]), &mint("b", "b")), Err(Refused::UnknownKey));
     }
+    #[test]
+    fn the_public_keys_are_told_in_the_order_in_which_they_became_public() {
+        let ring = ring(&[("a", 9), ("b", 99)]);
+        let told = serde_json::to_value(KeySet::from(&ring)).unwrap();
+        let names: Vec<_> = told["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+        assert_eq!(names, ["b", "a"]);
+        for (key, (_, published)) in told["keys"].as_array().unwrap().iter().zip(ring.keys()) {
+            assert_eq!([&key["kty"], &key["use"], &key["alg"], &key["crv"]], ["EC", "sig", "ES256", "P-256"]);
+            let (x, y) = (key["x"].as_str().unwrap(), key["y"].as_str().unwrap());
+            assert_eq!(PublicKey::from_coordinates(x, y).unwrap(), published.key);
+        }
+    }
 }
