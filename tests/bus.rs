@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    app::{Order, Product, TestApp, line, unique, workspace},
+    app::{Actor, Order, Product, TestApp, line, unique, workspace},
     fold::{self, Fold},
     orders::bring,
     stock::shard_items,
@@ -71,13 +71,17 @@ async fn everything_that_happens_is_told_in_its_order() {
     }
 }
 
+/// Sells pieces of a product, one by one.
+async fn sell(buyer: &Actor, product: &Product, pieces: u64) {
+    for _ in 0..pieces {
+        buyer.order([(product, 1)]).await;
+    }
+}
+
 /// Sells pieces of a product, and tells what is heard of its stock.
 async fn sold(app: &TestApp, product: &Product, pieces: u64) -> Vec<String> {
     let before = Fold::of(&app.shop().events()).types(&format!("{}/stock", product.path)).len();
-    let admin = app.admin().await;
-    for _ in 0..pieces {
-        admin.order([(product, 1)]).await;
-    }
+    sell(&app.admin().await, product, pieces).await;
     heard(app, product, before).await
 }
 
@@ -154,14 +158,9 @@ async fn two_who_watch_a_level_tell_each_crossing_once() {
     let Some(app) = TestApp::start_local(|_| {}).await else { return };
     let admin = app.admin().await;
     let pen = Product::of(&admin.post("/products", Product::draft("Pen").quantity(8).with("low_stock_at", 3).json()).await);
-    let sell = async |times| {
-        for _ in 0..times {
-            admin.order([(&pen, 1)]).await;
-        }
-    };
     // First nobody has told anything of it yet.
     for _ in 0..2 {
-        sell(4).await;
+        sell(&admin, &pen, 4).await;
         app.shop().settled().await;
         watch(&app, &pen).await;
         // One has read the level, and that there is little; before it writes so, there was little, and is enough again.
@@ -170,7 +169,7 @@ async fn two_who_watch_a_level_tell_each_crossing_once() {
             assert_eq!(admin.post(format!("{}/movements", pen.path), json!({"amount": 5})).await.status, 201);
             watch(&app, &pen).await;
         };
-        app.while_late(&["Query", "Query"], sell(1), again).await;
+        app.while_late(&["Query", "Query"], sell(&admin, &pen, 1), again).await;
     }
     let expected = [("stock.low", 1), ("stock.back", 2), ("stock.low", 3), ("stock.back", 4)];
     assert_eq!(crossings(&app, &pen).await, expected.map(|(kind, version)| (kind.to_owned(), version)));
