@@ -99,8 +99,8 @@ pub fn run(workspace: &Path, arguments: &Arguments) -> Result<(), Failure> {
     let mut tally = Tally::default();
     let in_scope = |mutant: &Mutant| wanted(&mutant.id) && is_in_scope(&mutant.file);
     try_all(workspace, arguments, &all, &named.survivors, &in_scope, &mut tally)?;
-    if arguments.changed.is_none() && arguments.only.is_empty() && arguments.at_most.is_none() {
-        tally.keep(workspace, arguments.named, started)?;
+    if arguments.named && arguments.changed.is_none() && arguments.only.is_empty() && arguments.at_most.is_none() {
+        tally.keep(workspace, started)?;
     }
     tally.tell(started)
 }
@@ -219,11 +219,10 @@ impl Tally {
         }
     }
 
-    fn keep(&self, workspace: &Path, named_too: bool, started: Instant) -> Result<(), Failure> {
+    fn keep(&self, workspace: &Path, started: Instant) -> Result<(), Failure> {
         let all: usize = self.files.values().map(|[all, ..]| all).sum();
-        let tried = if named_too { "" } else { " and not tried again" };
         let figure = format!(
-            "{all} mutants in {} minutes: {} noticed, {} named with a reason{tried}, {} neither.",
+            "{all} mutants in {} minutes: {} noticed, {} named with a reason, {} neither.",
             started.elapsed().as_secs().div_ceil(60),
             self.killed,
             self.named,
