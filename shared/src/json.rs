@@ -278,8 +278,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// What a body is read as, or JSON pointers to what is wrong with it.
+    pub(crate) fn read<T: FromFields>(body: &str) -> Result<T, Vec<String>> {
+        match Fields::parse(body.as_bytes()) {
+            Ok(value) => Ok(value),
+            Err(Unreadable::Invalid(faults)) => Err(faults.into_iter().map(|fault| fault.pointer).collect()),
+            Err(Unreadable::Malformed(error)) => panic!("{body}: {error}"),
+        }
+    }
+
+    /// JSON pointers to what is wrong with a body: none, if it can be read.
+    pub(crate) fn faults<T: FromFields>(body: &str) -> Vec<String> {
+        read::<T>(body).err().unwrap_or_default()
+    }
 
     #[test]
     fn whole_numbers_may_have_zeros_behind_the_point() {
@@ -336,13 +350,6 @@ mod tests {
         }
     }
 
-    fn faults(body: &str) -> Vec<String> {
-        match Fields::parse::<Pair>(body.as_bytes()) {
-            Err(Unreadable::Invalid(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
-            other => panic!("{body}: {other:?}"),
-        }
-    }
-
     #[test]
     fn numbers_keep_the_digits_that_were_sent() {
         let Pair(one, two) = Fields::parse(br#"{"one": 0.30, "two": "9999999999.99"}"#).unwrap();
@@ -351,12 +358,12 @@ mod tests {
 
     #[test]
     fn all_faults_are_named_at_once() {
-        assert_eq!(faults(r#"{"two": "x", "a/b~c": 1}"#), ["/one", "/two", "/a~1b~0c"]);
-        assert_eq!(faults(r#"{"one": 1, "one": 2}"#), ["/one"]);
-        assert_eq!(faults(r#"{"one": "\ud800"}"#), ["/one"]);
-        assert_eq!(faults(r#"{"one": 1e400}"#), ["/one"]);
-        assert_eq!(faults("[]"), [""]);
-        assert_eq!(faults("null"), [""]);
+        assert_eq!(faults::<Pair>(r#"{"two": "x", "a/b~c": 1}"#), ["/one", "/two", "/a~1b~0c"]);
+        assert_eq!(faults::<Pair>(r#"{"one": 1, "one": 2}"#), ["/one"]);
+        assert_eq!(faults::<Pair>(r#"{"one": "\ud800"}"#), ["/one"]);
+        assert_eq!(faults::<Pair>(r#"{"one": 1e400}"#), ["/one"]);
+        assert_eq!(faults::<Pair>("[]"), [""]);
+        assert_eq!(faults::<Pair>("null"), [""]);
     }
 
     #[derive(Debug)]
@@ -377,7 +384,7 @@ mod tests {
         let null = Fields::parse::<Kinds>(br#"{"optional": null, "clearable": null, "list" : null }"#).unwrap();
         assert!(matches!(null, Kinds(None, Some(cleared), list) if cleared == Note(None) && list.is_empty()));
 
-        assert_eq!(faults(r#"{"one": null, "two": null}"#), ["/one"], "what is required is not nothing");
+        assert_eq!(faults::<Pair>(r#"{"one": null, "two": null}"#), ["/one"], "what is required is not nothing");
         assert!(Fields::parse::<Kinds>(br#"{"list": [null]}"#).is_err());
     }
 
@@ -391,6 +398,6 @@ mod tests {
     #[test]
     fn a_flood_of_faults_is_cut() {
         let body = format!("{{{}}}", (0..5000).map(|n| format!("\"x{n}\":0")).collect::<Vec<_>>().join(","));
-        assert_eq!(faults(&body).len(), MAX_FAULTS);
+        assert_eq!(faults::<Pair>(&body).len(), MAX_FAULTS);
     }
 }

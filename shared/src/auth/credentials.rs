@@ -206,19 +206,10 @@ impl FromFields for LogoutRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Unreadable;
+    use crate::json::tests::faults;
 
     fn read<T: FromFields>(body: &str) -> T {
         Fields::parse(body.as_bytes()).unwrap_or_else(|_| panic!("{body}"))
-    }
-
-    /// JSON pointers to what is wrong with a body.
-    fn faults<T: FromFields>(body: &str) -> Vec<String> {
-        match Fields::parse::<T>(body.as_bytes()) {
-            Ok(_) => panic!("{body}"),
-            Err(Unreadable::Invalid(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
-            Err(Unreadable::Malformed(error)) => panic!("{error}"),
-        }
     }
 
     #[test]

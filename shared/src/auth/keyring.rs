@@ -157,6 +157,7 @@ mod tests {
         assert_eq!(verify(&both, &mint("b", "a")), Err(Refused::NeverIssued), "the name of another key");
         assert_eq!(verify(&ring(&[("a", 99)]), &mint("b", "b")), Err(Refused::UnknownKey));
     }
+
     #[test]
     fn the_public_keys_are_told_in_the_order_in_which_they_became_public() {
         let ring = ring(&[("a", 9), ("b", 99)]);

@@ -312,16 +312,13 @@ impl FromFields for Replay {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Description, Metadata, Money, Order, ProductName, ProductVersion, Sku, Stock, StockLevel, StockShards};
+    use crate::domain::{
+        Description, Metadata, Money, Order, ProductName, ProductVersion, Sku, Stock, StockLevel, StockShards, id::tests::id,
+    };
 
     const AT: Timestamp = Timestamp::from_millis(9_000);
-
-    fn id<T: From<Uuid>>(n: u128) -> T {
-        Uuid::from_u128(n).into()
-    }
 
     fn product(edits: u64) -> Product {
         Product {

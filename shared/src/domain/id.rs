@@ -79,8 +79,13 @@ ids! {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The id with this number.
+    pub(in crate::domain) fn id<T: From<Uuid>>(n: u128) -> T {
+        Uuid::from_u128(n).into()
+    }
 
     #[test]
     fn only_the_usual_form_is_an_id() {

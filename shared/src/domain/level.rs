@@ -84,6 +84,7 @@ mod tests {
             assert_eq!(told, expected, "{from:?} {quantity} {low_stock_at:?}");
         }
     }
+
     #[test]
     fn a_state_is_stored_by_the_word_that_is_read_again() {
         for state in [StockState::In, StockState::Low, StockState::Out] {

@@ -233,6 +233,7 @@ mod tests {
         assert!(take_step(Status::Confirmed, &cancel, Role::Customer, 1, false).is_ok());
         assert!(matches!(take_step(Status::Confirmed, &confirm, Role::Customer, 1, false), Ok(None)));
     }
+
     #[test]
     fn a_reason_is_kept_without_the_space_around_it() {
         assert_eq!(Reason::parse("  broken in two \n").unwrap().as_str(), "broken in two");

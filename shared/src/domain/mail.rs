@@ -255,6 +255,7 @@ mod tests {
         assert_eq!("else".parse::<Purpose>(), Err(()));
         assert_eq!("password-changed".parse(), Ok(Topic::PasswordChanged));
     }
+
     #[test]
     fn a_topic_is_stored_by_the_word_that_is_read_again() {
         for topic in Topic::ALL {

@@ -72,7 +72,7 @@ mod tests {
     use serde_json::{Value as JsonValue, json};
 
     use super::*;
-    use crate::json::Unreadable;
+    use crate::json;
 
     fn read(metadata: &JsonValue) -> Result<JsonValue, Vec<String>> {
         struct Body(Metadata);
@@ -81,11 +81,7 @@ mod tests {
                 Some(Self(fields.clearable_object("metadata")??))
             }
         }
-        match Fields::parse::<Body>(json!({"metadata": metadata}).to_string().as_bytes()) {
-            Ok(Body(metadata)) => Ok(json!(metadata)),
-            Err(Unreadable::Invalid(faults)) => Err(faults.into_iter().map(|fault| fault.pointer).collect()),
-            Err(Unreadable::Malformed(error)) => panic!("{error}"),
-        }
+        json::tests::read(&json!({"metadata": metadata}).to_string()).map(|Body(metadata)| json!(metadata))
     }
 
     #[test]
@@ -112,6 +108,7 @@ mod tests {
         let most: JsonValue = (0..20).map(|n| (format!("{n:02}"), json!("y".repeat(202)))).collect();
         assert!(read(&most).is_ok(), "20 members, 4,080 bytes");
     }
+
     #[test]
     fn the_most_is_twenty_members_and_four_kibibytes() {
         // Names of two bytes.

@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(Money::from_minor(-1), None);
         assert_eq!(Money::from_minor(5).unwrap().to_string(), "0.05");
     }
+
     #[test]
     fn is_counted_without_a_rounding() {
         let price = Money::parse("19.99").unwrap();

@@ -158,6 +158,7 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::tests::id;
 
     #[test]
     fn an_amount_is_whole_and_not_nothing() {
@@ -169,9 +170,6 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert!(Amount::from_json(Json::String("1".into())).is_err());
-    }
-    fn id<T: From<uuid::Uuid>>(n: u128) -> T {
-        uuid::Uuid::from_u128(n).into()
     }
 
     #[test]

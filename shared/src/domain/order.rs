@@ -476,17 +476,11 @@ impl OrderFilter {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::{
-        super::{refusal::Resource, user::Role},
+        super::{id::tests::id, refusal::Resource, user::Role},
         *,
     };
-    use crate::json::Unreadable;
-
-    fn id<T: From<Uuid>>(n: u128) -> T {
-        Uuid::from_u128(n).into()
-    }
+    use crate::json::tests::faults;
 
     /// Milliseconds after an instant.
     fn at(millis: i64) -> Timestamp {
@@ -522,15 +516,6 @@ mod tests {
 
     fn admin() -> Actor {
         Actor::Admin(id(3))
-    }
-
-    /// JSON pointers to what is wrong with a body.
-    fn faults<T: FromFields>(body: &str) -> Vec<String> {
-        match Fields::parse::<T>(body.as_bytes()) {
-            Ok(_) => Vec::new(),
-            Err(Unreadable::Invalid(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
-            Err(Unreadable::Malformed(error)) => panic!("{error}"),
-        }
     }
 
     #[test]

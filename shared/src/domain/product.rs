@@ -502,6 +502,7 @@ mod tests {
             assert_eq!(bad.parse::<ProductVersion>(), Err(()), "{bad}");
         }
     }
+
     #[test]
     fn all_that_a_product_has_is_read() {
         let body = br#"{"name": "Pen", "sku": "P-1", "description": "Blue", "price": "1.50", "quantity": 7, "low_stock_at": 2,

@@ -273,6 +273,7 @@ mod tests {
         let late = Timestamp::from_millis(session.expires_at.millis() - 60_000);
         assert_eq!(session.access_expires(late), session.expires_at);
     }
+
     #[test]
     fn its_owner_sees_when_a_session_was_used_and_by_what() {
         let used = Session { replacements: vec![at(5_000)], ..session() };

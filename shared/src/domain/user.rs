@@ -347,6 +347,7 @@ impl Actor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::tests::id;
 
     #[test]
     fn what_cannot_be_an_address_is_refused() {
@@ -430,12 +431,9 @@ mod tests {
             assert!(Username::parse(bad).is_err(), "{bad}");
         }
     }
+
     fn caller(role: Role) -> Caller {
         Caller { user_id: id(1), role, session_id: id(9) }
-    }
-
-    fn id<T: From<uuid::Uuid>>(n: u128) -> T {
-        uuid::Uuid::from_u128(n).into()
     }
 
     #[test]
