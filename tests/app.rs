@@ -6,9 +6,9 @@ use std::{
     io::Write as _,
     net::IpAddr,
     ops::Index,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Mutex,
+        LazyLock, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -36,12 +36,12 @@ pub fn workspace() -> &'static Path {
 }
 
 /// Every function binary, as Cargo has built it for this test; or where `cargo xtask mutants` has others, which says so as Cargo does.
-pub fn binaries() -> BTreeMap<String, std::path::PathBuf> {
+pub static BINARIES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
     let one = env::var_os("CARGO_BIN_EXE_product-get").unwrap_or_else(|| env!("CARGO_BIN_EXE_product-get").into());
     let folder = Path::new(&one).parent().expect("binaries are in a folder");
     let functions = template("test").functions.into_iter();
     functions.map(|function| (function.binary.clone(), folder.join(function.binary))).collect()
-}
+});
 
 /// Whom mails come from.
 pub const MAIL_FROM: &str = "Stockroom <shop@example.com>";
@@ -90,7 +90,7 @@ impl TestApp {
     async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options {
             template: workspace().join("template.yaml"),
-            binaries: binaries(),
+            binaries: BINARIES.clone(),
             stack: format!("test-{}", Uuid::now_v7().simple()),
             store: env::var("DYNAMODB_URL").map_or(Store::Memory, Store::Url),
             // Tests place as many orders as they like; the one about the limit sets it.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use shared::contract;
 use tokio::process::Command;
 
-use crate::app::{TestApp, binaries, template, workspace};
+use crate::app::{BINARIES, TestApp, template, workspace};
 use crate::bodies;
 
 /// `AWS_LAMBDA_RIE`, or `aws-lambda-rie` on the path. It comes with the SAM CLI (`samcli/local/rapid`).
@@ -46,7 +46,7 @@ fn sam_local_is_told_what_every_resource_is_called() {
 
 #[tokio::test]
 async fn every_event_is_answered_by_its_function() {
-    let names: Vec<_> = binaries().into_keys().collect();
+    let names: Vec<_> = BINARIES.keys().collect();
     let mut events: Vec<_> = functions().collect();
     events.sort_unstable();
     assert_eq!(events, names, "an event for each function of template.yaml");
@@ -72,7 +72,7 @@ async fn every_event_is_answered_by_its_function() {
             .arg(format!("127.0.0.1:{port}"))
             .arg("--runtime-api-address")
             .arg(format!("127.0.0.1:{runtime_port}"))
-            .arg(&binaries()[name])
+            .arg(&BINARIES[name])
             .envs(&function.variables)
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "local")

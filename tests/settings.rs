@@ -4,13 +4,13 @@ use std::process::{Command, Output, Stdio};
 
 use emulator::lambda;
 
-use crate::app::{binaries, template};
+use crate::app::{BINARIES, template};
 
 /// Starts a function with nothing but the environment that Lambda and template.yaml set, and these changes to it.
 fn start(binary: &str, changes: &[(&str, &str)]) -> Output {
     let template = template("test");
     let function = template.functions.iter().find(|function| function.binary == binary).expect("a function of template.yaml");
-    let path = &binaries()[binary];
+    let path = &BINARIES[binary];
     let mut command = Command::new(path);
     command.env_clear().stdin(Stdio::null()).envs(lambda::variables(function, path, "id"));
     // Nobody listens there: a start that succeeds ends all the same.
