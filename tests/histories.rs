@@ -341,14 +341,14 @@ async fn compare(model: &Model, real: &Real<'_>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// `PROPTEST_CASES` says how many histories, 48 unless given, and proptest prints the seed of one that fails, shrunk to the steps that
+/// `PROPTEST_CASES` says how many histories, 16 unless given, and proptest prints the seed of one that fails, shrunk to the steps that
 /// matter.
 #[test]
 fn histories_go_as_the_model_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let Some(app) = runtime.block_on(TestApp::start_local(|_| {})) else { return };
     let (admin, customer) = runtime.block_on(async { (app.admin().await, app.customer("ada").await) });
-    let cases = std::env::var_os("PROPTEST_CASES").map_or(48, |_| ProptestConfig::default().cases);
+    let cases = std::env::var_os("PROPTEST_CASES").map_or(16, |_| ProptestConfig::default().cases);
     let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
     let history = proptest::collection::vec(step(), 1..50);

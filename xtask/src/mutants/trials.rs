@@ -147,7 +147,7 @@ impl Built {
             .current_dir(self.workspace.join("functions"))
             // As Cargo tells a test where a binary is.
             .env("CARGO_BIN_EXE_product-get", folder.join("product-get"))
-            .envs([("PROPTEST_CASES", "16"), ("MIXED_OPERATIONS", "320"), ("RUST_BACKTRACE", "0"), ("INSTA_UPDATE", "no")])
+            .envs([("MIXED_OPERATIONS", "320"), ("RUST_BACKTRACE", "0"), ("INSTA_UPDATE", "no")])
             .args(["--test-threads", THREADS])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
