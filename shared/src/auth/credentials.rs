@@ -255,6 +255,15 @@ mod tests {
         let Credentials { login, .. } = read(&of(most));
         assert!(matches!(login, Login::Username(_)));
         assert_eq!(faults::<Credentials>(&of(most + 1)), ["/username"]);
+        let to_the_byte = "\u{fdfa}".repeat(most) + &"x".repeat(Folded::MAX_BYTES - most * bytes);
+        assert!(Typed::from_json(Json::String(to_the_byte)).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_is_told_why() {
+        let refused = |json| Typed::from_json(json).err();
+        assert_eq!(refused(Json::String("x".repeat(255))).as_deref(), Some("must have at most 254 characters"));
+        assert_eq!(refused(Json::Number("1")).as_deref(), Some("must be a string"));
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::strength;
 use crate::{
     Error, Result,
+    domain::MAX_COMPOSED,
     fault::Fault,
     json::{FromJson, Json},
 };
@@ -38,8 +39,8 @@ impl Password {
     /// Any characters, at most as many as are ever hashed: nothing is cut off.
     pub fn parse(text: Zeroizing<String>) -> Result<Self, String> {
         let refused = || Err(format!("must have at most {} characters", Self::MAX_CHARS));
-        // Before anything that takes time: this may be as long as a body. No character is made of more than 16 bytes.
-        if text.is_empty() || text.len() > 16 * Self::MAX_CHARS {
+        // Before anything that takes time: this may be as long as a body.
+        if text.is_empty() || text.chars().nth(Self::MAX_CHARS * MAX_COMPOSED).is_some() {
             return refused();
         }
         let password = Zeroizing::new(ComposingNormalizer::new_nfc().normalize(&text).into_owned());
@@ -173,10 +174,8 @@ impl CustomizedPasswordHasher<phc::PasswordHash> for Hasher {
         let mut output = Zeroizing::new(vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)]);
         {
             let mut blocks = BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
-            let needed = params.block_count();
-            if blocks.len() < needed {
-                blocks.resize(needed, Block::default());
-            }
+            let (kept, needed) = (blocks.len(), params.block_count());
+            blocks.resize(kept.max(needed), Block::default());
             let argon2 = Argon2::new(algorithm, version, params.clone());
             let hashed = argon2.hash_password_into_with_memory(password, salt, &mut output, &mut blocks[..needed]);
             // They are made of the password.
@@ -238,7 +237,13 @@ mod tests {
         let long = "x".repeat(127);
         let hash = password(&format!("{long}y")).hash().await.unwrap();
         assert!(password(&format!("{long}z")).verify(Some(hash)).await.unwrap().is_none());
-        assert!(Password::parse(Zeroizing::new("x".repeat(129))).is_err());
+    }
+
+    #[test]
+    fn a_password_has_one_to_128_characters() {
+        let is_one = |text: &str| Password::parse(Zeroizing::new(text.into())).is_ok();
+        assert!(is_one("x") && is_one(&"x".repeat(128)) && is_one(&"a\u{301}".repeat(128)));
+        assert!(!is_one("") && !is_one(&"x".repeat(129)) && !is_one(&"x".repeat(60_000)));
     }
 
     /// Each on a thread that may be a new one, as in a function.
@@ -270,12 +275,30 @@ mod tests {
         };
         let short = detail(password("Tr0ub4").require_strength("/password", names).await);
         assert_eq!(short, "must have 8 to 128 characters");
+        let common = detail(password("Tr0ub4do").require_strength("/password", names).await);
+        assert_ne!(common, short, "eight are enough for that");
         let own = password("ada.lovelace@example.com");
         assert!(own.require_strength("/password", names).await.is_ok());
         assert!(
             detail(own.require_strength("/password", ["ada.lovelace@example.com", "ada"]).await)
                 .starts_with("is too easy to guess.")
         );
+    }
+
+    #[test]
+    fn a_name_is_made_of_words_that_say_something() {
+        let words = |name: &str| words([name]);
+        assert_eq!(
+            words("Ada.Lovelace@my.example.com"),
+            ["ada", "lovelace", "example", "com", "ada.lovelace", "my.example.com", "ada.lovelace@my.example.com"]
+        );
+        assert_eq!(words("al"), ["al"], "a whole name, however short");
+    }
+
+    #[test]
+    fn a_hash_is_kept_as_it_is() {
+        let phc = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA";
+        assert_eq!(PasswordHash::from_phc(phc.into()).as_phc(), phc);
     }
 
     #[test]

@@ -367,6 +367,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::domain::{SourceAddress, UserAgent};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_342_350_120);
 
@@ -408,6 +409,62 @@ mod tests {
         assert_eq!(verify(&key, TokenKind::Refresh, &token, NOW), Err(Refused::NeverIssued));
         // The right name on the wrong secret.
         assert_eq!(verify(&self::key("1", "b"), TokenKind::Access, &token, NOW), Err(Refused::NeverIssued));
+    }
+
+    #[test]
+    fn a_token_of_the_future_is_none_of_ours() {
+        let key = key("1", "a");
+        // What a clock may be ahead, and more.
+        for (iat, nbf, expected) in [(5, 5, Ok(claims())), (6, 5, Err(Refused::NeverIssued)), (5, 6, Err(Refused::NeverIssued))] {
+            let payload = Payload {
+                iss: ISSUER.into(),
+                aud: AUDIENCE.into(),
+                sub: claims().user_id,
+                sid: claims().session_id,
+                role: claims().role,
+                cnt: claims().counter,
+                jti: "one".into(),
+                iat: later(iat).seconds(),
+                nbf: later(nbf).seconds(),
+                exp: later(900).seconds(),
+            };
+            install_provider();
+            let token = jsonwebtoken::encode(&header(TokenKind::Access, "1"), &payload, &key.encoding).unwrap();
+            assert_eq!(verify(&key, TokenKind::Access, &token, NOW), expected, "{iat} {nbf}");
+        }
+    }
+
+    #[test]
+    fn no_longer_text_than_a_token_is_looked_into() {
+        let token = mint(&key("1", "a"), TokenKind::Access);
+        let of_length = |length: usize| token.clone() + &"A".repeat(length - token.len());
+        let is_one = |text: &str| Unverified::parse(TokenKind::Access, text).is_some();
+        assert!(is_one(&of_length(MAX_TOKEN)) && !is_one(&of_length(MAX_TOKEN + 1)) && !is_one(&of_length(MAX_TOKEN + 2)));
+    }
+
+    #[test]
+    fn a_pair_is_of_a_session_at_a_moment() {
+        let (key, TokenClaims { user_id, session_id, role, .. }) = (key("1", "a"), claims());
+        let address = SourceAddress::parse("203.0.113.7");
+        let session = Session::new(session_id, user_id, address, UserAgent::parse("curl/8.5.0"), NOW);
+        let pair = key.mint_pair(&session, role, "one".into(), later(60)).unwrap();
+        assert_eq!((pair.token_type, pair.expires_in), ("Bearer", 900));
+        let said = Ok(TokenClaims { counter: 0, ..claims() });
+        assert_eq!(verify(&key, TokenKind::Access, &pair.access_token, later(959)), said);
+        assert_eq!(verify(&key, TokenKind::Access, &pair.access_token, later(960)), Err(Refused::Expired));
+        assert_eq!(verify(&key, TokenKind::Refresh, &pair.refresh_token, later(960)), said);
+        let again = key.mint_pair(&session, role, "two".into(), later(99)).unwrap();
+        assert_eq!(verify(&key, TokenKind::Refresh, &again.refresh_token, later(99)), said);
+    }
+
+    #[test]
+    fn a_key_signs_in_one_way_and_has_a_name() {
+        let key = key("1", "a");
+        assert_eq!(key.kid(), "1");
+        for other in [Algorithm::HS256, Algorithm::ES384, Algorithm::EdDSA] {
+            assert!(only_es256(other).is_err(), "{other:?}");
+        }
+        assert!(only_es256(Algorithm::ES256).is_ok());
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub use product::{
 pub use refusal::{Refusal, Resource};
 pub use session::{Freshness, Rotation, SESSION, Session, SessionFacts, Tokens, UserAgent};
 pub use status::Status;
-pub use text::Text;
+pub use text::{MAX_COMPOSED, Text};
 pub use timestamp::{LEEWAY_SECONDS, Timestamp};
 pub use user::{
     AccountName, AccountUpdate, Actor, Caller, Email, Login, NameChange, Role, User, UserUpdate, Username, VerifiedEmail,

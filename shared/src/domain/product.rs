@@ -418,6 +418,10 @@ mod tests {
         for bad in ["", " \t ", "a\nb", "Pen\u{200b}", "\u{2800}", &"x".repeat(201), &"\u{fdfa}".repeat(200)] {
             assert!(ProductName::parse(bad).is_err(), "{bad:?}");
         }
+        // 33 bytes each when it is folded.
+        let folds_to = |more: &str| ProductName::parse(&("\u{fdfa}".repeat(31) + more)).map(|name| name.folded().as_str().len());
+        assert_eq!(folds_to("x"), Ok(Folded::MAX_BYTES));
+        assert!(folds_to("xy").is_err());
     }
 
     /// The index and the item of a name take no empty text.
@@ -447,7 +451,8 @@ mod tests {
     fn a_sku_is_of_a_few_characters() {
         let read = |text: &str| Sku::from_json(Json::String(text.into())).ok();
         assert_eq!(read("Pen-0.5_B").unwrap().as_deref(), Some("Pen-0.5_B"));
-        assert_eq!(read("Pen-1").unwrap().folded(), read("PEN-1").unwrap().folded());
+        assert_eq!(read("PEN-1").unwrap().folded(), Some(Folded::new("pen-1")));
+        assert_eq!(Sku::stored(Some("PEN-1".into())), read("PEN-1").unwrap());
         assert!(read(&"x".repeat(64)).is_some());
         for bad in ["", " ", "a b", "a/b", "a#b", "\u{e9}", "\u{ff21}", " a", &"x".repeat(65)] {
             assert_eq!(read(bad), None, "{bad:?}");
@@ -561,6 +566,7 @@ mod tests {
     fn a_level_and_shards_are_whole_numbers() {
         let level = |json| StockLevel::from_json(json).ok().map(StockLevel::get);
         assert_eq!([level(Json::Number("7")), level(Json::Null), level(Json::Number("-7"))], [Some(Some(7)), Some(None), None]);
+        assert_eq!(StockLevel::stored(Some(7)).get(), Some(7));
         let shards = |json| StockShards::from_json(json).ok().map(StockShards::get);
         assert_eq!([shards(Json::Number("32")), shards(Json::Number("33")), shards(Json::Null)], [Some(32), None, None]);
         assert!(StockShards::default().is_one() && !StockShards::new(2).unwrap().is_one());

@@ -193,6 +193,7 @@ pub struct Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::tests::{faults, read};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(1_795_342_350_120 + millis)
@@ -205,6 +206,14 @@ mod tests {
     fn session() -> Session {
         let id = "0197a2b4-7c1e-7d3a-9f00-5a6b7c8d9e0f";
         Session::new(id.parse().unwrap(), id.parse().unwrap(), address(), UserAgent::parse("curl/8.5.0"), at(0))
+    }
+
+    #[test]
+    fn a_rotation_is_forced_by_whoever_says_so() {
+        let is_forced = |body: &str| read::<Rotation>(body).unwrap().force;
+        assert!(is_forced(r#"{"force": true}"#));
+        assert!(!is_forced(r#"{"force": false}"#) && !is_forced(r#"{"source": "aws.scheduler"}"#));
+        assert_eq!(faults::<Rotation>(r#"{"force": "yes"}"#), ["/force"]);
     }
 
     #[test]

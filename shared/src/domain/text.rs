@@ -10,7 +10,7 @@ use icu_properties::{
 use serde::Serialize;
 
 /// Most characters that the normal form NFC makes one of (Unicode Standard Annex 15).
-const MAX_COMPOSED: usize = 4;
+pub const MAX_COMPOSED: usize = 4;
 
 /// Text in the normal form NFC that shows what it consists of: no control characters, private use, noncharacters or controls
 /// of the writing direction, and nothing invisible but what scripts and emoji need.
@@ -199,5 +199,12 @@ mod tests {
         // A composition exclusion: NFC writes it as two.
         assert!(parse(&"\u{958}".repeat(5)).is_ok() && parse(&"\u{958}".repeat(6)).is_err());
         assert!(parse(&"x".repeat(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn what_is_refused_is_told_how_long_it_may_be() {
+        assert_eq!(parse(&"x".repeat(11)).unwrap_err(), "must have at most 10 characters");
+        assert_eq!(Text::parse("", 1..=10).unwrap_err(), "must have 1 to 10 characters");
+        assert_eq!(Text::stored("Pen".into()).to_string(), "Pen");
     }
 }

@@ -367,6 +367,9 @@ mod tests {
         ] {
             assert_eq!(Email::parse(text).unwrap().as_str(), kept, "{text}");
         }
+        // Longer than an address may be, until it is one.
+        let long = format!("ada@{}.example", vec!["日".repeat(40); 3].join("."));
+        assert!(long.len() > 360 && Email::parse(&long).unwrap().as_str().len() < 160);
         let labels = format!("{}.example", vec!["y".repeat(63); 4].join("."));
         for bad in [
             "",
